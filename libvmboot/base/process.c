@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/process.h"
+
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "base/error.h"
+#include "base/file.h"
+
+extern char **environ;
+
+static const char *const sbin_folders[] = {"/usr/local/sbin", "/usr/sbin", "/sbin"};
+
+static char *tool_in(const char *folder, size_t n, const char *name)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (vmb_asprintf(&path, "%.*s/%s", (int)n, folder, name) < 0)
+		return NULL;
+	return access(path, X_OK) == 0 ? TAKE_PTR(path) : NULL;
+}
+
+char *vmb_find_tool(const char *name)
+{
+	const char *path = getenv("PATH");
+	char *found = NULL;
+
+	if (strchr(name, '/'))
+		return access(name, X_OK) == 0 ? strdup(name) : NULL;
+	while (path && *path && !found) {
+		size_t n = strcspn(path, ":");
+
+		if (n > 0)
+			found = tool_in(path, n, name);
+		path += n + (path[n] == ':');
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(sbin_folders) && !found; i++)
+		found = tool_in(sbin_folders[i], strlen(sbin_folders[i]), name);
+	return found;
+}
+
+/* The caller's environment with LC_ALL=C, so that messages do not depend on who calls. */
+static int c_environ(char ***ret)
+{
+	_cleanup_list_ char **env = NULL;
+	int r = vmb_list_add(&env, "LC_ALL=C");
+
+	for (char **e = environ; e && *e && r == 0; e++)
+		if (!vmb_skip_prefix(*e, "LC_ALL="))
+			r = vmb_list_add(&env, *e);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(env);
+	return 0;
+}
+
+static int spawn(struct vmb_process *p, const char *path, const char *const *argv, int in, int out)
+{
+	_cleanup_list_ char **env = NULL;
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t all, none;
+	int r;
+
+	r = c_environ(&env);
+	if (r < 0)
+		return r;
+	sigfillset(&all);
+	sigemptyset(&none);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawn_file_actions_init(&actions);
+	if (in >= 0)
+		posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+	else
+		posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	if (out >= 0)
+		posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+	else
+		posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, p->stderr_fd, STDERR_FILENO);
+	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+	r = posix_spawn(&p->pid, path, &actions, &attr, (char **)argv, env);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attr);
+	if (r != 0) {
+		p->pid = -1;
+		return vmb_errno(r, "cannot start %s", path);
+	}
+	return 0;
+}
+
+static int make_pipe(int *ret_read, int *ret_write)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return vmb_errno(errno, "cannot make a pipe");
+	*ret_read = fds[0];
+	*ret_write = fds[1];
+	return 0;
+}
+
+int vmb_process_start(struct vmb_process *p, const char *const *argv, int pipes)
+{
+	_cleanup_close_ int in = -1, out = -1;
+	_cleanup_free_ char *path = NULL;
+	int r = 0;
+
+	*p = (struct vmb_process)VMB_PROCESS_INIT;
+	p->tool = argv[0];
+	path = vmb_find_tool(argv[0]);
+	if (!path)
+		return vmb_error(VMBOOT_EHOST, "the tool %s is not installed; see `vmboot doctor`",
+				 argv[0]);
+	p->stderr_fd = memfd_create("vmboot-stderr", MFD_CLOEXEC);
+	if (p->stderr_fd < 0)
+		return vmb_errno(errno, "cannot keep what %s says", argv[0]);
+	if (pipes & VMB_PIPE_STDIN)
+		r = make_pipe(&in, &p->stdin_fd);
+	if (r == 0 && (pipes & VMB_PIPE_STDOUT))
+		r = make_pipe(&p->stdout_fd, &out);
+	if (r == 0)
+		r = spawn(p, path, argv, in, out);
+	if (r < 0)
+		vmb_process_done(p);
+	return r;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* The last line or two of what it said, in one line. */
+static void last_words(struct vmb_process *p, char *words, size_t size)
+{
+	char text[1024];
+	off_t end = lseek(p->stderr_fd, 0, SEEK_END);
+	off_t start = end > (off_t)sizeof(text) - 1 ? end - ((off_t)sizeof(text) - 1) : 0;
+	ssize_t n = pread(p->stderr_fd, text, sizeof(text) - 1, start);
+
+	n = n < 0 ? 0 : n;
+	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
+		n--;
+	text[n] = '\0';
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ')
+			*c = ' ';
+	vmb_strlcpy(words, n ? text : "it said nothing", size);
+}
+
+int vmb_process_finish(struct vmb_process *p)
+{
+	char words[1024];
+	int status;
+	pid_t pid;
+
+	close_fd(&p->stdin_fd);
+	do
+		pid = waitpid(p->pid, &status, 0);
+	while (pid < 0 && errno == EINTR);
+	p->pid = -1;
+	if (pid < 0)
+		return vmb_errno(errno, "cannot wait for %s", p->tool);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	last_words(p, words, sizeof(words));
+	if (WIFSIGNALED(status))
+		return vmb_error(VMBOOT_EHOST, "%s was killed by signal %d: %s", p->tool,
+				 WTERMSIG(status), words);
+	return vmb_error(VMBOOT_EHOST, "%s failed with status %d: %s", p->tool, WEXITSTATUS(status),
+			 words);
+}
+
+void vmb_process_done(struct vmb_process *p)
+{
+	if (p->pid > 0) {
+		kill(p->pid, SIGKILL);
+		while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	close_fd(&p->stdin_fd);
+	close_fd(&p->stdout_fd);
+	close_fd(&p->stderr_fd);
+	p->pid = -1;
+}
+
+int vmb_run(const char *const *argv, char **ret_out)
+{
+	_cleanup_process_ struct vmb_process p = VMB_PROCESS_INIT;
+	_cleanup_free_ char *out = NULL;
+	int r;
+
+	r = vmb_process_start(&p, argv, ret_out ? VMB_PIPE_STDOUT : 0);
+	if (r < 0)
+		return r;
+	if (ret_out) {
+		r = vmb_read_fd(p.stdout_fd, argv[0], 1U << 20, &out, NULL);
+		if (r < 0)
+			return r;
+	}
+	r = vmb_process_finish(&p);
+	if (r < 0)
+		return r;
+	if (ret_out)
+		*ret_out = TAKE_PTR(out);
+	return 0;
+}

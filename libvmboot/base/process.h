@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_BASE_PROCESS_H
+#define VMB_BASE_PROCESS_H
+
+/*
+ * Running a tool. It gets no shell, only the descriptors named here, default signals, and
+ * LC_ALL=C; what it says on standard error is kept for the error message.
+ */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct vmb_process {
+	pid_t pid;
+	int stdin_fd;  /* write end, or -1 */
+	int stdout_fd; /* read end, or -1 */
+	int stderr_fd; /* read end of what it said: an unlinked file, never full */
+	const char *tool;
+};
+#define VMB_PROCESS_INIT                                                                           \
+	{                                                                                          \
+		.pid = -1, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1                        \
+	}
+
+enum {
+	VMB_PIPE_STDIN = 1,  /* else /dev/null */
+	VMB_PIPE_STDOUT = 2, /* else /dev/null */
+};
+
+/* argv[0] is looked up in PATH and the sbin folders. 0, or -VMBOOT_EHOST if it is missing. */
+int vmb_process_start(struct vmb_process *p, const char *const *argv, int pipes);
+
+/* Ends its input and waits for it: 0, or -VMBOOT_EHOST with its last words. */
+int vmb_process_finish(struct vmb_process *p);
+
+/* Kills it if it runs, and forgets it; errors are not touched. For cleanup. */
+void vmb_process_done(struct vmb_process *p);
+#define _cleanup_process_ vmb_cleanup(vmb_process_done)
+
+/* Start and finish; with ret_out, its standard output (at most 1 MiB), freed by the caller. */
+int vmb_run(const char *const *argv, char **ret_out);
+
+/* The tool's path, or NULL if it is not there. */
+char *vmb_find_tool(const char *name);
+
+#endif

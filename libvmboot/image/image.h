@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_IMAGE_IMAGE_H
+#define VMB_IMAGE_IMAGE_H
+
+/*
+ * The image room. In: a reference ("node:20", "oci:DIR[:TAG]", "tar:FILE", "dir:DIR",
+ * "disk:FILE") and the store. Out: a read-only root disk in the store, keyed by digest, and the
+ * image's config. Sources are only read; an import appears whole or not at all.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "store/store.h"
+
+/* What the image says about its program; NULL or empty where it says nothing. */
+struct vmb_image_config {
+	char **entrypoint;
+	char **cmd;
+	char **env;
+	char *workdir;
+	char *user;
+};
+
+struct vmb_image {
+	char *name;	  /* in full, "docker.io/library/node:20" */
+	char *source;	  /* what it was or would be imported from, or NULL */
+	char *digest;	  /* "sha256:…" of what it is made from */
+	char *disk;	  /* path in the store; where it will be if it is not yet */
+	char *fstype;	  /* "squashfs", "erofs", "ext4" */
+	bool present;	  /* in the store already */
+	uint64_t bytes;	  /* of the disk, if present */
+	int64_t imported; /* when, seconds since 1970, if present */
+	struct vmb_image_config config;
+};
+
+void vmb_image_done(struct vmb_image *image);
+#define _cleanup_image_ vmb_cleanup(vmb_image_done)
+
+/*
+ * Finds out all about an image and changes nothing. A source that is not imported yet is read
+ * (and, for tar: and disk:, hashed) to tell its digest. -VMBOOT_ENOIMAGE: a name that no one
+ * imported; -VMBOOT_EIMAGE: a source that cannot be used, or a reference that is none.
+ */
+int vmb_image_find(const struct vmb_store *store, const char *ref, struct vmb_image *ret);
+
+/*
+ * Like vmb_image_find(), and imports the source if it is not present. name NULL: the name is made
+ * from the source. Holds the store's lock for this digest, so a second importer waits and finds
+ * the first one's work.
+ */
+int vmb_image_ensure(const struct vmb_store *store, const char *ref, const char *name,
+		     const struct vmb_log *log, struct vmb_image *ret);
+
+/* The name in full: "node" is "docker.io/library/node:latest". -VMBOOT_EIMAGE if it is no name. */
+int vmb_image_full_name(const char *name, char **ret);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_INITRD_KERNEL_H
+#define VMB_INITRD_KERNEL_H
+
+/*
+ * The kernel that a guest boots. In: a path, or none. Out: where its image, modules and
+ * configuration are on this host. Everything is below root ("" in production, a folder in tests).
+ */
+
+#include <stdbool.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "store/store.h"
+
+struct vmb_kernel {
+	char *path;    /* /boot/vmlinuz-6.1.0-56-cloud-amd64 */
+	char *release; /* 6.1.0-56-cloud-amd64, as the image itself says it */
+	char *modules; /* /lib/modules/<release> */
+	char *config;  /* /boot/config-<release> or <modules>/config; NULL: not to be had */
+	char *key;     /* file name in the store: release and what identifies this very file */
+};
+
+void vmb_kernel_done(struct vmb_kernel *kernel);
+#define _cleanup_kernel_ vmb_cleanup(vmb_kernel_done)
+
+/*
+ * path NULL: the newest release (by version order) in /boot or /lib/modules/<release>/vmlinuz that
+ * has modules and whatever a boot needs (vmb_modules_resolve() for squashfs succeeds). The release
+ * is read from the image's own header (Documentation/arch/x86/boot.rst, kernel_version). No path,
+ * no modules, not a kernel: -VMBOOT_EKERNEL, with the words naming the file and the mend (on
+ * Debian: install linux-image-cloud-amd64, or give `kernel`).
+ */
+int vmb_kernel_find(const char *root, const char *path, struct vmb_kernel *ret);
+
+/* The path of our copy in the store, which vmb_kernel_ensure() makes if it is not there. */
+int vmb_kernel_store_path(const struct vmb_store *store, const struct vmb_kernel *kernel,
+			  char **ret);
+int vmb_kernel_ensure(const struct vmb_store *store, const struct vmb_kernel *kernel,
+		      const struct vmb_log *log);
+
+#endif

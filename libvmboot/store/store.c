@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "store/store.h"
+
+#include <poll.h>
+#include <stdarg.h>
+#include <sys/file.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+
+/* Others (libvirt's user among them) may pass through, but not list; each file has its own mode. */
+enum { STORE_MODE = 0711, LOCK_RETRY_MS = 20 };
+
+static int default_path(char **ret)
+{
+	const char *store = secure_getenv("VMBOOT_STORE");
+	const char *data = secure_getenv("XDG_DATA_HOME");
+	const char *home = secure_getenv("HOME");
+
+	if (store && *store)
+		return vmb_strdup(store, ret);
+	if (geteuid() == 0)
+		return vmb_strdup("/var/lib/vmboot", ret);
+	if (data && data[0] == '/')
+		return vmb_asprintf(ret, "%s/vmboot", data);
+	if (home && home[0] == '/')
+		return vmb_asprintf(ret, "%s/.local/share/vmboot", home);
+	return vmb_error(VMBOOT_EOPTS, "no store folder: set `store`, $VMBOOT_STORE or $HOME");
+}
+
+int vmb_store_open(const char *path, struct vmb_store *ret)
+{
+	_cleanup_free_ char *chosen = NULL, *absolute = NULL;
+	int r;
+
+	r = path ? vmb_strdup(path, &chosen) : default_path(&chosen);
+	if (r < 0)
+		return r;
+	r = vmb_absolute(chosen, &absolute);
+	if (r < 0)
+		return r;
+	if (!vmb_exists(absolute)) {
+		r = vmb_mkdir_p(absolute, STORE_MODE);
+		if (r < 0)
+			return vmb_error_prefix("cannot make the store");
+	}
+	if (access(absolute, R_OK | W_OK | X_OK) < 0)
+		return vmb_errno(errno,
+				 "cannot write to the store %s; choose another with `store` or "
+				 "$VMBOOT_STORE",
+				 absolute);
+	ret->path = TAKE_PTR(absolute);
+	return 0;
+}
+
+void vmb_store_done(struct vmb_store *store)
+{
+	free(TAKE_PTR(store->path));
+}
+
+int vmb_store_path(const struct vmb_store *store, char **ret, const char *fmt, ...)
+{
+	_cleanup_free_ char *rest = NULL, *path = NULL;
+	char *slash;
+	va_list ap;
+	int n, r;
+
+	va_start(ap, fmt);
+	n = vasprintf(&rest, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		rest = NULL;
+		return vmb_oom();
+	}
+	r = vmb_asprintf(&path, "%s/%s", store->path, rest);
+	if (r < 0)
+		return r;
+	slash = strrchr(path, '/');
+	*slash = '\0';
+	r = vmb_exists(path) ? 0 : vmb_mkdir_p(path, STORE_MODE);
+	if (r < 0)
+		return r;
+	*slash = '/';
+	*ret = TAKE_PTR(path);
+	return 0;
+}
+
+int vmb_store_lock(const struct vmb_store *store, const char *name, int timeout_ms, int *ret_fd)
+{
+	struct vmb_deadline deadline = vmb_deadline_in(timeout_ms);
+	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	r = vmb_store_path(store, &path, "%s.lock", name);
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return vmb_errno(errno, "cannot open %s", path);
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return vmb_errno(errno, "cannot lock %s", path);
+		if (vmb_deadline_passed(deadline))
+			return vmb_error(ETIMEDOUT, "another process holds %s; is it still alive?",
+					 path);
+		poll(NULL, 0, vmb_deadline_poll(deadline, LOCK_RETRY_MS));
+	}
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int vmb_store_encode(const char *name, char **ret)
+{
+	_cleanup_buf_ struct vmb_buf b = {0};
+
+	for (const char *p = name; *p; p++) {
+		if (*p == '/' || *p == '%' || (p == name && *p == '.'))
+			vmb_buf_printf(&b, "%%%02X", (unsigned)(unsigned char)*p);
+		else
+			vmb_buf_add(&b, p, 1);
+	}
+	return vmb_buf_take(&b, ret);
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int vmb_store_decode(const char *file, char **ret)
+{
+	_cleanup_buf_ struct vmb_buf b = {0};
+
+	for (const char *p = file; *p; p++) {
+		char c = *p;
+
+		if (c == '%' && hex_digit(p[1]) >= 0 && hex_digit(p[2]) >= 0) {
+			c = (char)(hex_digit(p[1]) * 16 + hex_digit(p[2]));
+			p += 2;
+		}
+		vmb_buf_add(&b, &c, 1);
+	}
+	return vmb_buf_take(&b, ret);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_STORE_STORE_H
+#define VMB_STORE_STORE_H
+
+/*
+ * The store: one folder, of which this header is the map. In: the caller's choice or none. Out:
+ * paths, locks, and files that appear whole or not at all.
+ *
+ *   images/<digest>/          one imported image: root.<fstype>, image.json
+ *   names/<name, / as %2F>    a link to ../images/<digest>
+ *   kernels/<key>/            vmlinuz: our own copy, so that no one re-labels the host's
+ *   initramfs/<key>.cpio
+ *   overlay/<key>.img         an empty overlay disk, cloned for each VM
+ *   memo/<what>               what was found out about this host
+ *   vms/<name>/               overlay.img config.img console.log stdout.log stderr.log events
+ *                             ledger lock
+ *   embed/                    root of libvirt's embedded driver
+ *   lock                      held shared by whoever reads names, exclusive by whoever removes
+ *
+ * Anything called *.tmp-XXXXXX is half-made; gc removes it when nobody holds its lock any more.
+ */
+
+#include "base/cleanup.h"
+#include "base/str.h"
+
+struct vmb_store {
+	char *path; /* absolute */
+};
+
+/*
+ * Opens the store and makes it if it is not there. path NULL: $VMBOOT_STORE; else /var/lib/vmboot
+ * for root and $XDG_DATA_HOME/vmboot (~/.local/share/vmboot) for others.
+ */
+int vmb_store_open(const char *path, struct vmb_store *ret);
+void vmb_store_done(struct vmb_store *store);
+#define _cleanup_store_ vmb_cleanup(vmb_store_done)
+
+/* <store>/<formatted>; the folder above it is made. */
+int vmb_store_path(const struct vmb_store *store, char **ret, const char *fmt, ...)
+	VMB_PRINTF(3, 4);
+
+/*
+ * A lock on <store>/<name>.lock, waited for at most timeout_ms; closing the descriptor gives it
+ * back. -ETIMEDOUT when another holds it that long.
+ */
+int vmb_store_lock(const struct vmb_store *store, const char *name, int timeout_ms, int *ret_fd);
+
+/* An image's, kernel's or VM's name as one file name: '/' and '%' are %-encoded. */
+int vmb_store_encode(const char *name, char **ret);
+int vmb_store_decode(const char *file, char **ret);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_WIRE_CONFIG_H
+#define VMB_WIRE_CONFIG_H
+
+/*
+ * The guest config, as it lies on the config disk (vdc): a POSIX ustar archive with one regular
+ * file, "vmboot.conf", so `tar -xO -f config.img | tr '\0' '\n'` shows it. The disk is padded
+ * with zeros to a multiple of 4096 bytes. The file is a list of records, each ended by a 0 byte:
+ *
+ *   vmboot-config=1            version; first
+ *   crc32=0123abcd             of all bytes behind this record's 0; second
+ *   hostname=web               then "key=value" in any order; a key that the table below does
+ *   …                          not list is refused, so is one that is missing or given twice,
+ *   arg=node  arg=app.js       except arg and env, which repeat and keep their order
+ *   env=PATH=/usr/bin
+ *
+ * Encoder and decoder do no I/O; the decoder allocates nothing: the strings of the result point
+ * into the bytes that it was given. Both refuse what is over the bounds.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	VMB_CONFIG_SIZE_MAX = 1 << 20, /* of the file, bytes */
+	VMB_CONFIG_ARGS_MAX = 1024,
+	VMB_CONFIG_ENV_MAX = 1024,
+	VMB_CONFIG_STRING_MAX = 128 * 1024 - 1, /* Linux's MAX_ARG_STRLEN, less its 0 */
+	VMB_CONFIG_BLOCK = 512,			/* of the archive */
+	VMB_CONFIG_PAD = 4096,			/* of the disk */
+};
+
+struct vmb_guest_config {
+	const char *hostname;
+	const char *root_fstype; /* "squashfs", "erofs", "ext4" */
+	const char *mode;	 /* "exec" or "systemd" */
+	const char *on_exit;	 /* "keep" or "poweroff" */
+	bool skip_kernel_headers;
+	bool skip_guest_agent;
+	const char *user;    /* "", "name", "1000", "name:group", …: looked up in the image */
+	const char *workdir; /* absolute */
+	const char *args[VMB_CONFIG_ARGS_MAX + 1]; /* NULL-ended */
+	const char *env[VMB_CONFIG_ENV_MAX + 1];   /* NULL-ended, "K=V" */
+};
+
+/*
+ * Writes the whole disk to out (size bytes). Returns its length, also when out is NULL or too
+ * small (then nothing is written); or -E2BIG: over a bound, -EINVAL: a value that cannot be.
+ */
+long vmb_config_encode(const struct vmb_guest_config *config, uint8_t *out, size_t size);
+
+/*
+ * The length of the whole archive member from its first block, so that a reader knows how much to
+ * read: 0 < n <= VMB_CONFIG_BLOCK + VMB_CONFIG_SIZE_MAX; or -EBADMSG.
+ */
+long vmb_config_length(const uint8_t block[VMB_CONFIG_BLOCK]);
+
+/*
+ * Decodes n bytes (header block and file; bytes behind the file are ignored) in place. 0; or
+ * -EBADMSG: not a config, damaged, or over a bound; -EPROTONOSUPPORT: another version. ret_why, if
+ * not NULL, gets a static text that says what.
+ */
+int vmb_config_decode(uint8_t *bytes, size_t n, struct vmb_guest_config *ret, const char **ret_why);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_WIRE_DISKS_H
+#define VMB_WIRE_DISKS_H
+
+/*
+ * The disks: the XML sets the serial, init believes it; the letter is only a fallback for a
+ * device without one. virtio-blk serials have 20 bytes at most (VIRTIO_BLK_ID_BYTES).
+ */
+
+#define VMB_SERIAL_ROOT "vmboot-root"
+#define VMB_SERIAL_OVERLAY "vmboot-overlay"
+#define VMB_SERIAL_CONFIG "vmboot-config"
+#define VMB_SERIAL_KERNEL "vmboot-kernel"
+
+#define VMB_TARGET_ROOT "vda"
+#define VMB_TARGET_OVERLAY "vdb"
+#define VMB_TARGET_CONFIG "vdc"
+
+/* Where the initramfs has what init reads; the loading order is the order of the lines. */
+#define VMB_INITRAMFS_MODULES "/vmboot/modules"		 /* folder of <name>.ko */
+#define VMB_INITRAMFS_MODULE_LIST "/vmboot/modules.list" /* one file name a line */
+
+/* Kernel command line words that init knows. */
+#define VMB_CMDLINE_DEBUG "vmboot.debug" /* verbose; a shell on the console when the boot fails */
+#define VMB_CMDLINE_PROBE "vmboot.probe" /* power off as soon as init runs; see host/accel.h */
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_WIRE_TEXT_H
+#define VMB_WIRE_TEXT_H
+
+/* What may stand in text that crosses from guest to host and may reach a terminal. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* True for valid UTF-8 (RFC 3629) without control characters (C0, DEL, C1). */
+bool vmb_wire_is_line(const char *s, size_t n);
+
+/* Make it so: each offending byte becomes '?'. In place, ended by 0. */
+void vmb_wire_clean_line(char *s);
+
+#endif

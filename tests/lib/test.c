@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "test.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+
+static char *tmpdir;
+static char **strings; /* of the running test function */
+
+static const char *keep(char *s)
+{
+	if (vmb_list_add(&strings, s) < 0)
+		abort();
+	free(s);
+	return strings[vmb_list_len(vmb_list_const(strings)) - 1];
+}
+
+const char *test_tmpdir(void)
+{
+	char template[] = "/tmp/vmboot-test-XXXXXX";
+
+	if (!tmpdir) {
+		if (!mkdtemp(template) || chmod(template, 0711) < 0)
+			abort();
+		tmpdir = strdup(template);
+	}
+	return tmpdir;
+}
+
+const char *test_path(const char *fmt, ...)
+{
+	va_list ap;
+	char *s;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&s, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		abort();
+	return keep(s);
+}
+
+void test_write(const char *path, const char *text)
+{
+	if (vmb_write_file_atomic(path, text, strlen(text), 0644) < 0) {
+		fprintf(stderr, "%s\n", vmboot_last_error()->message);
+		abort();
+	}
+}
+
+const char *test_read(const char *path)
+{
+	char *text;
+
+	if (vmb_read_file(path, 1U << 24, &text, NULL) < 0) {
+		fprintf(stderr, "%s\n", vmboot_last_error()->message);
+		abort();
+	}
+	return keep(text);
+}
+
+void test_golden(const char *name, const char *text)
+{
+	const char *path = test_path("%s/%s", TEST_SRCDIR, name);
+	const char *actual;
+
+	if (getenv("TEST_UPDATE")) {
+		test_write(path, text);
+		return;
+	}
+	if (vmb_exists(path) && strcmp(test_read(path), text) == 0)
+		return;
+	actual = test_path("%s/%s.actual", TEST_BUILDDIR, strrchr(name, '/') + 1);
+	test_write(actual, text);
+	fprintf(stderr, "%s differs from %s; TEST_UPDATE=1 accepts it\n", path, actual);
+	CU_FAIL("golden file differs");
+}
+
+void test_skip(const char *why)
+{
+	printf("SKIP: %s\n", why);
+	exit(77);
+}
+
+bool test_error_is(int code, const char *words)
+{
+	const struct vmboot_error *e = vmboot_last_error();
+	bool same = e->code == code && strstr(e->message, words);
+
+	if (!same)
+		fprintf(stderr, "error is %d \"%s\", not %d \"…%s…\"\n", e->code, e->message, code,
+			words);
+	return same;
+}
+
+static void after_each(void)
+{
+	if (tmpdir && vmb_rm_rf(tmpdir) < 0)
+		fprintf(stderr, "%s\n", vmboot_last_error()->message);
+	free(tmpdir);
+	tmpdir = NULL;
+	vmb_list_free(strings);
+	strings = NULL;
+}
+
+int test_run(const char *suite, const struct test_case *cases, size_t n)
+{
+	unsigned failed;
+	CU_pSuite s;
+
+	if (CU_initialize_registry() != CUE_SUCCESS)
+		return 99;
+	s = CU_add_suite_with_setup_and_teardown(suite, NULL, NULL, NULL, after_each);
+	for (size_t i = 0; s && i < n; i++)
+		if (!CU_add_test(s, cases[i].name, cases[i].fn))
+			return 99;
+	CU_basic_set_mode(CU_BRM_VERBOSE);
+	CU_basic_run_tests();
+	failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
+	if (CU_get_number_of_tests_run() != n)
+		failed++;
+	CU_cleanup_registry();
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEST_H
+#define TEST_H
+
+/*
+ * What all CUnit programs share. A program is a table of named functions:
+ *
+ *	static void decodes_what_it_encodes(void) { … }
+ *	TEST_MAIN("wire/event", {"decodes what it encodes", decodes_what_it_encodes}, …)
+ *
+ * It exits 0 if all passed, 1 if not, 77 with a reason if test_skip() was called.
+ */
+
+#include <CUnit/Basic.h>
+#include <stdbool.h>
+#include <vmboot/error.h>
+
+struct test_case {
+	const char *name;
+	void (*fn)(void);
+};
+
+int test_run(const char *suite, const struct test_case *cases, size_t n);
+
+#define TEST_MAIN(suite, ...)                                                                      \
+	int main(void)                                                                             \
+	{                                                                                          \
+		static const struct test_case cases[] = {__VA_ARGS__};                             \
+		return test_run(suite, cases, sizeof(cases) / sizeof(cases[0]));                   \
+	}
+
+/* A fresh folder, removed with all that is in it when the test function ends. */
+const char *test_tmpdir(void);
+
+/* Formats into a string that lives until the test function ends. */
+const char *test_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Write or read a whole text file; abort on failure. The text lives as above. */
+void test_write(const char *path, const char *text);
+const char *test_read(const char *path);
+
+/* Compares with a golden file tests/<name>; TEST_UPDATE=1 writes it instead. */
+void test_golden(const char *name, const char *text);
+
+/* Ends the program with 77. */
+void test_skip(const char *why) __attribute__((noreturn));
+
+/* True if the thread's last error has this code and these words in its message. */
+bool test_error_is(int code, const char *words);
+
+#define ASSERT_OK(expr)                                                                            \
+	do {                                                                                       \
+		int r_ = (expr);                                                                   \
+		if (r_ < 0)                                                                        \
+			fprintf(stderr, "%s:%d: %s = %d: %s\n", __FILE__, __LINE__, #expr, r_,     \
+				vmboot_last_error()->message);                                     \
+		CU_ASSERT_FATAL(r_ >= 0);                                                          \
+	} while (0)
+
+#define ASSERT_ERROR(expr, code, words)                                                            \
+	do {                                                                                       \
+		int r_ = (expr);                                                                   \
+		CU_ASSERT_EQUAL(r_, -(code));                                                      \
+		CU_ASSERT(test_error_is(-(code), words));                                          \
+	} while (0)
+
+#define ASSERT_STR(actual, expected)                                                               \
+	do {                                                                                       \
+		const char *a_ = (actual), *e_ = (expected);                                       \
+		bool same_ = a_ && e_ && strcmp(a_, e_) == 0;                                      \
+		if (!same_)                                                                        \
+			fprintf(stderr, "%s:%d: \"%s\" is not \"%s\"\n", __FILE__, __LINE__,       \
+				a_ ? a_ : "(null)", e_ ? e_ : "(null)");                           \
+		CU_ASSERT(same_);                                                                  \
+	} while (0)
+
+#endif
