@@ -10,7 +10,10 @@
 /* True for valid UTF-8 (RFC 3629) without control characters (C0, DEL, C1). */
 bool vmb_wire_is_line(const char *s, size_t n);
 
-/* Make it so: each offending byte becomes '?'. In place, ended by 0. */
+/* True for valid UTF-8, control characters and all. */
+bool vmb_wire_is_utf8(const char *s, size_t n);
+
+/* Make it a line: each offending byte becomes '?'. In place, ended by 0. */
 void vmb_wire_clean_line(char *s);
 
 #endif

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <vmboot/version.h>
+
+const char *vmboot_version(void)
+{
+	return VMBOOT_VERSION_STRING;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <string.h>
+#include <vmboot/version.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "opts/opts.h"
+#include "wire/text.h"
+
+/* The struct as version 0.1 had it; no caller can know less. */
+enum { FIRST_SIZE = offsetof(struct vmboot_opts, progress_data) + sizeof(void *) };
+
+int vmb_field_refuse(const struct vmb_field *field, const char *value)
+{
+	char shown[80];
+
+	vmb_strlcpy(shown, value, sizeof(shown));
+	vmb_wire_clean_line(shown);
+	vmb_error(VMBOOT_EOPTS, "%s: \"%s%s\" is not acceptable: it must be %s", field->pub.name,
+		  shown, strlen(value) >= sizeof(shown) ? "…" : "", field->pub.rule);
+	vmb_error_field(field->pub.name);
+	return -VMBOOT_EOPTS;
+}
+
+int vmb_field_check_text(const struct vmb_field *field, const char *value)
+{
+	size_t n = strlen(value);
+
+	if (n > field->pub.max || !vmb_wire_is_utf8(value, n) ||
+	    (field->accepts && !field->accepts(value)))
+		return vmb_field_refuse(field, value);
+	return 0;
+}
+
+int vmb_field_check_uint(const struct vmb_field *field, uint64_t value)
+{
+	char text[24];
+
+	if (value >= field->pub.min && value <= field->pub.max)
+		return 0;
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	return vmb_field_refuse(field, text);
+}
+
+static int check_enum(const struct vmb_field *field, unsigned value)
+{
+	char text[16];
+
+	if (value < vmb_list_len(field->pub.choices))
+		return 0;
+	snprintf(text, sizeof(text), "%u", value);
+	return vmb_field_refuse(field, text);
+}
+
+static int check_list(const struct vmb_field *field, const char *const *list)
+{
+	int r = 0;
+
+	for (size_t i = 0; list && list[i] && r == 0; i++)
+		r = vmb_field_check_text(field, list[i]);
+	return r;
+}
+
+static int check_member(const struct vmb_field *field, const struct vmboot_opts *opts)
+{
+	const void *member = vmb_field_member_const(field, opts);
+	const char *text;
+	uint64_t number;
+
+	switch (field->pub.type) {
+	case VMBOOT_FIELD_STRING:
+		text = *(const char *const *)member;
+		return text ? vmb_field_check_text(field, text) : 0;
+	case VMBOOT_FIELD_UINT:
+		number = *(const uint64_t *)member;
+		return number ? vmb_field_check_uint(field, number) : 0;
+	case VMBOOT_FIELD_ENUM:
+		return check_enum(field, *(const unsigned *)member);
+	case VMBOOT_FIELD_LIST:
+		return check_list(field, *(const char *const *const *)member);
+	case VMBOOT_FIELD_BOOL:
+		break;
+	}
+	return 0;
+}
+
+static int need_member(const struct vmb_field *field, struct vmboot_opts *opts)
+{
+	void *member = vmb_field_member(field, opts);
+
+	if (field->pub.type == VMBOOT_FIELD_UINT && *(uint64_t *)member == 0)
+		*(uint64_t *)member = field->pub.default_value;
+	if (!field->required || *(const char **)member)
+		return 0;
+	vmb_error(VMBOOT_EOPTS, "%s is missing: it must be %s", field->pub.name, field->pub.rule);
+	vmb_error_field(field->pub.name);
+	return -VMBOOT_EOPTS;
+}
+
+static int copy_struct(const struct vmboot_opts *opts, struct vmboot_opts *ret)
+{
+	const char *bytes = (const char *)opts;
+
+	memset(ret, 0, sizeof(*ret));
+	if (opts && opts->size < FIRST_SIZE)
+		return vmb_error(EINVAL, "opts.size is %zu: set it to sizeof(struct vmboot_opts)",
+				 opts->size);
+	if (opts)
+		memcpy(ret, opts, opts->size < sizeof(*ret) ? opts->size : sizeof(*ret));
+	/* A caller built with a newer header may use members that we do not know only by leaving
+	 * them at their default. */
+	for (size_t i = sizeof(*ret); opts && i < opts->size; i++)
+		if (bytes[i])
+			return vmb_error(VMBOOT_EOPTS,
+					 "the caller uses options of a newer libvmboot than %s",
+					 vmboot_version());
+	ret->size = sizeof(*ret);
+	return 0;
+}
+
+int vmb_opts_read(const struct vmboot_opts *opts, bool need_all, struct vmboot_opts *ret)
+{
+	struct vmboot_opts own;
+	size_t n;
+	const struct vmb_field *fields = vmb_fields(&n);
+	int r;
+
+	r = copy_struct(opts, &own);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = check_member(&fields[i], &own);
+	for (size_t i = 0; i < n && r == 0 && need_all; i++)
+		r = need_member(&fields[i], &own);
+	if (r < 0)
+		return r;
+	*ret = own;
+	return 0;
+}
+
+int vmboot_opts_check(const struct vmboot_opts *opts)
+{
+	struct vmboot_opts own;
+
+	return vmb_opts_read(opts, true, &own);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_OPTS_RULES_H
+#define VMB_OPTS_RULES_H
+
+/* Rules for text; true if value is acceptable. The value is UTF-8 already. */
+
+#include <stdbool.h>
+
+bool vmb_rule_vm_name(const char *value);
+bool vmb_rule_line(const char *value);	   /* not empty, no control characters */
+bool vmb_rule_ascii(const char *value);	   /* printable ASCII */
+bool vmb_rule_absolute(const char *value); /* absolute path, no control characters */
+bool vmb_rule_env(const char *value);	   /* KEY=VALUE */
+bool vmb_rule_user(const char *value);	   /* USER[:GROUP] */
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "opts/opts.h"
+#include "opts/rules.h"
+
+static const char *const init_modes[] = {"auto", "exec", "systemd", NULL};
+static const char *const on_exits[] = {"keep", "poweroff", NULL};
+static const char *const accels[] = {"auto", "kvm", "tcg", NULL};
+
+#define MEMBER(member)                                                                             \
+	.size = sizeof(struct vmboot_field), .name = #member,                                      \
+	.offset = offsetof(struct vmboot_opts, member)
+
+/* The one place where a field is described. A new one is a member, a row, and a line in NEWS. */
+static const struct vmb_field fields[] = {
+	{
+		.pub = {MEMBER(name), .type = VMBOOT_FIELD_STRING, .max = 63, .metavar = "NAME",
+			.rule = "1 to 63 of a-z, 0-9 and dashes, no dash at either end",
+			.help = "name of the VM, and of its libvirt domain", .since = "0.1"},
+		.accepts = vmb_rule_vm_name,
+		.required = true,
+	},
+	{
+		.pub = {MEMBER(image), .type = VMBOOT_FIELD_STRING, .max = 4096, .metavar = "IMAGE",
+			.rule = "NAME[:TAG], oci:DIR[:TAG], tar:FILE, dir:DIR or disk:FILE",
+			.help = "what the VM boots", .since = "0.1"},
+		.accepts = vmb_rule_line,
+		.required = true,
+	},
+	{
+		.pub = {MEMBER(skip_kernel_headers), .type = VMBOOT_FIELD_BOOL,
+			.rule = "true or false",
+			.help = "attach no kernel modules and headers; DKMS is unavailable",
+			.since = "0.1"},
+	},
+	{
+		.pub = {MEMBER(skip_guest_agent), .type = VMBOOT_FIELD_BOOL,
+			.rule = "true or false",
+			.help = "run no agent in the guest; exec, stat and cp are unavailable",
+			.since = "0.1"},
+	},
+	{
+		.pub = {MEMBER(vcpus), .type = VMBOOT_FIELD_UINT, .min = 1, .max = 255,
+			.default_value = 1, .metavar = "N", .rule = "a number from 1 to 255",
+			.help = "virtual CPUs", .since = "0.1"},
+	},
+	{
+		.pub = {MEMBER(memory_mib), .type = VMBOOT_FIELD_UINT, .min = 64, .max = 16777216,
+			.default_value = 512, .metavar = "MIB",
+			.rule = "a number of MiB from 64 to 16777216", .help = "memory, in MiB",
+			.since = "0.1"},
+	},
+	{
+		.pub = {MEMBER(overlay_mib), .type = VMBOOT_FIELD_UINT, .min = 64, .max = 16777216,
+			.default_value = 10240, .metavar = "MIB",
+			.rule = "a number of MiB from 64 to 16777216",
+			.help = "size of the disk that takes the VM's writes, in MiB; it is sparse",
+			.since = "0.1"},
+	},
+	{
+		.pub = {MEMBER(entrypoint), .type = VMBOOT_FIELD_LIST, .max = 131071,
+			.metavar = "ARG", .rule = "a list of strings, each at most 131071 bytes",
+			.help = "replaces the image's entrypoint, and drops its cmd",
+			.since = "0.1"},
+	},
+	{
+		.pub = {MEMBER(cmd), .type = VMBOOT_FIELD_LIST, .max = 131071, .metavar = "ARG",
+			.rule = "a list of strings, each at most 131071 bytes",
+			.help = "replaces the image's cmd", .since = "0.1"},
+	},
+	{
+		.pub = {MEMBER(env), .type = VMBOOT_FIELD_LIST, .max = 131071,
+			.metavar = "KEY=VALUE",
+			.rule = "a list of KEY=VALUE, each at most 131071 bytes, KEY not empty",
+			.help = "adds to the image's environment, or replaces in it",
+			.since = "0.1", .short_flag = 'e'},
+		.accepts = vmb_rule_env,
+	},
+	{
+		.pub = {MEMBER(workdir), .type = VMBOOT_FIELD_STRING, .max = 4095, .metavar = "DIR",
+			.rule = "an absolute path", .help = "the program's working folder",
+			.since = "0.1", .short_flag = 'w'},
+		.accepts = vmb_rule_absolute,
+	},
+	{
+		.pub = {MEMBER(user), .type = VMBOOT_FIELD_STRING, .max = 255,
+			.metavar = "USER[:GROUP]",
+			.rule = "USER or USER:GROUP, each a name or a number",
+			.help = "who runs the program", .since = "0.1", .short_flag = 'u'},
+		.accepts = vmb_rule_user,
+	},
+	{
+		.pub = {MEMBER(init_mode), .type = VMBOOT_FIELD_ENUM, .choices = init_modes,
+			.metavar = "MODE", .rule = "auto, exec or systemd",
+			.help = "who is PID 1: our init (exec) or the image's (systemd)",
+			.since = "0.1"},
+	},
+	{
+		.pub = {MEMBER(on_exit), .type = VMBOOT_FIELD_ENUM, .choices = on_exits,
+			.metavar = "ACTION", .rule = "keep or poweroff",
+			.help = "what the VM does when the program ends", .since = "0.1"},
+	},
+	{
+		.pub = {MEMBER(accel), .type = VMBOOT_FIELD_ENUM, .choices = accels,
+			.metavar = "ACCEL", .rule = "auto, kvm or tcg",
+			.help = "what runs the guest; auto is KVM where a guest really runs under "
+				"it",
+			.since = "0.1"},
+	},
+	{
+		.pub = {MEMBER(kernel), .type = VMBOOT_FIELD_STRING, .max = 4095, .metavar = "FILE",
+			.rule = "a path",
+			.help = "the guest's kernel; default: the newest installed that fits",
+			.since = "0.1"},
+		.accepts = vmb_rule_line,
+	},
+	{
+		.pub = {MEMBER(kernel_args), .type = VMBOOT_FIELD_STRING, .max = 1024,
+			.metavar = "ARGS", .rule = "one line of printable ASCII",
+			.help = "added to the kernel's command line; these win over ours",
+			.since = "0.1"},
+		.accepts = vmb_rule_ascii,
+	},
+	{
+		.pub = {MEMBER(uri), .type = VMBOOT_FIELD_STRING, .max = 1024, .metavar = "URI",
+			.rule = "a libvirt URI, or embed",
+			.help = "libvirt to use; embed: in this process, without a daemon",
+			.since = "0.1", .short_flag = 'c'},
+		.accepts = vmb_rule_line,
+	},
+	{
+		.pub = {MEMBER(store), .type = VMBOOT_FIELD_STRING, .max = 3072, .metavar = "DIR",
+			.rule = "a path", .help = "folder with images, kernels and VMs",
+			.since = "0.1"},
+		.accepts = vmb_rule_line,
+	},
+	{
+		.pub = {MEMBER(ephemeral), .type = VMBOOT_FIELD_BOOL, .rule = "true or false",
+			.help = "leave nothing when the VM stops", .since = "0.1"},
+	},
+	{
+		.pub = {MEMBER(debug), .type = VMBOOT_FIELD_BOOL, .rule = "true or false",
+			.help = "verbose boot, and a shell on the console if it fails",
+			.since = "0.1"},
+	},
+};
+
+const struct vmb_field *vmb_fields(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(fields);
+	return fields;
+}
+
+const struct vmboot_field *const *vmboot_opts_fields(size_t *ret_n)
+{
+#define ROW(i) &fields[i].pub
+	static const struct vmboot_field *const pubs[] = {
+		ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),
+		ROW(7),	 ROW(8),  ROW(9),  ROW(10), ROW(11), ROW(12), ROW(13),
+		ROW(14), ROW(15), ROW(16), ROW(17), ROW(18), ROW(19), ROW(20),
+	};
+#undef ROW
+	_Static_assert(ARRAY_SIZE(pubs) == ARRAY_SIZE(fields), "a row is missing");
+
+	*ret_n = ARRAY_SIZE(pubs);
+	return pubs;
+}
+
+const struct vmb_field *vmb_field_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (strcmp(fields[i].pub.name, name) == 0)
+			return &fields[i];
+	return NULL;
+}
+
+void *vmb_field_member(const struct vmb_field *field, struct vmboot_opts *opts)
+{
+	return (char *)opts + field->pub.offset;
+}
+
+const void *vmb_field_member_const(const struct vmb_field *field, const struct vmboot_opts *opts)
+{
+	return (const char *)opts + field->pub.offset;
+}
+
+const char *vmb_field_choice(const struct vmb_field *field, const struct vmboot_opts *opts)
+{
+	return field->pub.choices[*(const unsigned *)vmb_field_member_const(field, opts)];
+}
