@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "args.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flags.h"
+
+static int set_seconds(const struct verb *verb, const char *name, const char *value, int *ret)
+{
+	char *end;
+	long v;
+
+	errno = 0;
+	v = strtol(value, &end, 10);
+	if (errno || end == value || *end || v < 0 || v > INT_MAX / 1000) {
+		char *safe = printable(value);
+
+		usage_error(verb->name, "--%s: \"%s\" is not a number of seconds from 0 to %d",
+			    name, safe, INT_MAX / 1000);
+		free(safe);
+		return EXIT_USAGE;
+	}
+	*ret = (int)v;
+	return 0;
+}
+
+static int set_flag(struct args *args, const struct verb *verb, const struct flag *flag,
+		    const char *value)
+{
+	void *member = (char *)args + flag->offset;
+
+	switch (flag->kind) {
+	case KIND_BOOL:
+		if (value)
+			return usage_error(verb->name, "--%s takes no value", flag->name);
+		*(bool *)member = true;
+		return 0;
+	case KIND_TEXT:
+		*(const char **)member = value;
+		return 0;
+	case KIND_SECONDS:
+		return set_seconds(verb, flag->name, value, member);
+	}
+	return EXIT_USAGE;
+}
+
+static void add_setting(struct args *args, const struct vmboot_field *field, const char *value)
+{
+	args->settings = xrealloc(args->settings, args->n_settings + 1, sizeof(*args->settings));
+	args->settings[args->n_settings++] = (struct setting){field, value};
+}
+
+/* value: from "--flag=value" or "-fvalue", or NULL; rest: argv behind the flag. *used: of rest. */
+static int take(struct args *args, const struct verb *verb, const struct found *found,
+		const char *value, int n_rest, char *const *rest, int *used)
+{
+	bool wants = found->flag ? found->flag->kind != KIND_BOOL
+				 : found->field->type != VMBOOT_FIELD_BOOL;
+
+	*used = 0;
+	if (wants && !value) {
+		if (n_rest < 1) {
+			char *own = found->flag ? xasprintf("%s", found->flag->name)
+						: flag_name(found->field);
+
+			usage_error(verb->name, "--%s needs a value", own);
+			free(own);
+			return EXIT_USAGE;
+		}
+		value = rest[0];
+		*used = 1;
+	}
+	if (found->flag)
+		return set_flag(args, verb, found->flag, value);
+	add_setting(args, found->field, value ? value : "true");
+	return 0;
+}
+
+static int parse_long(struct args *args, const struct verb *verb, int argc, char *const *argv,
+		      int *used)
+{
+	const char *name = argv[0] + 2, *equals = strchr(name, '=');
+	char *own = xasprintf("%.*s", (int)(equals ? equals - name : (long)strlen(name)), name);
+	struct found found;
+	int r;
+
+	if (flag_find_long(verb, own, &found))
+		r = take(args, verb, &found, equals ? equals + 1 : NULL, argc - 1, argv + 1, used);
+	else
+		r = flag_unknown(verb, own);
+	free(own);
+	return r;
+}
+
+/* One word of short flags: "-q", "-aq", "-eK=V", "-e" "K=V". */
+static int parse_short(struct args *args, const struct verb *verb, int argc, char *const *argv,
+		       int *used)
+{
+	struct found found;
+	int r = 0;
+
+	*used = 0;
+	for (const char *p = argv[0] + 1; *p && r == 0; p++) {
+		bool bare;
+
+		if (!flag_find_short(verb, *p, &found)) {
+			char *safe = printable((char[]){*p, '\0'});
+
+			usage_error(verb->name, "unknown flag -%s", safe);
+			free(safe);
+			return EXIT_USAGE;
+		}
+		bare = found.flag ? found.flag->kind == KIND_BOOL
+				  : found.field->type == VMBOOT_FIELD_BOOL;
+		if (bare) {
+			r = take(args, verb, &found, NULL, 0, NULL, used);
+			continue;
+		}
+		return take(args, verb, &found, p[1] ? p + 1 : NULL, argc - 1, argv + 1, used);
+	}
+	return r;
+}
+
+int args_parse(struct args *args, const struct verb *verb, int argc, char *const *argv, bool stop)
+{
+	char **operands = xrealloc(NULL, (size_t)argc + 1, sizeof(*operands));
+	int i = 0, r = 0, used;
+
+	free((void *)args->operands);
+	args->verb = verb;
+	args->operands = operands;
+	args->n_operands = 0;
+	args->dashes = false;
+	for (; i < argc && r == 0; i++) {
+		if (strcmp(argv[i], "--") == 0) {
+			args->dashes = args->n_operands == 0;
+			i++;
+			break;
+		}
+		if (argv[i][0] != '-' || argv[i][1] == '\0') {
+			if (stop)
+				break;
+			operands[args->n_operands++] = argv[i];
+			continue;
+		}
+		used = 0;
+		if (argv[i][1] == '-')
+			r = parse_long(args, verb, argc - i, argv + i, &used);
+		else
+			r = parse_short(args, verb, argc - i, argv + i, &used);
+		i += used;
+	}
+	for (; r == 0 && i < argc; i++)
+		operands[args->n_operands++] = argv[i];
+	return r;
+}
+
+bool args_given(const struct args *args, const char *field)
+{
+	for (size_t i = 0; i < args->n_settings; i++)
+		if (strcmp(args->settings[i].field->name, field) == 0)
+			return true;
+	return args->request && json_object_object_get_ex(args->request, field, NULL);
+}
+
+void args_done(struct args *args)
+{
+	vmboot_opts_free(args->opts);
+	json_object_put(args->request);
+	free((void *)args->operands);
+	free(args->settings);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "flags.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct flag flags[] = {
+#define MEMBER(m) offsetof(struct args, m)
+	{FLAG_ALL, "all", 'a', KIND_BOOL, MEMBER(all), "", "also VMs that do not run"},
+	{FLAG_CONSOLE, "console", 0, KIND_BOOL, MEMBER(console), "",
+	 "the console of kernel and init instead of the program's output"},
+	{FLAG_DETACH, "detach", 'd', KIND_BOOL, MEMBER(detach), "",
+	 "start the VM, print its name and leave it running"},
+	{FLAG_DRY_RUN, "dry-run", 'n', KIND_BOOL, MEMBER(dry_run), "",
+	 "only say what would be removed"},
+	{FLAG_FOLLOW, "follow", 'f', KIND_BOOL, MEMBER(follow), "", "go on until the VM stops"},
+	{FLAG_FORCE, "force", 'f', KIND_BOOL, MEMBER(force), "",
+	 "cut the power of a VM that runs; a VM that is not there is no error"},
+	{FLAG_JSON, "json", 0, KIND_BOOL, MEMBER(json), "", "print JSON"},
+	{FLAG_NAME, "name", 'n', KIND_TEXT, MEMBER(name), "NAME", "the name to give the image"},
+	{FLAG_PHASE, "phase", 0, KIND_TEXT, MEMBER(phase), "PHASE",
+	 "wait for the end of this phase (default: exit); see vmboot-events(7)"},
+	{FLAG_QUIET, "quiet", 'q', KIND_BOOL, MEMBER(quiet), "", "print names only"},
+	{FLAG_REPORT, "report", 0, KIND_BOOL, MEMBER(report), "",
+	 "at the end, print the boot ledger on standard error"},
+	{FLAG_REQUEST, "request", 0, KIND_TEXT, MEMBER(request_file), "FILE",
+	 "read a JSON request (\"-\": standard input); flags override it"},
+	{FLAG_RM, "rm", 0, KIND_BOOL, MEMBER(rm), "", "the same as --ephemeral"},
+	{FLAG_STOP_TIME, "time", 't', KIND_SECONDS, MEMBER(seconds), "SECONDS",
+	 "cut the power after this time (default: 10)"},
+	{FLAG_WAIT_TIME, "time", 't', KIND_SECONDS, MEMBER(seconds), "SECONDS",
+	 "give up after this time (default: never)"},
+	{FLAG_VERBOSE, "verbose", 'v', KIND_BOOL, MEMBER(verbose), "",
+	 "say on standard error what is done"},
+	{FLAG_VERSION, "version", 0, KIND_BOOL, MEMBER(version), "", "print the version"},
+	{FLAG_HELP, "help", 'h', KIND_BOOL, MEMBER(help), "", "show this help"},
+#undef MEMBER
+};
+
+static bool takes_field(const struct verb *verb, const struct vmboot_field *field)
+{
+	static const struct {
+		enum verb_fields least;
+		const char *name;
+	} where[] = {{FIELDS_WHERE, "uri"},
+		     {FIELDS_WHERE, "store"},
+		     {FIELDS_WHERE, "debug"},
+		     {FIELDS_DOCTOR, "kernel"}};
+
+	if (verb->fields == FIELDS_ALL)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(where); i++)
+		if (verb->fields >= where[i].least && strcmp(field->name, where[i].name) == 0)
+			return true;
+	return false;
+}
+
+char *flag_name(const struct vmboot_field *field)
+{
+	char *name = xasprintf("%s", field->name);
+
+	for (char *p = name; *p; p++)
+		if (*p == '_')
+			*p = '-';
+	return name;
+}
+
+bool flag_find_long(const struct verb *verb, const char *name, struct found *ret)
+{
+	const struct vmboot_field *const *fields;
+	bool is = false;
+	size_t n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		if ((verb->flags & flags[i].id) && strcmp(flags[i].name, name) == 0)
+			return *ret = (struct found){.flag = &flags[i]}, true;
+	fields = vmboot_opts_fields(&n);
+	for (size_t i = 0; i < n && !is; i++) {
+		char *own = takes_field(verb, fields[i]) ? flag_name(fields[i]) : NULL;
+
+		is = own && strcmp(own, name) == 0;
+		if (is)
+			*ret = (struct found){.field = fields[i]};
+		free(own);
+	}
+	return is;
+}
+
+bool flag_find_short(const struct verb *verb, char c, struct found *ret)
+{
+	const struct vmboot_field *const *fields;
+	size_t n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		if ((verb->flags & flags[i].id) && flags[i].short_flag == c)
+			return *ret = (struct found){.flag = &flags[i]}, true;
+	fields = vmboot_opts_fields(&n);
+	for (size_t i = 0; i < n; i++)
+		if (takes_field(verb, fields[i]) && fields[i]->short_flag == c)
+			return *ret = (struct found){.field = fields[i]}, true;
+	return false;
+}
+
+int flag_unknown(const struct verb *verb, const char *name)
+{
+	const struct vmboot_field *const *fields;
+	struct nearest near = {0};
+	char *safe = printable(name), *best = NULL;
+	size_t n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		if (verb->flags & flags[i].id)
+			nearest_try(&near, name, flags[i].name);
+	fields = vmboot_opts_fields(&n);
+	for (size_t i = 0; i < n; i++)
+		if (takes_field(verb, fields[i])) {
+			char *own = flag_name(fields[i]);
+
+			nearest_try(&near, name, own);
+			if (near.best == own) {
+				free(best);
+				best = own;
+			} else {
+				free(own);
+			}
+		}
+	if (near.best)
+		usage_error(verb->name, "unknown flag --%s; did you mean --%s?", safe, near.best);
+	else
+		usage_error(verb->name, "unknown flag --%s", safe);
+	free(best);
+	free(safe);
+	return EXIT_USAGE;
+}
+
+enum { HELP_COLUMN = 34, HELP_WIDTH = 96 };
+
+/* Text from HELP_COLUMN on, in lines of whole words; the cursor is there already. */
+static void help_text(const char *text)
+{
+	const int width = HELP_WIDTH - HELP_COLUMN;
+
+	while (strlen(text) > (size_t)width) {
+		int n = width;
+
+		while (n > 0 && text[n] != ' ')
+			n--;
+		if (n == 0)
+			break;
+		out("%.*s\n%*s", n, text, HELP_COLUMN, "");
+		text += n + 1;
+	}
+	out("%s\n", text);
+}
+
+/* "  -n, --name NAME  what it does". */
+static void help_line(char short_flag, const char *name, const char *metavar, const char *help)
+{
+	char *left = xasprintf("  %c%c%c --%s%s%s", short_flag ? '-' : ' ',
+			       short_flag ? short_flag : ' ', short_flag ? ',' : ' ', name,
+			       *metavar ? " " : "", metavar);
+
+	if (strlen(left) < HELP_COLUMN)
+		out("%-*s", HELP_COLUMN, left);
+	else
+		out("%s\n%*s", left, HELP_COLUMN, "");
+	help_text(help);
+	free(left);
+}
+
+static void help_field(const struct vmboot_field *f)
+{
+	char *name = flag_name(f), *text;
+
+	if (f->type == VMBOOT_FIELD_UINT)
+		text = xasprintf("%s (default: %" PRIu64 ")", f->help, f->default_value);
+	else if (f->type == VMBOOT_FIELD_ENUM)
+		text = xasprintf("%s (%s)", f->help, f->rule);
+	else
+		text = xasprintf("%s%s", f->help,
+				 f->type == VMBOOT_FIELD_LIST ? "; may be repeated" : "");
+	help_line(f->short_flag, name, f->type == VMBOOT_FIELD_BOOL ? "" : f->metavar, text);
+	free(text);
+	free(name);
+}
+
+void args_help(const struct verb *verb)
+{
+	const struct vmboot_field *const *fields;
+	size_t n;
+
+	out("Usage: vmboot %s [FLAG...]%s%s\n%s.\n", verb->name, *verb->operands ? " " : "",
+	    verb->operands, verb->help);
+	if (verb->more)
+		out("\n%s\n", verb->more);
+	out("\nFlags:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		if (verb->flags & flags[i].id)
+			help_line(flags[i].short_flag, flags[i].name, flags[i].metavar,
+				  flags[i].help);
+	out("\n%s:\n", verb->fields == FIELDS_ALL ? "Fields of the request" : "Where");
+	fields = vmboot_opts_fields(&n);
+	for (size_t i = 0; i < n; i++)
+		if (takes_field(verb, fields[i]))
+			help_field(fields[i]);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMBOOT_TOOLS_FLAGS_H
+#define VMBOOT_TOOLS_FLAGS_H
+
+/* Which flags there are: the tool's own table, and the fields that a verb takes. */
+
+#include "args.h"
+
+enum flag_kind { KIND_BOOL, KIND_TEXT, KIND_SECONDS };
+
+struct flag {
+	enum flag_id id;
+	const char *name;
+	char short_flag;
+	enum flag_kind kind;
+	size_t offset; /* in struct args */
+	const char *metavar, *help;
+};
+
+/* One flag as it was found: the tool's own, or a field's. */
+struct found {
+	const struct flag *flag;
+	const struct vmboot_field *field;
+};
+
+bool flag_find_long(const struct verb *verb, const char *name, struct found *ret);
+bool flag_find_short(const struct verb *verb, char c, struct found *ret);
+
+/* Says so, with the flag that was perhaps meant; EXIT_USAGE. */
+int flag_unknown(const struct verb *verb, const char *name);
+
+/* The field's name as a flag: with dashes. Freed by free. */
+char *flag_name(const struct vmboot_field *field);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* start, stop, rm, wait: one thing done to each VM that is named; one that fails stops no other. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "verbs.h"
+
+/* 0 or a negative code with the error set, or -1 for one that was said. */
+typedef int (*vm_fn)(struct args *args, struct vmboot_vm *vm);
+
+enum { STOP_SECONDS = 10 };
+
+static int open_and(struct args *args, const char *name, vm_fn fn)
+{
+	_cleanup_(vm) struct vmboot_vm *vm = NULL;
+	int r = vmboot_open(args->opts, name, &vm);
+
+	if (r == -VMBOOT_ENOVM && args->force)
+		return 0;
+	if (r >= 0)
+		r = fn(args, vm);
+	return r < 0 ? show_error(EXIT_FAILED) : r;
+}
+
+static int each_vm(struct args *args, vm_fn fn)
+{
+	int status = 0;
+
+	for (int i = 0; i < args->n_operands; i++) {
+		int r = open_and(args, args->operands[i], fn);
+
+		progress_clear();
+		if (r && !status)
+			status = r;
+	}
+	return status;
+}
+
+static int done(int r, struct vmboot_vm *vm)
+{
+	if (r < 0)
+		return r;
+	out_name(vmboot_name(vm));
+	return 0;
+}
+
+static int start(struct args *args, struct vmboot_vm *vm)
+{
+	int r = vmboot_start(vm);
+
+	(void)args;
+	return done(r == -EALREADY ? 0 : r, vm);
+}
+
+int verb_start(struct args *args)
+{
+	return each_vm(args, start);
+}
+
+static int stop(struct args *args, struct vmboot_vm *vm)
+{
+	int r = vmboot_stop(vm, (args->seconds < 0 ? STOP_SECONDS : args->seconds) * 1000);
+
+	return done(r == -EALREADY ? 0 : r, vm);
+}
+
+int verb_stop(struct args *args)
+{
+	return each_vm(args, stop);
+}
+
+static int rm(struct args *args, struct vmboot_vm *vm)
+{
+	_cleanup_(info) struct vmboot_info *info = NULL;
+	char *name;
+	int r;
+
+	if (!args->force) {
+		r = vmboot_info(vm, &info);
+		if (r < 0)
+			return r;
+		if (info->state != VMBOOT_STATE_STOPPED) {
+			say("%s is running; stop it first, or use rm --force", vmboot_name(vm));
+			return EXIT_FAILED;
+		}
+	}
+	name = xasprintf("%s", vmboot_name(vm)); /* the handle's goes with the VM */
+	r = vmboot_destroy(vm);
+	if (r >= 0)
+		out_name(name);
+	free(name);
+	return r;
+}
+
+int verb_rm(struct args *args)
+{
+	return each_vm(args, rm);
+}
+
+static int print_exit(struct vmboot_vm *vm)
+{
+	_cleanup_(ledger) struct vmboot_ledger *ledger = NULL;
+	int r = vmboot_ledger(vm, &ledger);
+
+	if (r >= 0)
+		out("%d\n",
+		    ledger->exit_signal ? EXIT_SIGNAL + ledger->exit_signal : ledger->exit_code);
+	return r;
+}
+
+static int wait_phase(struct args *args, struct vmboot_vm *vm)
+{
+	enum vmboot_phase phase = VMBOOT_PHASE_EXIT;
+	int r;
+
+	if (args->phase)
+		phase = (enum vmboot_phase)vmboot_phase_from_name(args->phase);
+	r = vmboot_wait(vm, phase, args->seconds < 0 ? VMBOOT_FOREVER : args->seconds * 1000);
+	return r >= 0 && phase == VMBOOT_PHASE_EXIT ? print_exit(vm) : r;
+}
+
+int verb_wait(struct args *args)
+{
+	if (args->phase && vmboot_phase_from_name(args->phase) < 0) {
+		char *safe = printable(args->phase);
+
+		usage_error("wait", "--phase: \"%s\" is no phase; see vmboot-events(7)", safe);
+		free(safe);
+		return EXIT_USAGE;
+	}
+	return each_vm(args, wait_phase);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * run: create, pass the program's output on, end as the program ends. A signal or an output that
+ * cannot be written asks the guest to stop; a second signal cuts its power.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "verbs.h"
+
+enum { SLICE_MS = 200, STOP_MS = 10000, NAME_TRIES = 8 };
+
+struct run {
+	struct args *args;
+	struct vmboot_vm *vm;
+	bool poweroff;	 /* the guest goes when its program does */
+	int write_error; /* the first errno of passing output on */
+	struct vmboot_ledger *ledger;
+};
+
+/* A signal handler has no other way to tell. */
+static volatile sig_atomic_t signals, first_signal, creating;
+
+static void on_signal(int number)
+{
+	if (!signals)
+		first_signal = number;
+	if (++signals > 1 && creating)
+		_exit(EXIT_SIGNAL + number); /* what is half made is for gc */
+}
+
+static void catch_signals(void)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction action = {.sa_handler = on_signal};
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		struct sigaction old;
+
+		sigaction(numbers[i], NULL, &old);
+		if (old.sa_handler != SIG_IGN) /* as under nohup */
+			sigaction(numbers[i], &action, NULL);
+	}
+}
+
+/* Two words, as people remember them, and a number where those were taken. */
+static void make_name(char *name, size_t size, int tries)
+{
+	static const char *const how[] = {"amber", "bold",  "brisk", "calm",   "clear", "crisp",
+					  "eager", "fleet", "fresh", "green",  "keen",	"light",
+					  "lucid", "mild",  "neat",  "nimble", "plain", "quick",
+					  "quiet", "rapid", "ready", "sharp",  "sleek", "smooth",
+					  "snug",  "solid", "spry",  "still",  "sunny", "swift",
+					  "tidy",  "warm"};
+	static const char *const who[] = {"badger", "beaver", "bison", "crane",	 "curlew", "dingo",
+					  "falcon", "ferret", "finch", "gannet", "gecko",  "heron",
+					  "ibex",   "jackal", "koala", "lemur",	 "lynx",   "marten",
+					  "newt",   "ocelot", "otter", "panda",	 "plover", "puffin",
+					  "raven",  "seal",   "stoat", "swan",	 "tapir",  "vole",
+					  "wombat", "wren"};
+	unsigned char r[4] = {0};
+
+	if (getrandom(r, sizeof(r), 0) != sizeof(r))
+		r[0] = (unsigned char)getpid();
+	snprintf(name, size, tries ? "%s-%s-%d" : "%s-%s", how[r[0] % ARRAY_SIZE(how)],
+		 who[r[1] % ARRAY_SIZE(who)], r[2] << 8 | r[3]);
+}
+
+static int create(struct run *run)
+{
+	struct vmboot_opts *opts = run->args->opts;
+	bool named = opts->name != NULL;
+	char name[32];
+	int r = -EEXIST;
+
+	for (int i = 0; r == -EEXIST && i < NAME_TRIES; i++) {
+		if (!named) {
+			make_name(name, sizeof(name), i);
+			r = vmboot_opts_set(opts, "name", name);
+			if (r < 0)
+				break;
+		}
+		r = vmboot_create(opts, &run->vm);
+		if (named)
+			break;
+	}
+	progress_clear();
+	return r < 0 ? show_error(EXIT_RUN_FAILED) : 0;
+}
+
+static void pass_on(struct vmboot_vm *vm, enum vmboot_stream stream, const char *bytes, size_t n,
+		    void *data)
+{
+	struct run *run = data;
+	int error;
+
+	(void)vm;
+	if (run->write_error)
+		return;
+	error = write_all(stream == VMBOOT_STREAM_STDERR ? STDERR_FILENO : STDOUT_FILENO, bytes, n);
+	if (error)
+		run->write_error = error;
+}
+
+/* In slices, since a signal between two looks wakes nobody. */
+static int wait_for(struct run *run, enum vmboot_phase phase)
+{
+	int r;
+
+	do
+		r = vmboot_wait(run->vm, phase, SLICE_MS);
+	while ((r == -ETIMEDOUT || r == -EINTR) && !signals && !run->write_error);
+	return r;
+}
+
+static void *stop_gently(void *vm)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, NULL);
+	vmboot_stop(vm, STOP_MS);
+	return NULL;
+}
+
+/* While one thread waits for the guest to go, this one passes its output on and heeds signals. */
+static void stop(struct run *run)
+{
+	int r, before = signals;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, stop_gently, run->vm) != 0) {
+		vmboot_stop(run->vm, 0);
+		return;
+	}
+	do
+		r = vmboot_wait(run->vm, VMBOOT_PHASE_STOPPED, SLICE_MS);
+	while ((r == -ETIMEDOUT || r == -EINTR) && signals == before);
+	if (signals != before)
+		vmboot_stop(run->vm, 0);
+	pthread_join(thread, NULL);
+}
+
+static int failed_boot(void)
+{
+	const struct vmboot_error *e = vmboot_last_error();
+	bool exec = e->code == -VMBOOT_EBOOT &&
+		    vmboot_phase_from_name(e->phase) == VMBOOT_PHASE_PROGRAM;
+	int guest_errno = e->guest_errno;
+
+	show_error(EXIT_RUN_FAILED);
+	if (exec && guest_errno == ENOENT)
+		return EXIT_NOT_FOUND;
+	return exec && guest_errno ? EXIT_CANNOT_EXEC : EXIT_RUN_FAILED;
+}
+
+static void take_ledger(struct run *run)
+{
+	struct vmboot_ledger *ledger;
+
+	if (vmboot_ledger(run->vm, &ledger) < 0)
+		return;
+	vmboot_ledger_free(run->ledger);
+	run->ledger = ledger;
+}
+
+static bool reached(const struct vmboot_ledger *ledger, enum vmboot_phase phase)
+{
+	for (size_t i = 0; i < ledger->n_events; i++)
+		if (ledger->events[i]->phase == phase && !ledger->events[i]->error)
+			return true;
+	return false;
+}
+
+static int program_status(const struct vmboot_ledger *ledger)
+{
+	if (!ledger || !ledger->exited) {
+		say("the guest did not tell how the program ended");
+		return EXIT_RUN_FAILED;
+	}
+	return ledger->exit_signal ? EXIT_SIGNAL + ledger->exit_signal : ledger->exit_code;
+}
+
+/* The program ended: let the guest power off, and tell how the program ended. */
+static int finish(struct run *run)
+{
+	take_ledger(run);
+	if (run->poweroff && vmboot_wait(run->vm, VMBOOT_PHASE_STOPPED, STOP_MS) < 0)
+		vmboot_stop(run->vm, 0);
+	else if (!run->poweroff)
+		vmboot_dispatch(run->vm);
+	if (run->args->report && run->poweroff)
+		take_ledger(run);
+	return program_status(run->ledger);
+}
+
+static int interrupted(struct run *run)
+{
+	stop(run);
+	take_ledger(run);
+	if (signals)
+		return EXIT_SIGNAL + first_signal;
+	if (run->write_error == EPIPE)
+		return EXIT_SIGNAL + SIGPIPE;
+	errno = run->write_error;
+	say("cannot pass the program's output on: %m");
+	return EXIT_RUN_FAILED;
+}
+
+static int follow(struct run *run)
+{
+	int r;
+
+	vmboot_on_output(run->vm, VMBOOT_STREAM_STDOUT, pass_on, run);
+	vmboot_on_output(run->vm, VMBOOT_STREAM_STDERR, pass_on, run);
+	r = wait_for(run, VMBOOT_PHASE_EXIT);
+	if (r >= 0)
+		return finish(run);
+	if (r == -ETIMEDOUT || r == -EINTR)
+		return interrupted(run);
+	if (r == -VMBOOT_EENDED) { /* an init system reports no exit: powering off is its end */
+		take_ledger(run);
+		if (run->ledger && (reached(run->ledger, VMBOOT_PHASE_READY) ||
+				    run->args->opts->init_mode == VMBOOT_INIT_SYSTEMD))
+			return 0;
+	}
+	r = failed_boot();
+	vmboot_stop(run->vm, 0);
+	take_ledger(run);
+	return r;
+}
+
+static void report(const struct vmboot_ledger *ledger)
+{
+	_cleanup_(text) char *table = NULL;
+
+	if (ledger && vmboot_ledger_table(ledger, &table) >= 0)
+		fputs(table, stderr);
+}
+
+static int run_foreground(struct run *run)
+{
+	int status = signals ? interrupted(run) : follow(run);
+
+	if (run->args->report)
+		report(run->ledger);
+	if (run->args->opts->ephemeral && vmboot_destroy(run->vm) < 0)
+		show_error(status);
+	return status;
+}
+
+/* In the foreground the VM goes with its program, unless the caller said what he wants. */
+static int default_on_exit(struct run *run)
+{
+	struct args *args = run->args;
+
+	if (!args->detach && !args_given(args, "on_exit") &&
+	    vmboot_opts_set(args->opts, "on_exit", "poweroff") < 0)
+		return show_error(EXIT_RUN_FAILED);
+	run->poweroff = args->opts->on_exit == VMBOOT_ON_EXIT_POWEROFF;
+	return 0;
+}
+
+int verb_run(struct args *args)
+{
+	struct run run = {.args = args};
+	int r = default_on_exit(&run);
+
+	if (r)
+		return r;
+	catch_signals();
+	creating = 1;
+	r = create(&run);
+	creating = 0;
+	if (r)
+		return signals ? EXIT_SIGNAL + first_signal : r;
+	if (args->detach && !signals)
+		out_line(vmboot_name(run.vm));
+	else
+		r = run_foreground(&run);
+	vmboot_close(run.vm);
+	vmboot_ledger_free(run.ledger);
+	return r;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The command vmboot: one table of verbs. */
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "verbs.h"
+
+#define COMMON (FLAG_HELP | FLAG_VERBOSE)
+
+static const struct verb verbs[] = {
+	{.name = "run",
+	 .operands = "IMAGE [CMD...]",
+	 .help = "Boot an image and run its program; end as the program ends",
+	 .more = "The VM powers off when the program ends, unless --on-exit says otherwise, and "
+		 "is\n"
+		 "kept unless --rm is given. Ctrl-C stops it; a second one cuts its power.\n"
+		 "Exit code: the program's, or 128 + its signal; 125 if vmboot failed, 126 if the\n"
+		 "command cannot be executed, 127 if it is not there; 2 for a bad request.",
+	 .fn = verb_run,
+	 .flags = COMMON | FLAG_DETACH | FLAG_REPORT | FLAG_RM | FLAG_REQUEST,
+	 .fields = FIELDS_ALL,
+	 .command = true},
+	{.name = "start",
+	 .operands = "NAME...",
+	 .help = "Start VMs that are stopped",
+	 .fn = verb_start,
+	 .flags = COMMON,
+	 .min_operands = 1,
+	 .max_operands = -1},
+	{.name = "stop",
+	 .operands = "NAME...",
+	 .help = "Ask VMs to power off, then cut their power",
+	 .fn = verb_stop,
+	 .flags = COMMON | FLAG_STOP_TIME,
+	 .min_operands = 1,
+	 .max_operands = -1},
+	{.name = "rm",
+	 .operands = "NAME...",
+	 .help = "Remove VMs with their disks and logs; images stay",
+	 .fn = verb_rm,
+	 .flags = COMMON | FLAG_FORCE,
+	 .min_operands = 1,
+	 .max_operands = -1},
+	{.name = "ps",
+	 .operands = "",
+	 .help = "List VMs that run",
+	 .fn = verb_ps,
+	 .flags = COMMON | FLAG_ALL | FLAG_JSON | FLAG_QUIET},
+	{.name = "logs",
+	 .operands = "NAME",
+	 .help = "Print the output of a VM's program",
+	 .fn = verb_logs,
+	 .flags = COMMON | FLAG_FOLLOW | FLAG_CONSOLE,
+	 .min_operands = 1,
+	 .max_operands = 1},
+	{.name = "wait",
+	 .operands = "NAME...",
+	 .help = "Wait for VMs' programs to end and print their exit codes",
+	 .fn = verb_wait,
+	 .flags = COMMON | FLAG_PHASE | FLAG_WAIT_TIME,
+	 .min_operands = 1,
+	 .max_operands = -1},
+	{.name = "report",
+	 .operands = "NAME",
+	 .help = "Print the ledger of a VM's newest boot: where the time went",
+	 .fn = verb_report,
+	 .flags = COMMON | FLAG_JSON,
+	 .min_operands = 1,
+	 .max_operands = 1},
+	{.name = "plan",
+	 .operands = "IMAGE [CMD...]",
+	 .help = "Print all that run would do, as JSON, and make no VM",
+	 .more = "Without --name the VM is planned as \"" NAME_OF_PLAN "\".",
+	 .fn = verb_plan,
+	 .flags = COMMON | FLAG_REQUEST,
+	 .fields = FIELDS_ALL,
+	 .command = true},
+	{.name = "xml",
+	 .operands = "IMAGE [CMD...]",
+	 .help = "Print the libvirt domain XML that run would use, and make no VM",
+	 .more = "Without --name the VM is planned as \"" NAME_OF_PLAN "\".",
+	 .fn = verb_xml,
+	 .flags = COMMON | FLAG_REQUEST,
+	 .fields = FIELDS_ALL,
+	 .command = true},
+	{.name = "import",
+	 .operands = "SOURCE",
+	 .help = "Bring an image into the store and print its name",
+	 .more = "SOURCE is oci:DIR[:TAG], tar:FILE, dir:DIR or disk:FILE.",
+	 .fn = verb_import,
+	 .flags = COMMON | FLAG_NAME | FLAG_JSON,
+	 .min_operands = 1,
+	 .max_operands = 1},
+	{.name = "images",
+	 .operands = "",
+	 .help = "List the images in the store",
+	 .fn = verb_images,
+	 .flags = COMMON | FLAG_JSON | FLAG_QUIET},
+	{.name = "rmi",
+	 .operands = "NAME...",
+	 .help = "Remove images from the store",
+	 .fn = verb_rmi,
+	 .flags = COMMON,
+	 .min_operands = 1,
+	 .max_operands = -1},
+	{.name = "doctor",
+	 .operands = "",
+	 .help = "Say what this host can do, what it lacks and how to mend it",
+	 .fn = verb_doctor,
+	 .flags = COMMON | FLAG_JSON,
+	 .fields = FIELDS_DOCTOR},
+	{.name = "gc",
+	 .operands = "",
+	 .help = "Remove what killed programs left behind",
+	 .fn = verb_gc,
+	 .flags = COMMON | FLAG_DRY_RUN | FLAG_JSON},
+};
+
+/* What may stand before the verb. */
+static const struct verb no_verb = {.flags = COMMON | FLAG_VERSION, .max_operands = -1};
+
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+static int unknown_verb(const char *name)
+{
+	struct nearest near = {0};
+	char *safe = printable(name);
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		nearest_try(&near, name, verbs[i].name);
+	nearest_try(&near, name, "help");
+	if (near.best)
+		usage_error(NULL, "unknown verb \"%s\"; did you mean \"%s\"?", safe, near.best);
+	else
+		usage_error(NULL, "unknown verb \"%s\"", safe);
+	free(safe);
+	return EXIT_USAGE;
+}
+
+static int help_all(void)
+{
+	out("Usage: vmboot [FLAG...] VERB [FLAG...] [OPERAND...]\n"
+	    "Boot a container image in a virtual machine, and know where the time "
+	    "went.\n\nVerbs:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		out("  %-8s  %s\n", verbs[i].name, verbs[i].help);
+	out("  %-8s  %s\n", "help", "Show the help of a verb");
+	out("\nFlags before any verb: --uri URI, --store DIR, --debug, -v, --help, --version.\n"
+	    "See vmboot(1), and 'vmboot help VERB'.\n");
+	return 0;
+}
+
+static int help(int argc, char *const *argv)
+{
+	const struct verb *verb;
+
+	if (argc < 1)
+		return help_all();
+	verb = find_verb(argv[0]);
+	if (!verb)
+		return unknown_verb(argv[0]);
+	args_help(verb);
+	return 0;
+}
+
+static int run_verb(struct args *args, const struct verb *verb, int argc, char *const *argv)
+{
+	int r = args_parse(args, verb, argc, argv, verb->command);
+
+	if (r)
+		return r;
+	if (args->help) {
+		args_help(verb);
+		return 0;
+	}
+	r = args_opts(args);
+	if (r == 0)
+		r = verb->fn(args);
+	progress_clear();
+	return r;
+}
+
+static int run(struct args *args, int argc, char *const *argv)
+{
+	const struct verb *verb;
+	int n, r;
+
+	r = args_parse(args, &no_verb, argc, argv, true);
+	if (r)
+		return r;
+	if (args->version) {
+		out("vmboot %s\n", vmboot_version());
+		return 0;
+	}
+	n = args->n_operands;
+	argv += argc - n;
+	if (n == 0 && !args->help)
+		return usage_error(NULL, "which verb?");
+	if (args->help || strcmp(argv[0], "help") == 0)
+		return help(args->help ? n : n - 1, args->help ? argv : argv + 1);
+	verb = find_verb(argv[0]);
+	return verb ? run_verb(args, verb, n - 1, argv + 1) : unknown_verb(argv[0]);
+}
+
+/* If 0, 1 or 2 is closed, the next file would take its place: fill it with one that fails. */
+static void fill_standard_fds(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) < 0)
+			_exit(EXIT_FAILED);
+}
+
+int main(int argc, char **argv)
+{
+	struct args args = {.seconds = -1};
+	int r;
+
+	fill_standard_fds();
+	setlocale(LC_CTYPE, "");
+	signal(SIGPIPE, SIG_IGN); /* a reader that went away shows as an error of write */
+	r = run(&args, argc - 1, argv + 1);
+	args_done(&args);
+	return out_finish(r);
+}
