@@ -88,7 +88,7 @@ struct vmboot_opts {
 	const char *kernel;	 /**< path of a kernel; NULL: the newest installed that fits */
 	const char *kernel_args; /**< added to the kernel's command line, last, so they win */
 	const char *uri;	 /**< libvirt URI, or "embed"; NULL: as virsh chooses */
-	const char *store;	 /**< store folder; NULL: see vmboot(7) */
+	const char *store;	 /**< store folder; NULL: see vmboot(3) */
 	bool ephemeral;		 /**< leave nothing when the VM stops */
 	bool debug;		 /**< verbose boot; a shell on the console if it fails */
 

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What the shell tests share; to be sourced. Each has a folder of its own, $tmp, that goes with it.
+
+set -u
+builddir=${TEST_BUILDDIR:-$(pwd)}
+testsdir=${TEST_SRCDIR:-$(cd "$(dirname "$0")/.." && pwd)}
+srcdir=$(cd "$testsdir/.." && pwd)
+tmp=$(mktemp -d /tmp/vmboot-test-XXXXXX) || exit 99
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 99' HUP INT TERM
+PATH=$builddir/tools:$PATH:/usr/sbin:/sbin
+export PATH LC_ALL=C.UTF-8 VMBOOT_STORE="$tmp/store"
+unset LIBVIRT_DEFAULT_URI
+failures=0
+
+fail() {
+	echo "FAIL: $*"
+	failures=$((failures + 1))
+}
+
+skip() {
+	echo "SKIP: $*"
+	exit 77
+}
+
+need() {
+	for tool; do
+		command -v "$tool" >/dev/null || skip "$tool is not installed"
+	done
+}
+
+# expect STATUS COMMAND...: runs it with its output in $tmp/out and $tmp/err
+expect() {
+	expected=$1
+	shift
+	status=0
+	"$@" >"$tmp/out" 2>"$tmp/err" </dev/null || status=$?
+	[ "$status" -eq "$expected" ] && return 0
+	fail "exit $status, not $expected: $*"
+	sed 's/^/    /' "$tmp/out" "$tmp/err"
+	return 1
+}
+
+# has FILE WORDS...: each of the words is in out or err
+has() {
+	file=$tmp/$1
+	shift
+	for words; do
+		grep -qF -e "$words" "$file" && continue
+		fail "no \"$words\" in std$(basename "$file")"
+		sed 's/^/    /' "$file"
+	done
+}
+
+lacks() {
+	grep -qF -e "$2" "$tmp/$1" && fail "\"$2\" in std$1"
+	return 0
+}
+
+done_testing() {
+	if [ "$failures" -gt 0 ]; then
+		echo "$failures failures"
+		exit 1
+	fi
+	echo "ok"
+	exit 0
+}
