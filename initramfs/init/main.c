@@ -1,5 +1,129 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/syscall.h>
+
+#include "init.h"
+
+enum { LAST_WORDS_MS = 200, PROBE_MS = 500 };
+
+/* The boot, from first to last. What POWER_OFF says of a failure: it is told, and the guest ends. */
+static const struct phase {
+	enum vmboot_phase phase;
+	int (*run)(struct init *init, struct init_report *report);
+	enum { POWER_OFF, GO_ON } on_failure;
+} phases[] = {
+	{VMBOOT_PHASE_MOUNTS, init_mounts, POWER_OFF},
+	{VMBOOT_PHASE_MODULES, init_modules, POWER_OFF},
+	{VMBOOT_PHASE_SETTLE_ROOT, init_settle_root, POWER_OFF},
+	{VMBOOT_PHASE_SETTLE_OVERLAY, init_settle_overlay, POWER_OFF},
+	{VMBOOT_PHASE_SETTLE_CONFIG, init_settle_config, POWER_OFF},
+	{VMBOOT_PHASE_CONFIG, init_config, POWER_OFF},
+	{VMBOOT_PHASE_ROOT, init_root, POWER_OFF},
+	{VMBOOT_PHASE_OVERLAY, init_overlay, POWER_OFF},
+	{VMBOOT_PHASE_HEADERS, init_headers, POWER_OFF},
+	{VMBOOT_PHASE_NETWORK, init_network, POWER_OFF},
+	{VMBOOT_PHASE_SWITCH, init_switch, POWER_OFF},
+	{VMBOOT_PHASE_AGENT, init_agent, POWER_OFF},
+	{VMBOOT_PHASE_PROGRAM, init_program, POWER_OFF},
+};
+
+static int load_module(int fd)
+{
+	return syscall(SYS_finit_module, fd, "", 0) < 0 ? -errno : 0;
+}
+
+static int become(const struct init_user *user)
+{
+	if (setgroups(user->n_groups, user->groups) < 0 || setgid(user->gid) < 0 ||
+	    setuid(user->uid) < 0)
+		return -errno;
+	return 0;
+}
+
+static int do_mount(const char *source, const char *target, const char *type, unsigned long flags,
+		    const char *data)
+{
+	return mount(source, target, type, flags, data) < 0 ? -errno : 0;
+}
+
+/* On a machine where this program is not PID 1, -1 would be everybody. */
+static void kill_rest(int sig)
+{
+	if (getpid() == 1)
+		kill(-1, sig);
+}
+
+/* PID 1 must not end, or the kernel panics: also when power-off fails. */
+static void power_off(void)
+{
+	if (getpid() != 1)
+		_exit(1);
+	for (;;) {
+		reboot(RB_POWER_OFF);
+		pause();
+	}
+}
+
+static const struct init_ops real = {load_module, become, do_mount, kill_rest, power_off};
+
+/* 0 or -errno; the events say the rest. */
+static int run_phase(struct init *init, const struct phase *phase)
+{
+	struct init_report report = {0};
+	uint64_t start = init_now_us();
+	int r = phase->run(init, &report);
+
+	init_tell(init, phase->phase, start, r, &report);
+	return phase->on_failure == GO_ON ? 0 : r;
+}
+
+static void boot(struct init *init)
+{
+	struct init_report report = {0};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(phases); i++) {
+		r = run_phase(init, &phases[i]);
+		if (init->probe && phases[i].phase == VMBOOT_PHASE_MODULES) {
+			init_ports_wait(init, vmb_deadline_in(PROBE_MS));
+			return;
+		}
+	}
+	if (r == 0)
+		init_modules_late(init);
+	if (r == 0 && init->config.mode[0] == 's') {
+		uint64_t start = init_now_us();
+
+		r = init_hand_over(init, &report);
+		init_tell(init, VMBOOT_PHASE_PROGRAM, start, r, &report);
+	}
+	if (r == 0) {
+		init->acpi = init_acpi_open();
+		init_serve(init);
+		return;
+	}
+	init_ports_wait(init, vmb_deadline_in(LAST_WORDS_MS));
+	init_shell(init);
+}
+
 int main(void)
 {
-	return 0;
+	static uint8_t config_bytes[VMB_CONFIG_BLOCK + VMB_CONFIG_SIZE_MAX];
+	static const struct init_report none;
+	static struct init init;
+	sigset_t all;
+
+	init_setup(&init, "", &real);
+	init.config_bytes = config_bytes;
+	init_tell(&init, VMBOOT_PHASE_KERNEL, 0, 0, &none);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	reboot(RB_DISABLE_CAD); /* Ctrl-Alt-Del comes as SIGINT */
+	boot(&init);
+	init_power_off(&init);
+	return 1;
 }

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_INIT_H
+#define VMB_INIT_H
+
+/*
+ * The guest's PID 1. In: a kernel command line, the module list, three disks, the guest config. Out:
+ * boot events, and the image's program running on the image's root. main.c has the table of
+ * phases; each phase is one function in a file of its own name:
+ *
+ *   int init_<phase>(struct init *init, struct init_report *report)
+ *
+ * which returns 0 or -errno and says more in its report. All state is in struct init, so that a
+ * test can run a phase on a folder instead of a guest.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "wire/config.h"
+#include "wire/event.h"
+
+/* ---- reports and events: report.c, event.c ---- */
+
+/* What a phase says besides 0 or -errno. */
+struct init_report {
+	int64_t value;
+	char device[VMB_EVENT_DEVICE_MAX + 1];
+	char detail[VMB_EVENT_DETAIL_MAX + 1];
+};
+
+enum { INIT_EVENTS_MAX = 64 };
+
+/* Records on their way to the host: a ring that is emptied when the port is there and open. */
+struct init_events {
+	int fd;		       /* the port, or -1: not found yet */
+	bool deaf;	       /* the host did not take the last record in time: don't wait again */
+	uint32_t seq;	       /* of the next record */
+	size_t first, n, sent; /* sent: bytes of the first record that are written already */
+	uint8_t ring[INIT_EVENTS_MAX][VMB_EVENT_SIZE];
+};
+
+/* Numbers, encodes and queues the event, cut to size and cleaned, then tries to send. */
+void init_event_push(struct init_events *events, struct vmb_event *event);
+
+/* Sends what is queued, for at most wait_ms; true if nothing is left. */
+bool init_event_flush(struct init_events *events, int wait_ms);
+
+/* ---- all state of one boot ---- */
+
+enum init_role { INIT_DISK_ROOT, INIT_DISK_OVERLAY, INIT_DISK_CONFIG, INIT_N_DISKS };
+enum init_port { INIT_PORT_EVENTS, INIT_PORT_STDOUT, INIT_PORT_STDERR, INIT_N_PORTS };
+
+enum {
+	INIT_SEEN_MAX = 64,
+	INIT_NAME_MAX = 31,
+	INIT_LATE_MAX = 16,
+	INIT_RELAY_SIZE = 16384,
+	INIT_GROUPS_MAX = 256,
+};
+
+/* Which disk is which; settle.c. */
+extern const struct init_contract {
+	const char *target, *serial;
+} init_contract[INIT_N_DISKS];
+
+/* A disk as /sys/block shows it. */
+struct init_disk {
+	char name[INIT_NAME_MAX + 1]; /* "vda" */
+	char serial[24];	      /* reading one costs a request: kept once it is known */
+	unsigned blank;		      /* how many looks found no serial */
+	bool present;
+};
+
+/*
+ * The program writes to a pipe and we carry it to the port: a port can be open only once, and
+ * many programs open /dev/stdout again. From -1: closed; to: not ours to close.
+ */
+struct init_relay {
+	int from, to;
+	size_t at, n; /* of buf */
+	char buf[INIT_RELAY_SIZE];
+};
+
+struct init_user {
+	uid_t uid;
+	gid_t gid;
+	size_t n_groups;
+	gid_t groups[INIT_GROUPS_MAX]; /* supplementary, and gid itself */
+	char home[256];
+};
+
+/* The system calls that a test cannot let happen. */
+struct init_ops {
+	int (*load_module)(int fd);		     /* 0 or -errno */
+	int (*become)(const struct init_user *user); /* 0 or -errno */
+	int (*mount)(const char *source, const char *target, const char *type, unsigned long flags,
+		     const char *data); /* 0 or -errno */
+	void (*kill_rest)(int sig);	/* all processes but this one */
+	void (*power_off)(void);	/* returns in tests only */
+};
+
+struct init {
+	const char *root; /* goes before every path; "" in a guest */
+	const struct init_ops *ops;
+	bool debug, probe; /* words of the kernel command line */
+	int console;	   /* or -1 */
+	struct init_events events;
+
+	int uevents;			      /* netlink socket, or -1 */
+	struct init_disk seen[INIT_SEEN_MAX]; /* by name */
+	size_t n_seen;
+	char disk[INIT_N_DISKS][INIT_NAME_MAX + 1]; /* "": not found yet */
+	int ports[INIT_N_PORTS];		    /* or -1 */
+
+	int late[INIT_LATE_MAX]; /* modules that wait until the program runs */
+	size_t n_late;
+	int overlay; /* a folder on the overlay disk, for freezing it at the end; or -1 */
+
+	uint8_t *config_bytes; /* VMB_CONFIG_BLOCK + VMB_CONFIG_SIZE_MAX; config points into it */
+	struct vmb_guest_config config;
+
+	int signals; /* signalfd */
+	int acpi;    /* netlink socket, or -1 */
+	struct init_relay relays[2];
+	pid_t program;			/* 0: not started */
+	bool ended;			/* the program has */
+	bool stopping, killed;		/* a stop was asked for; and was not heard */
+	struct vmb_deadline stop_until; /* then SIGKILL */
+};
+
+/* For main() and for tests: every descriptor -1. The rest of *init must be zero. */
+void init_setup(struct init *init, const char *root, const struct init_ops *ops);
+
+static inline uint64_t init_now_us(void)
+{
+	return (uint64_t)vmb_clock_us(CLOCK_BOOTTIME);
+}
+
+/* ---- the phases ---- */
+
+int init_mounts(struct init *init, struct init_report *report);
+int init_modules(struct init *init, struct init_report *report);
+int init_settle_root(struct init *init, struct init_report *report);
+int init_settle_overlay(struct init *init, struct init_report *report);
+int init_settle_config(struct init *init, struct init_report *report);
+int init_config(struct init *init, struct init_report *report);
+int init_root(struct init *init, struct init_report *report);
+int init_overlay(struct init *init, struct init_report *report);
+int init_headers(struct init *init, struct init_report *report);
+int init_network(struct init *init, struct init_report *report);
+int init_switch(struct init *init, struct init_report *report);
+int init_agent(struct init *init, struct init_report *report);
+int init_program(struct init *init, struct init_report *report);
+
+/* ---- what they share ---- */
+
+/* report.c: sets the detail and returns -err. */
+int init_failed(struct init_report *report, int err, const char *fmt, ...) VMB_PRINTF(3, 4);
+/* "vdb vmboot-overlay" */
+void init_report_disk(const struct init *init, enum init_role role, struct init_report *report);
+/* One event and, for a failure, one line on the console. */
+void init_tell(struct init *init, enum vmboot_phase phase, uint64_t start_us, int error,
+	       const struct init_report *report);
+
+/* log.c: "vmboot: …" on the console; serial output costs guest time, so there is little of it. */
+void init_log(const struct init *init, const char *fmt, ...) VMB_PRINTF(2, 3);
+void init_debug(const struct init *init, const char *fmt, ...) VMB_PRINTF(2, 3);
+void init_log_drain(const struct init *init);
+void init_shell(const struct init *init); /* on the console, if the boot is debugged */
+
+/* util.c: paths below init->root; small files. Texts come without the newline at their end. */
+#define INIT_PATH_MAX 512
+const char *init_path(const struct init *init, char path[INIT_PATH_MAX], const char *fmt, ...)
+	VMB_PRINTF(3, 4);
+int init_read_text(const char *path, char *text, size_t size); /* length or -errno */
+int init_read_file(const char *path, size_t max, char **ret);  /* allocated; 0 or -errno */
+bool init_has_word(const char *words, const char *word);
+
+/* mounts.c: what a program expects below /dev, /run and /sys; after the switch. */
+int init_mounts_late(struct init *init, struct init_report *report);
+
+/* modules.c: those that nobody waits for. */
+void init_modules_late(struct init *init);
+
+/* uevent.c: wakes on any kernel event on the socket, or after timeout_ms; fd may be -1. */
+int init_uevent_open(void);
+void init_uevent_wait(int fd, int timeout_ms);
+
+/* ports.c: opens the ports that are there by now; or waits for them, if any can come. */
+bool init_ports_look(struct init *init);
+void init_ports_wait(struct init *init, struct vmb_deadline until);
+
+/* user.c: "", "name", "uid", each with ":group" or ":gid", by the files in the image. */
+int init_user_find(const struct init *init, const char *spec, struct init_user *ret,
+		   struct init_report *report);
+
+/* exec.c: runs args[0], searched in env's PATH; returns -errno. */
+int init_exec(const char *const *args, char *const *env);
+/* config's env and what is missing of PATH, HOSTNAME and HOME; allocated, NULL-ended, or NULL. */
+char **init_environment(const struct vmb_guest_config *config, const char *home);
+
+/* program.c: becomes the image's init system; returns, -errno, only on failure. */
+int init_hand_over(struct init *init, struct init_report *report);
+
+/* serve.c: blocks all signals and opens init->signals; the life of PID 1 while the program runs. */
+int init_signals_open(struct init *init);
+void init_serve(struct init *init); /* returns when it is time to power off */
+void init_serve_once(struct init *init, int timeout_ms);
+
+/* relay.c */
+void init_relay_pump(struct init_relay *relay);
+bool init_relay_pending(const struct init_relay *relay); /* the port has to take some first */
+
+/* acpi.c: the power button. The decoders do no I/O. */
+int init_acpi_open(void);			  /* socket or -errno */
+bool init_acpi_pressed(int fd);			  /* reads all there is */
+int init_acpi_group(const void *reply, size_t n); /* multicast group or -errno */
+bool init_acpi_is_power(const void *message, size_t n);
+
+/* poweroff.c: ends what runs, syncs, tells, and powers off. */
+void init_power_off(struct init *init);
+
+#endif

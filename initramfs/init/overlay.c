@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "init.h"
+
+/* On the first boot. The merged root has the owner and mode of upper: those of the image's root. */
+static int make_folders(void)
+{
+	struct stat st;
+
+	if (mkdir("/overlay/work", 0700) < 0 && errno != EEXIST)
+		return -errno;
+	if (mkdir("/overlay/upper", 0755) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	if (stat("/lower", &st) < 0 || chown("/overlay/upper", st.st_uid, st.st_gid) < 0 ||
+	    chmod("/overlay/upper", st.st_mode & 07777) < 0)
+		return -errno;
+	return 0;
+}
+
+/*
+ * overlayfs holds its layers by mounts of its own, so ours go: nothing in the guest sees the layers
+ * beside the merged tree. The descriptor stays, for the clean end in poweroff.c.
+ */
+static void hide_layers(struct init *init)
+{
+	init->overlay = open("/overlay", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	umount2("/overlay", MNT_DETACH);
+	umount2("/lower", MNT_DETACH);
+}
+
+int init_overlay(struct init *init, struct init_report *report)
+{
+	char device[INIT_PATH_MAX];
+	int r;
+
+	init_report_disk(init, INIT_DISK_OVERLAY, report);
+	init_path(init, device, "/dev/%s", init->disk[INIT_DISK_OVERLAY]);
+	mkdir("/overlay", 0755);
+	mkdir("/newroot", 0755);
+	r = init->ops->mount(device, "/overlay", "ext4", MS_NOATIME, NULL);
+	if (r < 0)
+		return init_failed(report, r, "mounting it as ext4");
+	r = make_folders();
+	if (r < 0)
+		return init_failed(report, r, "making the folders upper and work on it");
+	r = init->ops->mount("vmboot", "/newroot", "overlay", MS_NOATIME,
+			     "lowerdir=/lower,upperdir=/overlay/upper,workdir=/overlay/work");
+	if (r < 0)
+		return init_failed(report, r, "mounting overlayfs over the root disk");
+	hide_layers(init);
+	return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+
+#include "init.h"
+
+enum { FLUSH_MS = 500 };
+
+static const struct {
+	int sig, wait_ms;
+} ends[] = {{SIGTERM, 2000}, {SIGKILL, 2000}};
+
+/* Every process is a child of ours, or will be once its parent has ended. */
+static bool nothing_left(void)
+{
+	siginfo_t si;
+
+	return waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD;
+}
+
+static void end_rest(struct init *init)
+{
+	if (nothing_left() || init_signals_open(init) < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct vmb_deadline until = vmb_deadline_in(ends[i].wait_ms);
+
+		init->ops->kill_rest(ends[i].sig);
+		while (!nothing_left() && !vmb_deadline_passed(until))
+			init_serve_once(init, vmb_deadline_poll(until, -1));
+		if (nothing_left())
+			return;
+	}
+}
+
+/*
+ * The overlay disk cannot be unmounted below the root that we stand on. Frozen, its journal is empty
+ * and its super block says so: the same to whoever reads it next.
+ */
+static void freeze(struct init *init)
+{
+	if (init->overlay >= 0)
+		ioctl(init->overlay, FIFREEZE, 0);
+}
+
+void init_power_off(struct init *init)
+{
+	const struct init_report report = {0};
+	uint64_t start = init_now_us();
+
+	end_rest(init);
+	sync();
+	init_tell(init, VMBOOT_PHASE_POWEROFF, start, 0, &report);
+	init_event_flush(&init->events, FLUSH_MS);
+	init_log_drain(init);
+	freeze(init);
+	init->ops->power_off();
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include "init.h"
+
+enum {
+	GRACE_MS = 8000, /* from SIGTERM to SIGKILL when a stop is asked for */
+	KILL_MS = 2000,	 /* from SIGKILL to not waiting any longer */
+	DRAIN_MS = 2000, /* for the last output of the program */
+	RETRY_MS = 1000, /* for events that the host has not taken yet */
+};
+
+/* What goes on to the program's process group; real-time signals do, too. */
+static const int forwarded[] = {SIGHUP,	 SIGINT,  SIGQUIT, SIGUSR1, SIGUSR2,
+				SIGTERM, SIGCONT, SIGTSTP, SIGWINCH};
+
+int init_signals_open(struct init *init)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	if (sigprocmask(SIG_BLOCK, &all, NULL) < 0)
+		return -errno;
+	if (init->signals < 0)
+		init->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	return init->signals < 0 ? -errno : 0;
+}
+
+static bool running(const struct init *init)
+{
+	return init->program > 0 && !init->ended;
+}
+
+static void forward(const struct init *init, int sig)
+{
+	bool known = sig >= SIGRTMIN && sig <= SIGRTMAX;
+
+	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
+		known = known || forwarded[i] == sig;
+	if (known && running(init))
+		kill(-init->program, sig);
+}
+
+static void request_stop(struct init *init, const char *why)
+{
+	if (init->stopping)
+		return;
+	init_debug(init, "stopping: %s", why);
+	init->stopping = true;
+	init->stop_until = vmb_deadline_in(GRACE_MS);
+	if (!running(init))
+		return;
+	kill(-init->program, SIGTERM);
+	kill(-init->program, SIGCONT);
+}
+
+/* What the program wrote comes before the news of its end. */
+static void drain(struct init *init)
+{
+	struct vmb_deadline until = vmb_deadline_in(DRAIN_MS);
+	struct pollfd p[2];
+
+	for (;;) {
+		for (int i = 0; i < 2; i++) {
+			init_relay_pump(&init->relays[i]);
+			p[i] = (struct pollfd){.fd = -1, .events = POLLOUT};
+			if (init_relay_pending(&init->relays[i]))
+				p[i].fd = init->relays[i].to;
+		}
+		if ((p[0].fd < 0 && p[1].fd < 0) || vmb_deadline_passed(until))
+			return;
+		poll(p, 2, vmb_deadline_poll(until, -1));
+	}
+}
+
+static void program_ended(struct init *init, const siginfo_t *si)
+{
+	uint64_t now = init_now_us();
+	struct init_report report = {0};
+
+	init->ended = true;
+	report.value = si->si_code == CLD_EXITED ? si->si_status : 256 + si->si_status;
+	drain(init);
+	init_tell(init, VMBOOT_PHASE_EXIT, now, 0, &report);
+}
+
+/* The only place that waits for children, so no status is lost to another. */
+static void reap(struct init *init)
+{
+	siginfo_t si;
+
+	for (;;) {
+		si.si_pid = 0;
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG) < 0 || si.si_pid == 0)
+			return;
+		if (running(init) && si.si_pid == init->program)
+			program_ended(init, &si);
+	}
+}
+
+static void take_signals(struct init *init)
+{
+	struct signalfd_siginfo si;
+
+	while (read(init->signals, &si, sizeof(si)) == sizeof(si)) {
+		int sig = (int)si.ssi_signo;
+
+		if (sig == SIGCHLD)
+			reap(init);
+		else if (sig == SIGINT && si.ssi_code == SI_KERNEL)
+			request_stop(init, "Ctrl-Alt-Del");
+		else if (sig == SIGPWR)
+			request_stop(init, "SIGPWR");
+		else
+			forward(init, sig);
+	}
+}
+
+/* A program that does not hear SIGTERM is killed; one that the kernel cannot kill is left. */
+static void enforce_stop(struct init *init)
+{
+	if (!init->stopping || !running(init) || !vmb_deadline_passed(init->stop_until))
+		return;
+	if (init->killed) {
+		init_log(init, "the program does not end: powering off without it");
+		init->ended = true;
+		return;
+	}
+	init->killed = true;
+	init->stop_until = vmb_deadline_in(KILL_MS);
+	kill(-init->program, SIGKILL);
+}
+
+static int min_timeout(const struct init *init, int timeout_ms)
+{
+	if (init->events.n > 0 && (timeout_ms < 0 || timeout_ms > RETRY_MS))
+		timeout_ms = RETRY_MS;
+	if (init->stopping && running(init))
+		timeout_ms = vmb_deadline_poll(init->stop_until, timeout_ms);
+	return timeout_ms;
+}
+
+/* One wait for whatever there is, and what follows from it. */
+void init_serve_once(struct init *init, int timeout_ms)
+{
+	enum { SIGNALS, ACPI, RELAY, N = RELAY + 2 };
+	struct pollfd p[N] = {
+		[SIGNALS] = {.fd = init->signals, .events = POLLIN},
+		[ACPI] = {.fd = init->acpi, .events = POLLIN},
+	};
+
+	for (int i = 0; i < 2; i++) {
+		const struct init_relay *r = &init->relays[i];
+
+		p[RELAY + i].fd = r->n > 0 ? r->to : r->from;
+		p[RELAY + i].events = r->n > 0 ? POLLOUT : POLLIN;
+	}
+	if (poll(p, N, min_timeout(init, timeout_ms)) > 0) {
+		if (p[SIGNALS].revents)
+			take_signals(init);
+		if (p[ACPI].revents && init_acpi_pressed(init->acpi))
+			request_stop(init, "power button");
+		for (int i = 0; i < 2; i++)
+			if (p[RELAY + i].revents)
+				init_relay_pump(&init->relays[i]);
+	}
+	init_event_flush(&init->events, 0);
+	enforce_stop(init);
+}
+
+void init_serve(struct init *init)
+{
+	bool power_off = init->config.on_exit[0] == 'p';
+
+	while (!(init->ended && (init->stopping || power_off)))
+		init_serve_once(init, -1);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "init.h"
+#include "wire/disks.h"
+
+/*
+ * Listen, look, wait: the socket is open before the first look, so nothing that comes after the
+ * look goes unheard; and as events can be lost, there is another look every LOOK_MS at least.
+ */
+enum {
+	SETTLE_MS = 2000, /* for each disk */
+	LOOK_MS = 10,
+	BLANK_LOOKS = 2, /* a disk without a serial goes by its letter when it still has none */
+};
+
+const struct init_contract init_contract[INIT_N_DISKS] = {
+	[INIT_DISK_ROOT] = {VMB_TARGET_ROOT, VMB_SERIAL_ROOT},
+	[INIT_DISK_OVERLAY] = {VMB_TARGET_OVERLAY, VMB_SERIAL_OVERLAY},
+	[INIT_DISK_CONFIG] = {VMB_TARGET_CONFIG, VMB_SERIAL_CONFIG},
+};
+
+/* Where the disk of that name is, or goes, in the sorted list; NULL: no room. */
+static struct init_disk *slot(struct init *init, const char *name)
+{
+	size_t i = 0;
+
+	while (i < init->n_seen && strcmp(init->seen[i].name, name) < 0)
+		i++;
+	if (i < init->n_seen && strcmp(init->seen[i].name, name) == 0)
+		return &init->seen[i];
+	if (init->n_seen == INIT_SEEN_MAX || strlen(name) > INIT_NAME_MAX)
+		return NULL;
+	memmove(&init->seen[i + 1], &init->seen[i], (init->n_seen - i) * sizeof(init->seen[0]));
+	init->n_seen++;
+	init->seen[i] = (struct init_disk){0};
+	strcpy(init->seen[i].name, name);
+	return &init->seen[i];
+}
+
+static void look_at(struct init *init, const char *name)
+{
+	char path[INIT_PATH_MAX];
+	struct init_disk *disk;
+
+	/* what has no serial at that place, and no letter of ours, is none of ours */
+	init_path(init, path, "/sys/block/%s/serial", name);
+	if (strncmp(name, "vd", 2) != 0 && access(path, F_OK) < 0)
+		return;
+	disk = slot(init, name);
+	if (!disk)
+		return;
+	disk->present = true;
+	if (!disk->serial[0] && init_read_text(path, disk->serial, sizeof(disk->serial)) <= 0)
+		disk->blank++;
+}
+
+static void look(struct init *init)
+{
+	char path[INIT_PATH_MAX];
+	struct dirent *e;
+	DIR *d = opendir(init_path(init, path, "/sys/block"));
+
+	for (size_t i = 0; i < init->n_seen; i++)
+		init->seen[i].present = false;
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.')
+			look_at(init, e->d_name);
+	if (d)
+		closedir(d);
+}
+
+/* sysfs shows a disk a moment before it can be opened. */
+static bool can_open(const struct init *init, const char *name)
+{
+	char path[INIT_PATH_MAX];
+	_cleanup_close_ int fd =
+		open(init_path(init, path, "/dev/%s", name), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	return fd >= 0;
+}
+
+static const struct init_disk *find(const struct init *init, enum init_role role)
+{
+	const struct init_disk *d, *end = init->seen + init->n_seen;
+
+	for (d = init->seen; d < end; d++)
+		if (d->present && strcmp(d->serial, init_contract[role].serial) == 0)
+			return d;
+	for (d = init->seen; d < end; d++)
+		if (d->present && !d->serial[0] && d->blank >= BLANK_LOOKS &&
+		    strcmp(d->name, init_contract[role].target) == 0)
+			return d;
+	return NULL;
+}
+
+static bool take(struct init *init, enum init_role role, struct init_report *report)
+{
+	const struct init_disk *d = find(init, role);
+
+	if (!d || !can_open(init, d->name))
+		return false;
+	strcpy(init->disk[role], d->name);
+	init_report_disk(init, role, report);
+	if (!d->serial[0])
+		snprintf(report->detail, sizeof(report->detail), "no serial: taken by its letter");
+	return true;
+}
+
+static int give_up(const struct init *init, enum init_role role, struct init_report *report)
+{
+	size_t n = (size_t)snprintf(report->detail, sizeof(report->detail), "seen:");
+
+	init_report_disk(init, role, report);
+	for (size_t i = 0; i < init->n_seen && n < sizeof(report->detail); i++)
+		if (init->seen[i].present)
+			n += (size_t)snprintf(report->detail + n, sizeof(report->detail) - n,
+					      " %s=%s", init->seen[i].name, init->seen[i].serial);
+	if (!strchr(report->detail, '='))
+		snprintf(report->detail, sizeof(report->detail), "seen: nothing");
+	return -ENODEV;
+}
+
+static int settle(struct init *init, enum init_role role, struct vmb_deadline until,
+		  struct init_report *report)
+{
+	if (init->uevents < 0)
+		init->uevents = init_uevent_open();
+	for (bool first = true; !take(init, role, report); first = false) {
+		if (!first && vmb_deadline_passed(until))
+			return give_up(init, role, report);
+		if (!first)
+			init_uevent_wait(init->uevents, vmb_deadline_poll(until, LOOK_MS));
+		look(init);
+		init_ports_look(init);
+	}
+	return 0;
+}
+
+int init_settle_root(struct init *init, struct init_report *report)
+{
+	return settle(init, INIT_DISK_ROOT, vmb_deadline_in(SETTLE_MS), report);
+}
+
+int init_settle_overlay(struct init *init, struct init_report *report)
+{
+	return settle(init, INIT_DISK_OVERLAY, vmb_deadline_in(SETTLE_MS), report);
+}
+
+int init_settle_config(struct init *init, struct init_report *report)
+{
+	struct vmb_deadline until = vmb_deadline_in(SETTLE_MS);
+	int r = settle(init, INIT_DISK_CONFIG, until, report);
+
+	if (r == 0)
+		init_ports_wait(init, until);
+	return r;
+}

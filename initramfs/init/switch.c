@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+
+#include "init.h"
+
+enum { DEPTH_MAX = 16 };
+
+/* The mount points, which an image need not have. */
+static const char *const moved[] = {"dev", "proc", "sys"};
+
+/* Removes all below fd, which it closes, but nothing of another file system. */
+static void empty(int fd, dev_t dev, int depth)
+{
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	struct stat st;
+
+	if (!d && fd >= 0)
+		close(fd);
+	while (d && (e = readdir(d))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != dev)
+			continue;
+		if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
+			empty(openat(fd, e->d_name,
+				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+			      dev, depth + 1);
+		unlinkat(fd, e->d_name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* Gives the initramfs' memory back. Only if it is one: a mistake here would be somebody's disk. */
+static void free_initramfs(int fd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstatfs(fd, &fs) == 0 && fstat(fd, &st) == 0 &&
+	    (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC))
+		empty(fd, st.st_dev, 0);
+	else
+		close(fd);
+}
+
+static int make_point(const char *name, char path[INIT_PATH_MAX], struct init_report *report)
+{
+	struct stat st;
+
+	snprintf(path, INIT_PATH_MAX, "/newroot/%s", name);
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return init_failed(report, errno, "making /%s in the image", name);
+	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+		return init_failed(report, ENOTDIR, "/%s in the image is not a folder", name);
+	return 0;
+}
+
+static int move_mounts(struct init *init, struct init_report *report)
+{
+	char from[16], to[INIT_PATH_MAX];
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(moved); i++) {
+		snprintf(from, sizeof(from), "/%s", moved[i]);
+		r = make_point(moved[i], to, report);
+		if (r < 0)
+			return r;
+		r = init->ops->mount(from, to, NULL, MS_MOVE, NULL);
+		if (r < 0)
+			return init_failed(report, r, "moving %s", from);
+	}
+	return 0;
+}
+
+int init_switch(struct init *init, struct init_report *report)
+{
+	int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = move_mounts(init, report);
+
+	if (r == 0 && chdir("/newroot") < 0)
+		r = init_failed(report, errno, "entering the new root");
+	if (r == 0) {
+		r = init->ops->mount(".", "/", NULL, MS_MOVE, NULL);
+		if (r == 0 && (chroot(".") < 0 || chdir("/") < 0))
+			r = -errno;
+		if (r < 0)
+			init_failed(report, r, "moving the new root to /");
+	}
+	if (r < 0 || old < 0) {
+		if (old >= 0)
+			close(old);
+		return r;
+	}
+	free_initramfs(old);
+	return init_mounts_late(init, report);
+}

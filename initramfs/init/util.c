@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "init.h"
+
+void init_setup(struct init *init, const char *root, const struct init_ops *ops)
+{
+	init->root = root;
+	init->ops = ops;
+	init->console = init->uevents = init->overlay = init->signals = init->acpi = -1;
+	init->events.fd = -1;
+	for (int i = 0; i < INIT_N_PORTS; i++)
+		init->ports[i] = -1;
+	for (int i = 0; i < 2; i++)
+		init->relays[i].from = init->relays[i].to = -1;
+}
+
+/* A path that does not fit becomes "", which no system call takes. */
+const char *init_path(const struct init *init, char path[INIT_PATH_MAX], const char *fmt, ...)
+{
+	size_t n = strlen(init->root);
+	va_list ap;
+	int r;
+
+	path[0] = '\0';
+	if (n >= INIT_PATH_MAX)
+		return path;
+	memcpy(path, init->root, n + 1);
+	va_start(ap, fmt);
+	r = vsnprintf(path + n, INIT_PATH_MAX - n, fmt, ap);
+	va_end(ap);
+	if (r < 0 || (size_t)r >= INIT_PATH_MAX - n)
+		path[0] = '\0';
+	return path;
+}
+
+int init_read_text(const char *path, char *text, size_t size)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	text[0] = '\0';
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, size - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return (int)strlen(text);
+}
+
+/* An image can have anything in place of a file: only regular ones are read. */
+int init_read_file(const char *path, size_t max, char **ret)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	size_t n = 0;
+	ssize_t r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if (st.st_size < 0 || (uint64_t)st.st_size > max)
+		return -EFBIG;
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return -ENOMEM;
+	while (n < (size_t)st.st_size && (r = read(fd, text + n, (size_t)st.st_size - n)) != 0) {
+		if (r < 0)
+			return -errno;
+		n += (size_t)r;
+	}
+	text[n] = '\0';
+	*ret = TAKE_PTR(text);
+	return 0;
+}
+
+bool init_has_word(const char *words, const char *word)
+{
+	size_t n = strlen(word);
+
+	while (*(words += strspn(words, " \t\n"))) {
+		size_t len = strcspn(words, " \t\n");
+
+		if (len == n && memcmp(words, word, n) == 0)
+			return true;
+		words += len;
+	}
+	return false;
+}
