@@ -1,0 +1,77 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What `make install` installs is enough to build against, and `make uninstall` takes it all away.
+. "$(dirname "$0")/lib.sh"
+
+need make pkg-config
+
+value() {
+	sed -n "s/^$1 = //p" "$builddir/Makefile"
+}
+cc=$(value CC)
+cxx=$(value CXX)
+prefix=$(value prefix)
+sanitize=$(value SANITIZE_CFLAGS)
+dest=$tmp/dest
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+
+make -s -C "$builddir" install DESTDIR="$dest" >"$tmp/log" 2>&1 || {
+	tail -n 20 "$tmp/log"
+	fail "make install"
+	done_testing
+}
+root=$dest$prefix
+pc=$(find "$dest" -name vmboot.pc)
+[ -n "$pc" ] || fail "no vmboot.pc is installed"
+lib=$(dirname "$(dirname "$pc")")
+PKG_CONFIG_PATH=$(dirname "$pc")
+PKG_CONFIG_SYSROOT_DIR=$dest
+LD_LIBRARY_PATH=$lib
+PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1
+PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
+export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS PKG_CONFIG_ALLOW_SYSTEM_LIBS
+export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
+
+for file in bin/vmboot share/man/man1/vmboot.1 share/man/man3/vmboot.3 \
+	share/man/man5/vmboot-request.5 share/man/man7/vmboot-events.7; do
+	[ -e "$root/$file" ] || fail "$file is not installed"
+done
+find "$dest" -name vmboot-init -perm -100 | grep -q . || fail "vmboot-init is not installed"
+find "$dest" -name '*.a' | grep . && fail "a static library is installed"
+
+want=$(sed -n 's/^#define VERSION "\(.*\)"/\1/p' "$builddir/config.h")
+[ "$(pkg-config --modversion vmboot)" = "$want" ] || fail "pkg-config does not say $want"
+flags=$(pkg-config --cflags --libs vmboot) || fail "pkg-config --cflags --libs vmboot"
+pkg-config --libs vmboot | grep -q -e '-lvirt' && fail "vmboot.pc makes callers link libvirt"
+
+# the example, with warnings as errors, as C11 without extensions
+# shellcheck disable=SC2086
+$cc -std=c11 -Wall -Wextra -Werror $sanitize -o "$tmp/boot" "$srcdir/examples/boot.c" $flags \
+	>"$tmp/log" 2>&1 || fail "the example does not build: $(cat "$tmp/log")"
+LD_LIBRARY_PATH=$lib ldd "$tmp/boot" 2>&1 | grep -q "$lib/libvmboot" ||
+	fail "the example is not linked to the installed library"
+[ "$(wc -l <"$srcdir/examples/boot.c")" -lt 40 ] || fail "the example has 40 lines or more"
+
+# each header alone, in C and in C++
+headers=$(cd "$root/include" && find vmboot -name '*.h' | sort)
+[ "$(echo "$headers" | wc -l)" -ge 8 ] || fail "too few headers: $headers"
+for header in $headers; do
+	printf '#include <%s>\nint one_of_its_own;\n' "$header" | tee "$tmp/h.cc" >"$tmp/h.c"
+	# shellcheck disable=SC2086
+	$cc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only $flags "$tmp/h.c" \
+		>"$tmp/log" 2>&1 || fail "$header alone, in C: $(cat "$tmp/log")"
+	# shellcheck disable=SC2086
+	[ -z "$cxx" ] || $cxx -std=c++17 -Wall -Wextra -Werror -fsyntax-only $flags "$tmp/h.cc" \
+		>"$tmp/log" 2>&1 || fail "$header alone, in C++: $(cat "$tmp/log")"
+done
+
+# exported symbols and headers agree
+sed -n 's/^VMBOOT_API.*[ *]\(vmboot_[a-z_]*\)(.*/\1/p' "$root"/include/vmboot/*.h | sort >"$tmp/declared"
+nm -D --defined-only "$lib/libvmboot.so" | sed -n 's/.* T //p' | sed 's/@.*//' | sort >"$tmp/exported"
+diff "$tmp/declared" "$tmp/exported" >"$tmp/log" ||
+	fail "headers (<) and library (>) do not agree: $(cat "$tmp/log")"
+
+make -s -C "$builddir" uninstall DESTDIR="$dest" >"$tmp/log" 2>&1 || fail "make uninstall"
+find "$dest" ! -type d | grep . && fail "make uninstall leaves something"
+
+done_testing
