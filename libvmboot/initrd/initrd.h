@@ -4,12 +4,14 @@
 
 /*
  * The initramfs. In: our static init and the modules. Out: one newc cpio archive in the store,
- * written with libarchive, the same bytes for the same content, cached by it:
+ * the same bytes for the same content, cached by it, not compressed (unpacking would cost the guest
+ * more than reading does):
  *
  *   /init                        our init
  *   /dev /proc /sys /newroot     mount points; /dev/console
- *   /vmboot/modules/NAME.ko      decompressed
+ *   /vmboot/modules/NAME.ko      decompressed, otherwise as they are: a signature stays valid
  *   /vmboot/modules.list         one file name a line, in load order
+ *   /vmboot/modules.late.list    likewise, for when the program runs
  */
 
 #include "initrd/modules.h"
@@ -21,7 +23,7 @@ int vmb_initrd_find_init(char **ret);
 int vmb_initrd_store_path(const struct vmb_store *store, const struct vmb_kernel *kernel,
 			  const struct vmb_modules *modules, const char *init_path, char **ret);
 
-/* Makes it if it is not there; safe when two do so at once. */
+/* Makes it, mode 0644, if it is not there; safe when two do so at once. */
 int vmb_initrd_ensure(const struct vmb_store *store, const struct vmb_kernel *kernel,
 		      const struct vmb_modules *modules, const char *init_path,
 		      const struct vmb_log *log);

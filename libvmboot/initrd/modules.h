@@ -17,20 +17,26 @@ struct vmb_module {
 	char *path; /* on the host, maybe compressed */
 };
 
-struct vmb_modules {
+struct vmb_module_list {
 	struct vmb_module *list;
 	size_t n;
+};
+
+struct vmb_modules {
+	struct vmb_module_list early; /* a boot needs them */
+	struct vmb_module_list late;  /* loaded when the program runs; a boot goes on without */
 };
 
 void vmb_modules_done(struct vmb_modules *modules);
 #define _cleanup_modules_ vmb_cleanup(vmb_modules_done)
 
 /*
- * root_fstype: "squashfs", "erofs" or "ext4". Needed always: virtio_pci, virtio_blk,
- * virtio_console, ext4 (the overlay disk), overlay; one const table says which kernel option
- * stands for which module. virtio_ring goes before virtio (it saves a failed probe). What is
- * neither a module nor built in: -VMBOOT_EKERNEL, "overlay is not set in <config file>
- * (CONFIG_OVERLAY_FS)…" with the mend.
+ * root_fstype: "squashfs", "erofs" or "ext4". Needed always: virtio_pci, virtio_console,
+ * virtio_blk, ext4 (the overlay disk), overlay; one const table says which kernel option stands
+ * for which module, and another which options must be built in (these are checked only where the
+ * kernel's configuration is to be had). virtio_ring goes before virtio (it saves a failed probe).
+ * What is neither a module nor built in: -VMBOOT_EKERNEL, "overlay is not set in <config file>
+ * (CONFIG_OVERLAY_FS)…" with the mend. Late: button, without which a guest does not hear ACPI.
  */
 int vmb_modules_resolve(const struct vmb_kernel *kernel, const char *root_fstype,
 			struct vmb_modules *ret);

@@ -16,10 +16,14 @@
 #define VMB_TARGET_OVERLAY "vdb"
 #define VMB_TARGET_CONFIG "vdc"
 
-/* Where the initramfs has what init reads; the loading order is the order of the lines. */
-#define VMB_INITRAMFS_MODULES "/vmboot/modules"		    /* folder of <name>.ko */
-#define VMB_INITRAMFS_MODULE_LIST "/vmboot/modules.list"    /* one file name a line */
-#define VMB_INITRAMFS_LATE_LIST "/vmboot/modules.late.list" /* loaded once the program runs */
+/*
+ * Where the initramfs has what init reads. A list has one file name a line, in load order, and is
+ * there even when it is empty. The late list is loaded once the program has started, and a module
+ * of it that fails is no failed boot.
+ */
+#define VMB_INITRAMFS_MODULES "/vmboot/modules" /* folder of <name>.ko */
+#define VMB_INITRAMFS_MODULE_LIST "/vmboot/modules.list"
+#define VMB_INITRAMFS_LATE_LIST "/vmboot/modules.late.list"
 
 /* Kernel command line words that init knows. */
 #define VMB_CMDLINE_DEBUG "vmboot.debug" /* verbose; a shell on the console when the boot fails */

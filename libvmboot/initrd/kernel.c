@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "initrd/kernel.h"
+
+#include <ctype.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "initrd/modules.h"
+
+#define MEND "on Debian, install linux-image-cloud-amd64, or give a kernel with `kernel`"
+
+enum {
+	/* x86 boot protocol, offsets in the image */
+	SETUP_SECTS = 0x1f1,
+	BOOT_FLAG = 0x1fe,
+	HEADER_MAGIC = 0x202,
+	PROTOCOL = 0x206,
+	KERNEL_VERSION = 0x20e,
+	HEADER_END = 0x210,
+	VERSION_BASE = 0x200,
+	SECTOR = 512,
+	DEFAULT_SETUP_SECTS = 4, /* what 0 means */
+
+	KEY_HASH = 12, /* hex digits */
+};
+
+void vmb_kernel_done(struct vmb_kernel *k)
+{
+	free(TAKE_PTR(k->path));
+	free(TAKE_PTR(k->release));
+	free(TAKE_PTR(k->modules));
+	free(TAKE_PTR(k->config));
+	free(TAKE_PTR(k->key));
+}
+
+/* ---- the image's header ---- */
+
+static unsigned le16(const unsigned char *p)
+{
+	return p[0] | (unsigned)p[1] << 8;
+}
+
+/* A release becomes a part of paths. */
+static bool is_release(const char *s, size_t n)
+{
+	if (n == 0 || n > VMB_RELEASE_MAX || s[0] == '.')
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!isascii(s[i]) || (!isalnum((unsigned char)s[i]) && !strchr(".-_+~", s[i])))
+			return false;
+	return true;
+}
+
+int vmb_kernel_decode_release(const void *bytes, size_t n, char ret[VMB_RELEASE_MAX + 1])
+{
+	const unsigned char *p = bytes;
+	size_t start, end, setup, len = 0;
+
+	if (n < HEADER_END || le16(p + BOOT_FLAG) != 0xaa55 ||
+	    memcmp(p + HEADER_MAGIC, "HdrS", 4) != 0 || le16(p + PROTOCOL) < 0x200)
+		return -EBADMSG;
+	setup = p[SETUP_SECTS] ? p[SETUP_SECTS] : DEFAULT_SETUP_SECTS;
+	start = le16(p + KERNEL_VERSION) + VERSION_BASE;
+	end = (setup + 1) * SECTOR;
+	end = end < n ? end : n;
+	if (start == VERSION_BASE || start >= end)
+		return -EBADMSG;
+	while (start + len < end && p[start + len] != '\0' && p[start + len] != ' ')
+		len++;
+	if (start + len == end || !is_release((const char *)p + start, len))
+		return -EBADMSG;
+	memcpy(ret, p + start, len);
+	ret[len] = '\0';
+	return 0;
+}
+
+/* ---- one kernel ---- */
+
+static int open_kernel(const char *path, int *ret_fd, struct stat *ret_st)
+{
+	/* not blocking: whatever a caller names, a FIFO among it, is only looked at */
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 && errno == EACCES)
+		return vmb_error(VMBOOT_EKERNEL,
+				 "may not read the kernel %s; some distributions let only root: as "
+				 "root, run `chmod 0644 %s`, or give a readable copy with `kernel`",
+				 path, path);
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return vmb_error(VMBOOT_EKERNEL, "there is no kernel %s; " MEND, path);
+	if (fd < 0 || fstat(fd, ret_st) < 0)
+		return vmb_errno(errno, "cannot read the kernel %s", path);
+	if (!S_ISREG(ret_st->st_mode))
+		return vmb_error(VMBOOT_EKERNEL, "%s is not a file; a kernel is; " MEND, path);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int read_release(int fd, const char *path, char ret[VMB_RELEASE_MAX + 1])
+{
+	_cleanup_free_ char *head = malloc(VMB_KERNEL_HEAD);
+	ssize_t n;
+
+	if (!head)
+		return vmb_oom();
+	n = pread(fd, head, VMB_KERNEL_HEAD, 0);
+	if (n < 0)
+		return vmb_errno(errno, "cannot read the kernel %s", path);
+	if (vmb_kernel_decode_release(head, (size_t)n, ret) < 0)
+		return vmb_error(VMBOOT_EKERNEL,
+				 "%s is not a kernel that can be booted: it has no x86 bzImage "
+				 "header with a version; " MEND,
+				 path);
+	return 0;
+}
+
+/* The release for people, and a hash for what else tells this file from another. */
+static int make_key(const char *path, const char *release, const struct stat *st, char **ret)
+{
+	_cleanup_free_ char *real = realpath(path, NULL), *identity = NULL;
+	char hex[VMB_SHA256_HEX + 1];
+	struct vmb_hash h;
+	int r;
+
+	if (!real)
+		return vmb_errno(errno, "cannot resolve %s", path);
+	r = vmb_asprintf(&identity, "%lld %lld.%09ld", (long long)st->st_size,
+			 (long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
+	if (r < 0)
+		return r;
+	vmb_hash_init(&h);
+	vmb_hash_str(&h, real);
+	vmb_hash_str(&h, identity);
+	vmb_hash_hex(&h, hex);
+	return vmb_asprintf(ret, "%s-%.*s", release, KEY_HASH, hex);
+}
+
+static int find_config(const char *root, const struct vmb_kernel *k, char **ret)
+{
+	_cleanup_free_ char *boot = NULL, *modules = NULL;
+	int r;
+
+	r = vmb_asprintf(&boot, "%s/boot/config-%s", root, k->release);
+	if (r == 0)
+		r = vmb_asprintf(&modules, "%s/config", k->modules);
+	if (r < 0)
+		return r;
+	if (access(boot, R_OK) == 0)
+		*ret = TAKE_PTR(boot);
+	else if (access(modules, R_OK) == 0)
+		*ret = TAKE_PTR(modules);
+	return 0;
+}
+
+static int describe(const char *root, const char *path, struct vmb_kernel *ret)
+{
+	_cleanup_kernel_ struct vmb_kernel k = {0};
+	char release[VMB_RELEASE_MAX + 1];
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r;
+
+	r = open_kernel(path, &fd, &st);
+	if (r == 0)
+		r = read_release(fd, path, release);
+	if (r == 0)
+		r = vmb_absolute(path, &k.path);
+	if (r == 0)
+		r = vmb_strdup(release, &k.release);
+	if (r == 0)
+		r = make_key(path, release, &st, &k.key);
+	if (r == 0)
+		r = vmb_asprintf(&k.modules, "%s/lib/modules/%s", root, release);
+	if (r < 0)
+		return r;
+	if (!vmb_exists(k.modules))
+		return vmb_error(VMBOOT_EKERNEL,
+				 "the kernel %s (%s) has no modules on this host: there is no %s; "
+				 "install the package that it came with, or give another kernel "
+				 "with `kernel`",
+				 path, release, k.modules);
+	r = find_config(root, &k, &k.config);
+	if (r < 0)
+		return r;
+	*ret = k;
+	k = (struct vmb_kernel){0};
+	return 0;
+}
+
+/* ---- the choice among those installed ---- */
+
+struct candidate {
+	char *path;
+	char *release; /* as the file name has it */
+};
+
+struct candidates {
+	struct candidate *list;
+	size_t n;
+};
+
+static void candidates_done(struct candidates *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		free(c->list[i].path);
+		free(c->list[i].release);
+	}
+	free(c->list);
+}
+
+static int add_candidate(struct candidates *c, char *path, const char *release)
+{
+	_cleanup_free_ char *owned = path, *copy = NULL;
+	struct candidate *list;
+
+	if (vmb_strdup(release, &copy) < 0)
+		return -ENOMEM;
+	list = reallocarray(c->list, c->n + 1, sizeof(*list));
+	if (!list)
+		return vmb_oom();
+	c->list = list;
+	c->list[c->n++] = (struct candidate){TAKE_PTR(owned), TAKE_PTR(copy)};
+	return 0;
+}
+
+/* Where distributions put kernels: <folder>/<prefix><release><suffix>. */
+static const struct place {
+	const char *folder, *prefix, *suffix;
+} places[] = {
+	{"/boot", "vmlinuz-", ""},
+	{"/lib/modules", "", "/vmlinuz"},
+};
+
+static int look_in(const char *root, const struct place *place, struct candidates *c)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	_cleanup_free_ char *folder = NULL;
+	struct dirent *ent;
+	int r;
+
+	r = vmb_asprintf(&folder, "%s%s", root, place->folder);
+	if (r < 0)
+		return r;
+	dir = opendir(folder);
+	while (dir && (ent = readdir(dir))) {
+		const char *release = vmb_skip_prefix(ent->d_name, place->prefix);
+		char *path;
+
+		if (!release || ent->d_name[0] == '.')
+			continue;
+		r = vmb_asprintf(&path, "%s/%s%s", folder, ent->d_name, place->suffix);
+		if (r < 0)
+			return r;
+		if (!vmb_exists(path))
+			free(path);
+		else
+			r = add_candidate(c, path, release);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Newest first; of two files of one release, the shorter path: /boot before /lib/modules. */
+static int compare(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+	int r = strverscmp(y->release, x->release);
+
+	if (r == 0)
+		r = strncmp(x->path, y->path, strlen(x->path));
+	return r ? r : (int)(strlen(x->path) > strlen(y->path));
+}
+
+static int try(const char *root, const struct candidate *c, struct vmb_kernel *ret)
+{
+	_cleanup_modules_ struct vmb_modules modules = {0};
+	_cleanup_kernel_ struct vmb_kernel k = {0};
+	int r;
+
+	r = describe(root, c->path, &k);
+	if (r < 0)
+		return r;
+	/* a backup such as vmlinuz-6.1.old is no release of its own */
+	if (!vmb_streq(k.release, c->release))
+		return vmb_error(VMBOOT_EKERNEL,
+				 "%s calls itself %s; rename it, or give it with `kernel`", c->path,
+				 k.release);
+	r = vmb_modules_resolve(&k, "squashfs", &modules);
+	if (r < 0)
+		return r;
+	*ret = k;
+	k = (struct vmb_kernel){0};
+	return 0;
+}
+
+static int choose(const char *root, struct vmb_kernel *ret)
+{
+	vmb_cleanup(candidates_done) struct candidates c = {0};
+	struct vmb_saved_error *newest = NULL;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places) && r == 0; i++)
+		r = look_in(root, &places[i], &c);
+	if (r < 0)
+		return r;
+	if (c.n == 0)
+		return vmb_error(VMBOOT_EKERNEL, "no kernel in %s/boot or %s/lib/modules; " MEND,
+				 root, root);
+	qsort(c.list, c.n, sizeof(*c.list), compare);
+	for (size_t i = 0; i < c.n; i++) {
+		r = try(root, &c.list[i], ret);
+		if (r == 0 || r == -ENOMEM)
+			break;
+		if (i == 0)
+			newest = vmb_error_save();
+	}
+	if (r < 0 && r != -ENOMEM && newest) {
+		vmb_error_restore(TAKE_PTR(newest));
+		r = vmb_error_prefix("no installed kernel fits; the newest");
+	}
+	free(newest);
+	return r;
+}
+
+int vmb_kernel_find(const char *root, const char *path, struct vmb_kernel *ret)
+{
+	return path ? describe(root, path, ret) : choose(root, ret);
+}
+
+/* ---- our copy ---- */
+
+int vmb_kernel_store_path(const struct vmb_store *store, const struct vmb_kernel *kernel,
+			  char **ret)
+{
+	return vmb_asprintf(ret, "%s/kernels/%s/vmlinuz", store->path, kernel->key);
+}
+
+/* The key is of the file that was found; this must still be it. */
+static int check_unchanged(const struct vmb_kernel *kernel, const struct stat *st)
+{
+	_cleanup_free_ char *key = NULL;
+	int r;
+
+	r = make_key(kernel->path, kernel->release, st, &key);
+	if (r == 0 && !vmb_streq(key, kernel->key))
+		r = vmb_error(EAGAIN, "the kernel %s was replaced just now; try again",
+			      kernel->path);
+	return r;
+}
+
+int vmb_kernel_ensure(const struct vmb_store *store, const struct vmb_kernel *kernel,
+		      const struct vmb_log *log)
+{
+	_cleanup_close_ int from = -1, to = -1;
+	_cleanup_unlink_ char *tmp = NULL;
+	_cleanup_free_ char *path = NULL;
+	struct stat st;
+	int r;
+
+	r = vmb_store_path(store, &path, "kernels/%s/vmlinuz", kernel->key);
+	if (r < 0 || vmb_exists(path))
+		return r;
+	vmb_log(log, VMBOOT_LOG_INFO, "copying the kernel %s to %s", kernel->path, path);
+	r = open_kernel(kernel->path, &from, &st);
+	if (r == 0)
+		r = check_unchanged(kernel, &st);
+	if (r == 0)
+		r = vmb_open_tmp(path, 0644, &to, &tmp);
+	if (r == 0)
+		r = vmb_copy_sparse(from, to, kernel->path);
+	if (r < 0)
+		return r;
+	/* it is never looked into again, so what is there after a crash must be whole */
+	if (fsync(to) < 0)
+		return vmb_errno(errno, "cannot write %s", tmp);
+	r = vmb_rename(tmp, path);
+	if (r < 0)
+		return r;
+	free(TAKE_PTR(tmp));
+	return 0;
+}
