@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "disk/disk.h"
+#include "test.h"
+
+static const struct vmb_log silent;
+
+static void run(const char *const *argv)
+{
+	ASSERT_OK(vmb_run(argv, NULL));
+}
+#define RUN(...) run((const char *const[]){__VA_ARGS__, NULL})
+
+static struct vmb_store store_in(const char *folder)
+{
+	return (struct vmb_store){.path = (char *)test_path("%s/%s", test_tmpdir(), folder)};
+}
+
+static const char *output(const char *const *argv)
+{
+	_cleanup_free_ char *out = NULL;
+
+	ASSERT_OK(vmb_run(argv, &out));
+	return test_path("%s", out);
+}
+#define OUTPUT(...) output((const char *const[]){__VA_ARGS__, NULL})
+
+static void an_overlay_is_small_and_sound(void)
+{
+	static const uint64_t sizes[] = {16, 64, 512, 1024, 10240, 102400};
+	struct vmb_store store = store_in("store");
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		const char *path = test_path("%s/%zu.img", test_tmpdir(), i);
+		struct stat st;
+
+		ASSERT_OK(vmb_overlay_create(&store, path, sizes[i], &silent));
+		CU_ASSERT_EQUAL_FATAL(stat(path, &st), 0);
+		CU_ASSERT_EQUAL((uint64_t)st.st_size, sizes[i] << 20);
+		CU_ASSERT_EQUAL(st.st_mode & 07777, 0600);
+		CU_ASSERT(st.st_blocks * 512 < 512 * 1024);
+		RUN("e2fsck", "-fn", path);
+	}
+}
+
+static void a_clone_costs_milliseconds(void)
+{
+	struct vmb_store store = store_in("store");
+	int64_t start, best = INT64_MAX;
+
+	for (int i = 0; i < 5; i++) {
+		start = vmb_monotonic_us();
+		ASSERT_OK(vmb_overlay_create(&store, test_path("%s/%d.img", test_tmpdir(), i),
+					     10240, &silent));
+		start = vmb_monotonic_us() - start;
+		best = start < best ? start : best;
+	}
+	printf("clone of 10 GiB: %lld us\n", (long long)best);
+	CU_ASSERT(best < 50000);
+}
+
+static void the_guest_has_nothing_left_to_do(void)
+{
+	struct vmb_store store = store_in("store");
+	const char *path = test_path("%s/o.img", test_tmpdir()), *dump;
+	size_t groups = 0, zeroed = 0;
+
+	ASSERT_OK(vmb_overlay_create(&store, path, 2048, &silent));
+	dump = OUTPUT("dumpe2fs", path);
+	CU_ASSERT(strstr(dump, "has_journal") != NULL);
+	CU_ASSERT(strstr(dump, "Total journal size:       32M") != NULL);
+	for (const char *p = dump; (p = strstr(p, ": (Blocks ")); p++)
+		groups++;
+	for (const char *p = dump; (p = strstr(p, "ITABLE_ZEROED")); p++)
+		zeroed++;
+	CU_ASSERT_EQUAL(groups, 16);
+	CU_ASSERT_EQUAL(zeroed, groups);
+}
+
+static void an_overlay_can_grow(void)
+{
+	struct vmb_store store = store_in("store");
+	const char *path = test_path("%s/o.img", test_tmpdir());
+
+	ASSERT_OK(vmb_overlay_create(&store, path, 1024, &silent));
+	RUN("truncate", "-s", "20G", path);
+	RUN("resize2fs", path);
+	RUN("e2fsck", "-fn", path);
+}
+
+static void every_host_gives_the_same_bytes(void)
+{
+	struct vmb_store one = store_in("one"), two = store_in("two");
+	const char *a = test_path("%s/a", test_tmpdir()), *b = test_path("%s/b", test_tmpdir());
+	const char *conf = test_path("%s/mke2fs.conf", test_tmpdir());
+
+	ASSERT_OK(vmb_overlay_create(&one, a, 64, &silent));
+	/* another time, another configuration of mke2fs */
+	test_write(conf, "[defaults]\n"
+			 "base_features = resize_inode\n"
+			 "default_mntopts = nobarrier\n"
+			 "inode_ratio = 4096\n"
+			 "blocksize = 1024\n");
+	usleep(1100000);
+	setenv("MKE2FS_CONFIG", conf, 1);
+	ASSERT_OK(vmb_overlay_create(&two, b, 64, &silent));
+	unsetenv("MKE2FS_CONFIG");
+	RUN("cmp", a, b);
+}
+
+static void never_touches_what_is_there(void)
+{
+	const char *path = test_path("%s/o.img", test_tmpdir());
+	struct vmb_guest_config config = {0};
+	struct vmb_store store = store_in("store");
+
+	test_write(path, "mine");
+	ASSERT_ERROR(vmb_overlay_create(&store, path, 64, &silent), EEXIST, path);
+	ASSERT_STR(test_read(path), "mine");
+	config = (struct vmb_guest_config){"h",	  "ext4", "exec", "keep", false,
+					   false, "",	  "/",	  {NULL}, {NULL}};
+	ASSERT_ERROR(vmb_config_disk_create(path, &config), EEXIST, path);
+	ASSERT_STR(test_read(path), "mine");
+}
+
+static void refuses_sizes_that_cannot_be(void)
+{
+	const char *path = test_path("%s/o.img", test_tmpdir());
+	struct vmb_store store = store_in("store");
+
+	ASSERT_ERROR(vmb_overlay_create(&store, path, 0, &silent), EINVAL, "0 MiB");
+	ASSERT_ERROR(vmb_overlay_create(&store, path, UINT64_MAX, &silent), EINVAL, "MiB");
+	CU_ASSERT(!vmb_exists(path));
+}
+
+static void leaves_nothing_half_made(void)
+{
+	struct vmb_guest_config config = {.hostname = "h",
+					  .root_fstype = "ext4",
+					  .mode = "exec",
+					  .on_exit = "keep",
+					  .user = "",
+					  .workdir = "/"};
+	const char *path = test_path("%s/o.img", test_tmpdir());
+	struct vmb_store store = store_in("store"), other = store_in("other");
+	struct rlimit was, small;
+
+	ASSERT_OK(vmb_overlay_create(&store, test_path("%s/ok", test_tmpdir()), 64, &silent));
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &was);
+	small = (struct rlimit){1024, was.rlim_max};
+	setrlimit(RLIMIT_FSIZE, &small);
+	CU_ASSERT_EQUAL(vmb_overlay_create(&store, path, 64, &silent), -EFBIG);
+	CU_ASSERT_EQUAL(vmb_overlay_create(&other, path, 64, &silent), -EFBIG);
+	CU_ASSERT_EQUAL(vmb_config_disk_create(path, &config), -EFBIG);
+	setrlimit(RLIMIT_FSIZE, &was);
+	signal(SIGXFSZ, SIG_DFL);
+	CU_ASSERT(!vmb_exists(path));
+	RUN("sh", "-c", "test -z \"$(find \"$0\" -name '*.tmp-*' -o -name '*.img')\"", other.path);
+}
+
+struct job {
+	const struct vmb_store *store;
+	const char *path;
+	int r;
+};
+
+static void *create(void *arg)
+{
+	struct job *job = arg;
+
+	job->r = vmb_overlay_create(job->store, job->path, 64, &silent);
+	return NULL;
+}
+
+static void many_create_at_once(void)
+{
+	struct vmb_store store = store_in("store");
+	pthread_t threads[4];
+	struct job jobs[4];
+
+	for (int i = 0; i < 4; i++) {
+		jobs[i] = (struct job){&store, test_path("%s/%d", test_tmpdir(), i), -1};
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, create, &jobs[i]), 0);
+	}
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], NULL);
+		CU_ASSERT_EQUAL(jobs[i].r, 0);
+		RUN("cmp", jobs[0].path, jobs[i].path);
+	}
+	RUN("sh", "-c", "test $(find \"$0\" -name '*.img' -o -name '*.tmp-*' | wc -l) = 1",
+	    store.path);
+}
+
+static void tar_reads_the_config_disk(void)
+{
+	const char *path = test_path("%s/config.img", test_tmpdir()), *text;
+	struct vmb_guest_config config = {.hostname = "web",
+					  .root_fstype = "squashfs",
+					  .mode = "exec",
+					  .on_exit = "keep",
+					  .user = "",
+					  .workdir = "/",
+					  .args = {"/bin/true", NULL},
+					  .env = {"SECRET=1", NULL}};
+	struct stat st;
+	mode_t mask = umask(0);
+
+	ASSERT_OK(vmb_config_disk_create(path, &config));
+	umask(mask);
+	CU_ASSERT_EQUAL(stat(path, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 07777, 0600);
+	CU_ASSERT_EQUAL(st.st_size % VMB_CONFIG_PAD, 0);
+	text = OUTPUT("sh", "-c", "tar -xOf \"$0\" | tr '\\0' '\\n'", path);
+	CU_ASSERT(strstr(text, "hostname=web\n") != NULL);
+	CU_ASSERT(strstr(text, "arg=/bin/true\nenv=SECRET=1\n") != NULL);
+}
+
+static void says_which_bound_was_passed(void)
+{
+	const char *path = test_path("%s/config.img", test_tmpdir());
+	struct vmb_guest_config config = {.hostname = "web",
+					  .root_fstype = "squashfs",
+					  .mode = "exec",
+					  .on_exit = "keep",
+					  .user = "",
+					  .workdir = "/"};
+
+	for (int i = 0; i < VMB_CONFIG_ARGS_MAX + 1; i++)
+		config.args[i] = "x";
+	ASSERT_ERROR(vmb_config_disk_create(path, &config), E2BIG, "1024 arguments");
+	config.args[0] = NULL;
+	config.mode = "sideways";
+	ASSERT_ERROR(vmb_config_disk_create(path, &config), EINVAL, "guest config");
+	CU_ASSERT(!vmb_exists(path));
+}
+
+TEST_MAIN("disk", {"an overlay is small and sound", an_overlay_is_small_and_sound},
+	  {"a clone costs milliseconds", a_clone_costs_milliseconds},
+	  {"the guest has nothing left to do", the_guest_has_nothing_left_to_do},
+	  {"an overlay can grow", an_overlay_can_grow},
+	  {"every host gives the same bytes", every_host_gives_the_same_bytes},
+	  {"never touches what is there", never_touches_what_is_there},
+	  {"refuses sizes that cannot be", refuses_sizes_that_cannot_be},
+	  {"leaves nothing half-made", leaves_nothing_half_made},
+	  {"many create at once", many_create_at_once},
+	  {"tar reads the config disk", tar_reads_the_config_disk},
+	  {"says which bound was passed", says_which_bound_was_passed})
