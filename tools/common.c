@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,7 +158,7 @@ int out_finish(int status)
 	if (!out_error)
 		return status;
 	if (out_error == EPIPE) /* whoever read has seen enough */
-		return status ? status : EXIT_SIGNAL + 13;
+		return status ? status : EXIT_SIGNAL + SIGPIPE;
 	say("cannot write to standard output: %s", strerror(out_error));
 	return status ? status : EXIT_FAILED;
 }
@@ -168,13 +169,12 @@ int write_all(int fd, const char *bytes, size_t n)
 		ssize_t done = write(fd, bytes, n);
 
 		if (done < 0 && errno == EAGAIN)
-			poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
-		else if (done < 0 && errno != EINTR)
+			done = poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1) < 0 ? -1
+											      : 0;
+		if (done < 0)
 			return errno;
-		if (done > 0) {
-			bytes += done;
-			n -= (size_t)done;
-		}
+		bytes += done;
+		n -= (size_t)done;
 	}
 	return 0;
 }

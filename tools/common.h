@@ -58,7 +58,7 @@ void out_line(const char *text); /* with a newline unless it has one */
 void out_name(const char *name); /* made printable, on a line */
 int out_finish(int status);
 
-/* All n bytes to fd; 0 or an errno. */
+/* All n bytes to fd; 0 or an errno, EINTR if a signal handler ran while nobody read. */
 int write_all(int fd, const char *bytes, size_t n);
 
 /* Text from a guest or an image, fit for a terminal: control characters become \xNN. Freed by free. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* logs and report: what a VM said, and where its boot's time went. */
 #include <errno.h>
-#include <stdio.h>
+#include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "verbs.h"
@@ -71,10 +72,9 @@ int verb_logs(struct args *args)
 	}
 	r = args->follow ? follow(vm, &logs) : take_all(vm, &logs);
 	if (logs.error == EPIPE)
-		return EXIT_SIGNAL + 13;
+		return EXIT_SIGNAL + SIGPIPE;
 	if (logs.error) {
-		errno = logs.error;
-		say("cannot write: %m");
+		say("cannot write: %s", strerror(logs.error));
 		return EXIT_FAILED;
 	}
 	return r < 0 && !is_end(r) ? show_error(EXIT_FAILED) : 0;

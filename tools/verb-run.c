@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -207,8 +208,7 @@ static int interrupted(struct run *run)
 		return EXIT_SIGNAL + first_signal;
 	if (run->write_error == EPIPE)
 		return EXIT_SIGNAL + SIGPIPE;
-	errno = run->write_error;
-	say("cannot pass the program's output on: %m");
+	say("cannot pass the program's output on: %s", strerror(run->write_error));
 	return EXIT_RUN_FAILED;
 }
 

@@ -65,3 +65,26 @@ done_testing() {
 	echo "ok"
 	exit 0
 }
+
+# make_image DIR TAG: an OCI layout with one layer, made by umoci; its config is that of a web
+# server that does nothing
+make_image() {
+	need umoci
+	{
+		umoci init --layout "$1" &&
+			umoci new --image "$1:$2" &&
+			umoci unpack --rootless --image "$1:$2" "$1.bundle" &&
+			mkdir -p "$1.bundle/rootfs/bin" "$1.bundle/rootfs/srv" &&
+			echo "hello" >"$1.bundle/rootfs/srv/index" &&
+			printf '#!/bin/sh\n' >"$1.bundle/rootfs/bin/serve" &&
+			chmod 755 "$1.bundle/rootfs/bin/serve" &&
+			umoci repack --image "$1:$2" "$1.bundle" &&
+			umoci config --image "$1:$2" --config.entrypoint /bin/serve \
+				--config.cmd /srv --config.env PORT=80 --config.workingdir /srv \
+				--config.user 33:33
+	} >"$tmp/umoci.log" 2>&1 || {
+		cat "$tmp/umoci.log"
+		fail "umoci cannot make an image"
+		done_testing
+	}
+}

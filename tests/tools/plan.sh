@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# plan and xml: flags, requests and image come out as one plan, twice the same, and nothing is made.
+. "$(dirname "$0")/lib.sh"
+
+need jq
+make_image "$tmp/web" 2
+ref=oci:$tmp/web:2
+# no libvirt is asked, and no KVM tried
+set -- --accel tcg --uri embed
+
+vmboot plan "$@" "$ref" >"$tmp/first" 2>"$tmp/err" </dev/null || {
+	ls /boot/vmlinuz-* >/dev/null 2>&1 || skip "no kernel is installed here"
+	fail "plan: $(cat "$tmp/err")"
+	done_testing
+}
+jq -e . "$tmp/first" >/dev/null || fail "plan prints no JSON"
+expect 0 vmboot plan "$@" "$ref" && { cmp "$tmp/first" "$tmp/out" || fail "two plans differ"; }
+expect 0 vmboot xml "$@" "$ref" && has out "<domain" "<name>unnamed</name>" "vmboot-overlay"
+if command -v xmllint >/dev/null; then
+	xmllint --noout "$tmp/out" || fail "xml is none"
+fi
+[ -e "$VMBOOT_STORE/vms" ] && fail "plan makes a VM's folder"
+[ -e "$VMBOOT_STORE/images" ] && fail "plan imports"
+
+# flags before the image, the command behind it, and the same as a request
+expect 0 vmboot plan "$@" --name web --memory-mib=256 -e A=1 -eB=2 --skip-kernel-headers \
+	"$ref" -- run --me -e
+cp "$tmp/out" "$tmp/flags"
+cat >"$tmp/request" <<-END
+	{"name": "web", "image": "$ref", "memory_mib": 256, "env": ["A=1", "B=2"], "accel": "tcg",
+	 "uri": "embed", "skip_kernel_headers": true, "on_exit": "poweroff",
+	 "cmd": ["run", "--me", "-e"]}
+END
+expect 0 vmboot plan --request "$tmp/request"
+cmp "$tmp/flags" "$tmp/out" || fail "flags and request differ"
+vmboot plan --request - <"$tmp/request" >"$tmp/out" 2>"$tmp/err" || fail "request from stdin"
+cmp "$tmp/flags" "$tmp/out" || fail "request from a file and from standard input differ"
+
+# same NAME WORDS…: the plan of the request with these words is that of the flags
+same() {
+	expect 0 vmboot plan --request "$tmp/request" "$@"
+	cmp -s "$tmp/flags" "$tmp/out" || fail "not the same: $*"
+}
+jq '.env = ["A=1"] | .cmd = ["other"] | .memory_mib = 64 | .on_exit = "keep"' "$tmp/request" \
+	>"$tmp/r" && mv "$tmp/r" "$tmp/request"
+same -e B=2 --memory-mib 256 --on-exit poweroff -- run --me -e
+same -e B=2 --memory-mib 256 --on-exit poweroff "$ref" run --me -e
+same -e B=2 --memory-mib 256 --on-exit poweroff --cmd run --cmd --me --cmd -e
+expect 0 vmboot plan --request "$tmp/request" -e B=2 --memory-mib 256 -- run --me -e
+cmp -s "$tmp/flags" "$tmp/out" && fail "on_exit of the request is lost"
+
+# an empty list is none: the image's entrypoint is not used
+expect 0 vmboot plan "$@" "$ref" && has out /bin/serve
+expect 0 vmboot plan "$@" --entrypoint '' "$ref" /bin/true && lacks out /bin/serve
+done_testing
