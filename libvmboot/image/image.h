@@ -24,6 +24,9 @@ struct vmb_image_config {
 	char *user;
 };
 
+void vmb_image_config_done(struct vmb_image_config *config);
+#define _cleanup_image_config_ vmb_cleanup(vmb_image_config_done)
+
 struct vmb_image {
 	char *name;	  /* in full, "docker.io/library/node:20" */
 	char *source;	  /* what it was or would be imported from, or NULL */
@@ -53,6 +56,12 @@ int vmb_image_find(const struct vmb_store *store, const char *ref, struct vmb_im
  */
 int vmb_image_ensure(const struct vmb_store *store, const char *ref, const char *name,
 		     const struct vmb_log *log, struct vmb_image *ret);
+
+/*
+ * Makes folder/image (folder: a VM's, vms/<name>) a link to the image, which keeps it from being
+ * removed. -VMBOOT_ENOIMAGE if it was removed since it was found.
+ */
+int vmb_image_use(const struct vmb_store *store, const struct vmb_image *image, const char *folder);
 
 /* The name in full: "node" is "docker.io/library/node:latest". -VMBOOT_EIMAGE if it is no name. */
 int vmb_image_full_name(const char *name, char **ret);

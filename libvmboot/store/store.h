@@ -6,14 +6,17 @@
  * The store: one folder, of which this header is the map. In: the caller's choice or none. Out:
  * paths, locks, and files that appear whole or not at all.
  *
- *   images/<digest>/          one imported image: root.<fstype>, image.json
- *   names/<name, / as %2F>    a link to ../images/<digest>
+ *   images/sha256-<hex>/      one imported image: root.<fstype>, image.json; <hex> is of what it
+ *                             was made from. Its lock, images/sha256-<hex>.lock, is held by who
+ *                             makes, names, uses or removes it, and outlives it
+ *   names/<name, / as %2F>    a link to ../images/sha256-<hex>
  *   kernels/<key>/            vmlinuz: our own copy, so that no one re-labels the host's
  *   initramfs/<key>.cpio
  *   overlay/<key>.img         an empty overlay disk, cloned for each VM
  *   memo/<what>               what was found out about this host
  *   vms/<name>/               overlay.img config.img console.log stdout.log stderr.log events
- *                             ledger lock
+ *                             ledger lock; image, a link to ../../images/sha256-<hex>, which
+ *                             keeps that image from being removed
  *   embed/                    root of libvirt's embedded driver
  *   lock                      held shared by whoever reads names, exclusive by whoever removes
  *

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <vmboot/image.h>
+
+#include "base/error.h"
+#include "image/path.h"
+#include "image/record.h"
+#include "image/shelf.h"
+
+/* The public record and what its pointers point to. */
+struct owned {
+	struct vmboot_image pub; /* first */
+	struct vmb_image image;
+	char *config_json;
+};
+
+void vmboot_image_free(struct vmboot_image *image)
+{
+	struct owned *o = (struct owned *)image;
+
+	if (!o)
+		return;
+	vmb_image_done(&o->image);
+	free(o->config_json);
+	free(o);
+}
+VMB_DEFINE_CLEANUP(image_freep, struct vmboot_image *, vmboot_image_free)
+VMB_DEFINE_CLEANUP(image_list_freep, struct vmboot_image **, vmboot_image_list_free)
+
+void vmboot_image_list_free(struct vmboot_image **images)
+{
+	for (size_t i = 0; images && images[i]; i++)
+		vmboot_image_free(images[i]);
+	free(images);
+}
+
+/* Takes over what *image has. */
+static int publish(struct vmb_image *image, struct vmboot_image **ret)
+{
+	vmb_cleanup(image_freep) struct vmboot_image *pub = NULL;
+	struct owned *o = calloc(1, sizeof(*o));
+	int r;
+
+	if (!o)
+		return vmb_oom();
+	pub = &o->pub;
+	o->image = *image;
+	*image = (struct vmb_image){0};
+	r = vmb_config_json(&o->image.config, &o->config_json);
+	if (r < 0)
+		return r;
+	o->pub = (struct vmboot_image){
+		.size = sizeof(o->pub),
+		.name = o->image.name,
+		.digest = o->image.digest,
+		.disk = o->image.disk,
+		.format = o->image.fstype,
+		.bytes = o->image.bytes,
+		.imported = o->image.imported,
+		.config_json = o->config_json,
+	};
+	*ret = TAKE_PTR(pub);
+	return 0;
+}
+
+static int open_store(const struct vmboot_opts *where, struct vmb_store *ret)
+{
+	return vmb_store_open(where ? where->store : NULL, ret);
+}
+
+int vmboot_image_import(const struct vmboot_opts *where, const char *source, const char *name,
+			struct vmboot_image **ret_image)
+{
+	_cleanup_store_ struct vmb_store store = {0};
+	_cleanup_image_ struct vmb_image image = {0};
+	struct vmb_log log = vmb_log_of(where);
+	int r;
+
+	if (!source || !vmb_is_source(source))
+		return vmb_error(
+			VMBOOT_EIMAGE,
+			"\"%s\" is nothing to import; it has to be oci:DIR[:TAG], dir:DIR, "
+			"tar:FILE or disk:FILE",
+			vmb_show(source).text);
+	r = open_store(where, &store);
+	if (r == 0)
+		r = vmb_image_ensure(&store, source, name, &log, &image);
+	if (r < 0 || !ret_image)
+		return r;
+	return publish(&image, ret_image);
+}
+
+/* One name of the list; what went away meanwhile is left out. */
+static int add_to_list(const struct vmb_store *store, const char *name, struct vmboot_image **list,
+		       size_t *n)
+{
+	_cleanup_image_ struct vmb_image image = {0};
+	int r = vmb_image_find(store, name, &image);
+
+	if (r == 0)
+		r = publish(&image, &list[*n]);
+	if (r == 0)
+		++*n;
+	return r == -ENOMEM ? r : 0;
+}
+
+int vmboot_image_list(const struct vmboot_opts *where, struct vmboot_image ***ret_images)
+{
+	vmb_cleanup(image_list_freep) struct vmboot_image **list = NULL;
+	_cleanup_store_ struct vmb_store store = {0};
+	_cleanup_list_ char **names = NULL;
+	size_t n = 0;
+	int r = open_store(where, &store);
+
+	if (r == 0)
+		r = vmb_shelf_names(&store, NULL, &names);
+	if (r < 0)
+		return r;
+	list = calloc(vmb_list_len(vmb_list_const(names)) + 1, sizeof(struct vmboot_image *));
+	if (!list)
+		return vmb_oom();
+	for (char **name = names; *name && r == 0; name++)
+		r = add_to_list(&store, *name, list, &n);
+	if (r < 0)
+		return r;
+	*ret_images = TAKE_PTR(list);
+	return (int)n;
+}
+
+int vmboot_image_remove(const struct vmboot_opts *where, const char *name)
+{
+	_cleanup_store_ struct vmb_store store = {0};
+	_cleanup_free_ char *full = NULL;
+	int r = vmb_image_full_name(name, &full);
+
+	if (r == 0)
+		r = open_store(where, &store);
+	return r < 0 ? r : vmb_shelf_remove(&store, full);
+}

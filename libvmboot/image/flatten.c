@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "image/flatten.h"
+
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "image/path.h"
+#include "image/squash.h"
+#include "image/tree.h"
+
+#define WHITEOUT ".wh."
+
+/* All content together; more is a trap, not an image. */
+static const int64_t content_max = 1LL << 40;
+
+struct flatten {
+	const struct vmb_layers *layers;
+	struct vmb_import *import;
+	struct vmb_tree *tree;
+	struct vmb_squash_root root;
+	int64_t content;
+	struct vmb_squash squash; /* of the second pass; so is the next */
+	uint32_t seq;
+};
+
+/* What an entry's name makes of it. */
+enum meaning {
+	PLAIN,
+	SKIP, /* aufs' own files */
+	GONE_BELOW,
+	OPAQUE,
+};
+
+/* path becomes what the whiteout is about. */
+static int meaning_of(char path[PATH_MAX], enum meaning *ret)
+{
+	char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+	const char *name = vmb_skip_prefix(base, WHITEOUT);
+
+	if (!name) {
+		*ret = PLAIN;
+	} else if (vmb_streq(name, ".wh..opq")) {
+		*ret = OPAQUE;
+		*(slash ? slash : path) = '\0';
+	} else if (vmb_skip_prefix(name, WHITEOUT)) {
+		*ret = SKIP;
+	} else if (!*name || vmb_streq(name, ".") || vmb_streq(name, "..")) {
+		return vmb_error(VMBOOT_EIMAGE, "the whiteout %s names nothing",
+				 vmb_show(path).text);
+	} else {
+		*ret = GONE_BELOW;
+		memmove(base, name, strlen(name) + 1);
+	}
+	return 0;
+}
+
+static int weigh(struct flatten *f, struct archive_entry *e, const char *path)
+{
+	int64_t size = archive_entry_size(e);
+
+	if (size < 0 || size > content_max || f->content > content_max - size)
+		return vmb_error(VMBOOT_EIMAGE, "with %s there is more than %lld GiB of content",
+				 vmb_show(path).text, (long long)(content_max >> 30));
+	f->content += size;
+	return 0;
+}
+
+static int take_in_plain(struct flatten *f, struct archive_entry *e, const char *path)
+{
+	const char *raw = archive_entry_hardlink(e);
+	char target[PATH_MAX];
+	unsigned mode = archive_entry_mode(e);
+	int r;
+
+	if (raw) {
+		r = vmb_path_clean(raw, target);
+		return r < 0 ? r : vmb_tree_link(f->tree, path, target);
+	}
+	if (S_ISSOCK(mode)) {
+		vmb_log(f->import->log, VMBOOT_LOG_INFO, "the socket %s is left out",
+			vmb_show(path).text);
+		return vmb_tree_skip(f->tree);
+	}
+	if (S_ISREG(mode)) {
+		r = weigh(f, e, path);
+		if (r < 0)
+			return r;
+	}
+	if (!*path && S_ISDIR(mode))
+		f->root = vmb_squash_root_of(mode, archive_entry_uid(e), archive_entry_gid(e),
+					     archive_entry_mtime(e));
+	return vmb_tree_add(f->tree, path, S_ISDIR(mode));
+}
+
+static int take_in(struct flatten *f, const struct vmb_layer_reader *reader)
+{
+	enum meaning meaning = PLAIN;
+	char path[PATH_MAX];
+	int r = vmb_path_clean(archive_entry_pathname(reader->entry), path);
+
+	if (r == 0 && reader->layer->whiteouts)
+		r = meaning_of(path, &meaning);
+	if (r < 0)
+		return r;
+	switch (meaning) {
+	case SKIP:
+		return vmb_tree_skip(f->tree);
+	case GONE_BELOW:
+		return vmb_tree_whiteout(f->tree, path);
+	case OPAQUE:
+		return vmb_tree_opaque(f->tree, path);
+	default:
+		return take_in_plain(f, reader->entry, path);
+	}
+}
+
+/* Does fn for each entry of each layer; errors get the layer's name. */
+static int each_entry(struct flatten *f, int (*fn)(struct flatten *, struct vmb_layer_reader *))
+{
+	int r;
+
+	for (size_t i = 0; i < f->layers->n; i++) {
+		_cleanup_layer_ struct vmb_layer_reader reader = {.fd = -1};
+
+		vmb_tree_layer(f->tree);
+		r = vmb_layer_open(&reader, &f->layers->v[i], f->import);
+		while (r >= 0 && (r = vmb_layer_next(&reader)) > 0) {
+			r = fn(f, &reader);
+			if (r < 0)
+				return r;
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int first_pass(struct flatten *f, struct vmb_layer_reader *reader)
+{
+	int r = take_in(f, reader);
+
+	return r < 0 ? vmb_error_prefix("%s", reader->layer->what) : 0;
+}
+
+static int copy_content(struct vmb_tarout *out, struct vmb_layer_reader *reader)
+{
+	int64_t size = archive_entry_size(reader->entry), at, end = 0;
+	const void *data;
+	size_t n;
+	int r;
+
+	while ((r = vmb_layer_data(reader, &data, &n, &at)) > 0) {
+		if (at < end)
+			return vmb_error(VMBOOT_EIMAGE, "%s has a sparse file that overlaps itself",
+					 reader->layer->what);
+		r = vmb_tarout_data(out, NULL, (uint64_t)(at - end));
+		if (r == 0)
+			r = vmb_tarout_data(out, data, n);
+		if (r < 0)
+			return r;
+		end = at + (int64_t)n;
+	}
+	return r < 0 || end >= size ? r : vmb_tarout_data(out, NULL, (uint64_t)(size - end));
+}
+
+static int second_pass(struct flatten *f, struct vmb_layer_reader *reader)
+{
+	uint32_t node = vmb_tree_first(f->tree, ++f->seq);
+	struct vmb_tarout *out = &f->squash.out;
+	char path[PATH_MAX], link[PATH_MAX];
+	int r;
+
+	if (!node)
+		return 0;
+	vmb_tree_path(f->tree, node, path);
+	r = vmb_tarout_entry(out, path, reader->entry);
+	if (r == -VMBOOT_EIMAGE)
+		vmb_error_prefix("%s", reader->layer->what);
+	if (r == 0 && S_ISREG(archive_entry_mode(reader->entry)))
+		r = copy_content(out, reader);
+	while (r == 0 && (node = vmb_tree_next(f->tree, node))) {
+		vmb_tree_path(f->tree, node, link);
+		r = vmb_tarout_link(out, link, path);
+	}
+	return r;
+}
+
+static int write_implicit(struct flatten *f)
+{
+	char path[PATH_MAX];
+	int r = 0;
+
+	for (uint32_t node = 0; r == 0 && (node = vmb_tree_next_implicit(f->tree, node));) {
+		vmb_tree_path(f->tree, node, path);
+		r = vmb_tarout_folder(&f->squash.out, path);
+	}
+	return r;
+}
+
+/* An archive that has an image in it, rather than a root file system. */
+static int check_not_nested(const struct flatten *f)
+{
+	const struct vmb_tree *t = f->tree;
+	const char *path = f->layers->v[0].path, *kind = NULL;
+
+	if (vmb_tree_has(t, "oci-layout") && vmb_tree_has(t, "index.json"))
+		kind = "oci-archive";
+	else if (vmb_tree_has(t, "manifest.json") &&
+		 (vmb_tree_has(t, "repositories") || vmb_tree_has(t, "blobs/sha256")))
+		kind = "docker-archive";
+	if (!kind)
+		return 0;
+	return vmb_error(VMBOOT_EIMAGE,
+			 "%s holds a saved image, not a root file system; unpack it with `skopeo "
+			 "copy %s:%s oci:DIR:TAG` and import oci:DIR:TAG",
+			 path, kind, path);
+}
+
+static int write_disk(struct flatten *f, const char *disk)
+{
+	int r = vmb_squash_start(&f->squash, disk, &f->root, f->import->log);
+
+	if (r < 0)
+		return r;
+	r = write_implicit(f);
+	if (r == 0)
+		r = each_entry(f, second_pass);
+	return vmb_squash_finish(&f->squash, r);
+}
+
+static int run(struct flatten *f, const char *disk)
+{
+	int r = each_entry(f, first_pass);
+
+	if (r == 0 && f->layers->n == 1 && !f->layers->v[0].whiteouts)
+		r = check_not_nested(f);
+	if (r == 0 && vmb_tree_is_empty(f->tree))
+		r = vmb_error(VMBOOT_EIMAGE, "the image has nothing in it");
+	if (r == 0)
+		r = vmb_tree_finish(f->tree);
+	return r < 0 ? r : write_disk(f, disk);
+}
+
+int vmb_flatten(const struct vmb_layers *layers, const char *disk, struct vmb_import *import)
+{
+	_cleanup_c_locale_ struct vmb_c_locale locale = {0};
+	_cleanup_tree_ struct vmb_tree *tree = NULL;
+	struct flatten f = {.layers = layers,
+			    .import = import,
+			    .root = {.mode = 0755},
+			    .squash = VMB_SQUASH_INIT};
+	int r;
+
+	for (size_t i = 0; i < layers->n; i++)
+		import->total += 2 * layers->v[i].size;
+	r = vmb_tree_new(&tree);
+	if (r == 0)
+		r = vmb_c_locale_enter(&locale);
+	if (r < 0)
+		return r;
+	f.tree = tree;
+	r = run(&f, disk);
+	vmb_squash_done(&f.squash);
+	return r;
+}

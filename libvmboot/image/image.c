@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "image/image.h"
+
+#include "base/error.h"
+#include "image/name.h"
+#include "image/path.h"
+#include "image/shelf.h"
+#include "image/source.h"
+
+void vmb_image_config_done(struct vmb_image_config *config)
+{
+	vmb_list_free(TAKE_PTR(config->entrypoint));
+	vmb_list_free(TAKE_PTR(config->cmd));
+	vmb_list_free(TAKE_PTR(config->env));
+	free(TAKE_PTR(config->workdir));
+	free(TAKE_PTR(config->user));
+}
+
+void vmb_image_done(struct vmb_image *image)
+{
+	free(TAKE_PTR(image->name));
+	free(TAKE_PTR(image->source));
+	free(TAKE_PTR(image->digest));
+	free(TAKE_PTR(image->disk));
+	free(TAKE_PTR(image->fstype));
+	vmb_image_config_done(&image->config);
+}
+
+static int no_image(const char *name, const char *full)
+{
+	return vmb_error(VMBOOT_ENOIMAGE,
+			 "the store has no image %s; import it: `skopeo copy docker://%s "
+			 "oci:DIR:TAG`, then `vmboot import oci:DIR:TAG --name %s`",
+			 full, full, name);
+}
+
+/* A name with a digest is also found if the digest is there under another name. */
+static int resolve(const struct vmb_store *store, const char *full, char **ret_digest)
+{
+	int r = vmb_shelf_resolve(store, full, ret_digest);
+
+	if (r == 0 && vmb_name_digest(full)) {
+		r = vmb_strdup(vmb_name_digest(full), ret_digest);
+		return r < 0 ? r : 1;
+	}
+	return r;
+}
+
+static int find_name(const struct vmb_store *store, const char *name, struct vmb_image *image)
+{
+	int r = vmb_image_full_name(name, &image->name);
+
+	if (r == 0)
+		r = resolve(store, image->name, &image->digest);
+	if (r > 0)
+		r = vmb_shelf_find(store, image);
+	if (r < 0)
+		return r;
+	return r > 0 ? 0 : no_image(name, image->name);
+}
+
+/* name NULL: made from the source */
+static int find_source(const struct vmb_store *store, const struct vmb_source *source,
+		       const char *name, struct vmb_image *image)
+{
+	int r = name ? vmb_image_full_name(name, &image->name)
+		     : vmb_source_name(source, &image->name);
+
+	if (r == 0)
+		r = vmb_source_text(source, &image->source);
+	if (r == 0)
+		r = source->kind->identify(source, store, image);
+	if (r == 0)
+		r = vmb_shelf_find(store, image);
+	return r < 0 ? r : 0;
+}
+
+int vmb_image_find(const struct vmb_store *store, const char *ref, struct vmb_image *ret)
+{
+	_cleanup_source_ struct vmb_source source = {0};
+	_cleanup_image_ struct vmb_image image = {0};
+	int r = vmb_source_parse(ref, &source);
+
+	if (r >= 0)
+		r = r ? find_source(store, &source, NULL, &image) : find_name(store, ref, &image);
+	if (r < 0)
+		return r;
+	*ret = image;
+	image = (struct vmb_image){0};
+	return 0;
+}
+
+/*
+ * Gives the image its name and, if there is a source and need for it, imports it. What the name
+ * led to before is handed back, for it may have lost its last name.
+ */
+static int place(const struct vmb_store *store, const struct vmb_source *source,
+		 const struct vmb_log *log, struct vmb_image *image, char **ret_old)
+{
+	_cleanup_close_ int lock = -1;
+	int r = vmb_shelf_resolve(store, image->name, ret_old);
+
+	if (r < 0 || (image->present && vmb_streq(*ret_old, image->digest)))
+		return r < 0 ? r : 0;
+	r = vmb_shelf_lock(store, image->digest, &lock);
+	if (r == 0)
+		r = vmb_shelf_find(store, image);
+	if (r == 0 && !source)
+		return no_image(image->name, image->name);
+	if (r == 0)
+		r = vmb_shelf_import(store, source, log, image);
+	return r < 0 ? r : vmb_shelf_name(store, image->name, image->digest);
+}
+
+static int ensure(const struct vmb_store *store, const struct vmb_source *source,
+		  const struct vmb_log *log, struct vmb_image *image)
+{
+	_cleanup_free_ char *old = NULL;
+	int r = place(store, source, log, image, &old);
+
+	if (r < 0)
+		return r;
+	if (old && !vmb_streq(old, image->digest) && vmb_shelf_drop(store, old) < 0)
+		vmb_log(log, VMBOOT_LOG_WARNING, "the old image %s stays: %s", old,
+			vmboot_last_error()->message);
+	return 0;
+}
+
+static int rename_image(struct vmb_image *image, const char *name)
+{
+	free(TAKE_PTR(image->name));
+	return vmb_image_full_name(name, &image->name);
+}
+
+int vmb_image_ensure(const struct vmb_store *store, const char *ref, const char *name,
+		     const struct vmb_log *log, struct vmb_image *ret)
+{
+	_cleanup_source_ struct vmb_source source = {0};
+	_cleanup_image_ struct vmb_image image = {0};
+	int r = vmb_source_parse(ref, &source);
+
+	if (r > 0) {
+		r = find_source(store, &source, name, &image);
+		if (r == 0)
+			r = ensure(store, &source, log, &image);
+	} else if (r == 0) {
+		r = find_name(store, ref, &image);
+		if (r == 0 && name)
+			r = rename_image(&image, name);
+		if (r == 0 && name)
+			r = ensure(store, NULL, log, &image);
+	}
+	if (r < 0)
+		return r;
+	*ret = image;
+	image = (struct vmb_image){0};
+	return 0;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <sys/file.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "image/record.h"
+#include "image/shelf.h"
+
+/*
+ * An import works in images/<digest>.tmp-XXXXXX and renames it at the end. The folder is locked by
+ * who works in it, so one whose lock is free is the rest of an import that was killed.
+ */
+
+static int sync_path(const char *path, int flags, mode_t mode)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+
+	if (fd < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0)
+		return vmb_errno(errno, "cannot write %s", path);
+	return 0;
+}
+
+static int write_record(const char *path, const struct vmb_image *image)
+{
+	_cleanup_free_ char *json = NULL;
+	int r = vmb_record_encode(image, &json);
+
+	if (r == 0)
+		r = vmb_write_file_atomic(path, json, strlen(json), 0644);
+	return r < 0 ? r : sync_path(path, 0, 0644);
+}
+
+/* The disk and its record in the folder tmp, safe on disk. */
+static int fill_folder(const struct vmb_source *source, const char *tmp, struct vmb_import *import,
+		       struct vmb_image *image)
+{
+	_cleanup_free_ char *disk = NULL, *record = NULL;
+	struct stat st;
+	int r = vmb_asprintf(&disk, "%s/root.%s", tmp, image->fstype);
+
+	if (r == 0)
+		r = vmb_asprintf(&record, "%s/image.json", tmp);
+	if (r == 0)
+		r = source->kind->build(source, image, disk, import);
+	if (r == 0)
+		r = sync_path(disk, 0, 0444);
+	if (r < 0)
+		return r;
+	if (stat(disk, &st) < 0)
+		return vmb_errno(errno, "cannot use %s", disk);
+	image->bytes = (uint64_t)st.st_size;
+	image->imported = time(NULL);
+	r = write_record(record, image);
+	return r < 0 ? r : sync_path(tmp, O_DIRECTORY, 0755);
+}
+
+/* What killed importers of this digest left: as we hold the lock, no one works in it any more. */
+static void remove_leftovers(const struct vmb_store *store, const char *digest)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	_cleanup_free_ char *images = NULL;
+	struct dirent *d;
+	char *prefix;
+
+	if (vmb_shelf_path(store, digest, ".tmp-", &images) < 0)
+		return;
+	prefix = strrchr(images, '/');
+	*prefix++ = '\0';
+	dir = opendir(images);
+	while (dir && (d = readdir(dir))) {
+		_cleanup_free_ char *path = NULL;
+
+		if (vmb_skip_prefix(d->d_name, prefix) &&
+		    vmb_asprintf(&path, "%s/%s", images, d->d_name) == 0)
+			vmb_rm_rf(path);
+	}
+}
+
+/* A folder of our own, whose lock tells gc that we live; *ret is removed unless taken. */
+static int make_tmp(const struct vmb_store *store, const char *digest, char **ret, int *ret_fd)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int fd = -1;
+	int r = vmb_shelf_path(store, digest, ".tmp-XXXXXX", &path);
+
+	if (r < 0)
+		return r;
+	if (!mkdtemp(path))
+		return vmb_errno(errno, "cannot make a folder in %s/images", store->path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		r = vmb_errno(errno, "cannot lock %s", path);
+		rmdir(path);
+		return r;
+	}
+	*ret = TAKE_PTR(path);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static void rm_rfp(char **path)
+{
+	struct vmb_saved_error *saved;
+
+	if (!*path)
+		return;
+	saved = vmb_error_save();
+	vmb_rm_rf(*path);
+	vmb_error_restore(saved);
+	free(*path);
+}
+
+static int put_in_place(const struct vmb_store *store, const char *tmp, const char *digest)
+{
+	_cleanup_free_ char *path = NULL, *images = NULL;
+	int r = vmb_shelf_path(store, digest, "", &path);
+
+	if (r == 0)
+		r = vmb_asprintf(&images, "%s/images", store->path);
+	if (r == 0 && vmb_exists(path)) /* not whole, or of another format: else we were not here */
+		r = vmb_shelf_delete(store, digest);
+	if (r == 0)
+		r = vmb_rename(tmp, path);
+	return r < 0 ? r : sync_path(images, O_DIRECTORY, 0711);
+}
+
+int vmb_shelf_import(const struct vmb_store *store, const struct vmb_source *source,
+		     const struct vmb_log *log, struct vmb_image *image)
+{
+	vmb_cleanup(rm_rfp) char *tmp = NULL;
+	_cleanup_free_ char *what = NULL;
+	_cleanup_close_ int fd = -1;
+	struct vmb_import import = {.log = log};
+	int r = vmb_asprintf(&what, "importing %s", image->name);
+
+	if (r < 0)
+		return r;
+	import.what = what;
+	remove_leftovers(store, image->digest);
+	r = make_tmp(store, image->digest, &tmp, &fd);
+	if (r == 0)
+		r = fill_folder(source, tmp, &import, image);
+	if (r == 0)
+		r = put_in_place(store, tmp, image->digest);
+	if (r < 0)
+		return r;
+	free(TAKE_PTR(tmp));
+	r = vmb_shelf_find(store, image);
+	if (r == 0)
+		return vmb_error(EIO, "%s was imported, but is not there", image->disk);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <sys/utsname.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "image/digest.h"
+#include "image/flatten.h"
+#include "image/json.h"
+#include "image/oci-json.h"
+#include "image/path.h"
+#include "image/source.h"
+
+/* oci: an image layout on disk. Each blob is named by its digest, which is checked. */
+
+enum { NESTING_MAX = 4 };
+
+static const struct {
+	const char *machine; /* of uname */
+	const char *arch;    /* of OCI */
+} arches[] = {
+	{"x86_64", "amd64"},	{"aarch64", "arm64"}, {"armv7l", "arm"},      {"i686", "386"},
+	{"ppc64le", "ppc64le"}, {"s390x", "s390x"},   {"riscv64", "riscv64"},
+};
+
+static const char *host_arch(void)
+{
+	static const char *unknown = "unknown";
+	struct utsname u;
+
+	if (uname(&u) < 0)
+		return unknown;
+	for (size_t i = 0; i < ARRAY_SIZE(arches); i++)
+		if (vmb_streq(arches[i].machine, u.machine))
+			return arches[i].arch;
+	return unknown;
+}
+
+static int read_json(const char *path, char **ret, size_t *ret_n)
+{
+	_cleanup_close_ int fd = -1;
+	int r = vmb_open_regular(path, &fd, NULL);
+
+	if (r == 0)
+		r = vmb_read_fd(fd, path, VMB_IMAGE_JSON_MAX, ret, ret_n);
+	return r == -EFBIG ? vmb_error(VMBOOT_EIMAGE, "%s is larger than %d bytes", path,
+				       VMB_IMAGE_JSON_MAX)
+			   : r;
+}
+
+static int read_blob(const char *dir, const struct vmb_oci_blob *blob, char **ret, size_t *ret_n)
+{
+	_cleanup_free_ char *path = NULL, *json = NULL;
+	char hex[VMB_SHA256_HEX + 1];
+	struct vmb_hash h;
+	size_t n;
+	int r;
+
+	r = vmb_asprintf(&path, "%s/blobs/sha256/%s", dir, blob->hex);
+	if (r == 0)
+		r = read_json(path, &json, &n);
+	if (r < 0)
+		return r;
+	vmb_hash_init(&h);
+	vmb_hash_add(&h, json, n);
+	vmb_hash_hex(&h, hex);
+	if (!vmb_streq(hex, blob->hex))
+		return vmb_error(VMBOOT_EIMAGE, "%s is damaged: its sha256 is %s", path, hex);
+	if (n != blob->size)
+		return vmb_error(VMBOOT_EIMAGE, "%s has %zu bytes, not %llu", path, n,
+				 (unsigned long long)blob->size);
+	*ret = TAKE_PTR(json);
+	*ret_n = n;
+	return 0;
+}
+
+static bool fits_host(const struct vmb_oci_blob *b)
+{
+	return (!b->os || vmb_streq(b->os, "linux")) &&
+	       (!b->arch || vmb_streq(b->arch, host_arch()));
+}
+
+static bool is_candidate(const struct vmb_oci_blob *b, const char *tag)
+{
+	return (b->type == VMB_OCI_MANIFEST || b->type == VMB_OCI_INDEX) && fits_host(b) &&
+	       (!tag || vmb_streq(b->tag, tag));
+}
+
+/* "1.0, 2.0, (no tag)": what a caller can choose from, or for which hosts there is something. */
+static void describe(const struct vmb_oci_index *index, bool tags, char *out, size_t size)
+{
+	char word[300];
+
+	*out = '\0';
+	for (size_t i = 0; i < index->n; i++) {
+		const struct vmb_oci_blob *b = &index->blobs[i];
+
+		if (tags)
+			vmb_strlcpy(word, b->tag ? b->tag : "(no tag)", sizeof(word));
+		else
+			snprintf(word, sizeof(word), "%s/%s", b->os ? b->os : "?",
+				 b->arch ? b->arch : "?");
+		vmb_strlcat(out, *out ? ", " : "", size);
+		vmb_strlcat(out, vmb_show(word).text, size);
+	}
+	if (!*out)
+		vmb_strlcpy(out, "nothing", size);
+}
+
+static int choose(const struct vmb_oci_index *index, const char *dir, const char *tag, bool top,
+		  const struct vmb_oci_blob **ret)
+{
+	const struct vmb_oci_blob *found = NULL;
+	size_t n = 0, tagged = 0;
+	char words[600];
+
+	for (size_t i = 0; i < index->n; i++) {
+		tagged += !tag || vmb_streq(index->blobs[i].tag, tag);
+		if (!is_candidate(&index->blobs[i], tag))
+			continue;
+		found = found ? found : &index->blobs[i];
+		n += found == &index->blobs[i] || !vmb_streq(found->hex, index->blobs[i].hex);
+	}
+	describe(index, top && (!tagged || n > 1), words, sizeof(words));
+	if (tag && !tagged)
+		return vmb_error(VMBOOT_EIMAGE, "oci:%s has no tag %s; it has: %s", dir,
+				 vmb_show(tag).text, words);
+	if (n == 0)
+		return vmb_error(VMBOOT_EIMAGE, "oci:%s has no image for linux/%s; it has: %s", dir,
+				 host_arch(), words);
+	if (n > 1 && top)
+		return vmb_error(
+			VMBOOT_EIMAGE,
+			"oci:%s has more than one image; choose one with oci:%s:TAG from: %s", dir,
+			dir, words);
+	*ret = found;
+	return 0;
+}
+
+/* What it takes to read a blob, and no strings to free. */
+static struct vmb_oci_blob bare(const struct vmb_oci_blob *from)
+{
+	struct vmb_oci_blob b = {.type = from->type, .size = from->size};
+
+	memcpy(b.hex, from->hex, sizeof(b.hex));
+	return b;
+}
+
+/* index.json, and the indexes that it may lead to, down to the manifest. */
+static int find_manifest(const char *dir, const char *tag, struct vmb_oci_blob *ret)
+{
+	_cleanup_free_ char *top = NULL;
+	struct vmb_oci_blob at = {0};
+	int r = vmb_asprintf(&top, "%s/index.json", dir);
+
+	for (int depth = 0; r == 0 && depth < NESTING_MAX; depth++) {
+		_cleanup_oci_index_ struct vmb_oci_index index = {0};
+		const struct vmb_oci_blob *found = NULL;
+		_cleanup_free_ char *json = NULL;
+		size_t n;
+
+		r = depth ? read_blob(dir, &at, &json, &n) : read_json(top, &json, &n);
+		if (r == 0) {
+			r = vmb_oci_index_decode(json, n, &index);
+			if (r < 0)
+				vmb_error_prefix("%s%s in %s",
+						 depth ? "index sha256:" : "index.json", at.hex,
+						 dir);
+		}
+		if (r == 0)
+			r = choose(&index, dir, depth ? NULL : tag, depth == 0, &found);
+		if (r < 0)
+			return r;
+		at = bare(found);
+		if (at.type == VMB_OCI_MANIFEST) {
+			*ret = at;
+			return 0;
+		}
+	}
+	return r < 0 ? r : vmb_error(VMBOOT_EIMAGE, "oci:%s has indexes in indexes, too deep", dir);
+}
+
+static int check_layout(const char *dir)
+{
+	_cleanup_free_ char *path = NULL, *version = NULL, *json = NULL;
+	_cleanup_json_ struct json_object *o = NULL;
+	size_t n;
+	int r = vmb_asprintf(&path, "%s/oci-layout", dir);
+
+	if (r < 0)
+		return r;
+	if (!vmb_exists(path))
+		return vmb_error(
+			VMBOOT_EIMAGE,
+			"%s is not an OCI layout: it has no file oci-layout; a plain folder "
+			"is imported as dir:",
+			dir);
+	r = read_json(path, &json, &n);
+	if (r == 0)
+		r = vmb_json_parse(json, n, &o);
+	if (r == 0)
+		r = vmb_json_string(o, "imageLayoutVersion", VMB_OCI_WORD_MAX, &version);
+	if (r < 0)
+		return vmb_error_prefix("%s", path);
+	if (!version || !vmb_skip_prefix(version, "1."))
+		return vmb_error(VMBOOT_EIMAGE, "%s: only version 1 of the layout is read here",
+				 path);
+	return 0;
+}
+
+static int read_manifest(const char *dir, const struct vmb_oci_blob *blob,
+			 struct vmb_oci_manifest *ret)
+{
+	_cleanup_free_ char *json = NULL;
+	size_t n;
+	int r = read_blob(dir, blob, &json, &n);
+
+	if (r == 0) {
+		r = vmb_oci_manifest_decode(json, n, ret);
+		if (r < 0)
+			vmb_error_prefix("manifest sha256:%s in %s", blob->hex, dir);
+	}
+	return r;
+}
+
+static int read_config(const char *dir, const struct vmb_oci_blob *blob,
+		       struct vmb_image_config *ret)
+{
+	_cleanup_image_config_ struct vmb_image_config config = {0};
+	_cleanup_free_ char *json = NULL, *arch = NULL;
+	size_t n;
+	int r = read_blob(dir, blob, &json, &n);
+
+	if (r < 0)
+		return r;
+	r = vmb_oci_config_decode(json, n, &config, &arch);
+	if (r < 0)
+		return vmb_error_prefix("config sha256:%s in %s", blob->hex, dir);
+	if (arch && *arch && !vmb_streq(arch, host_arch()))
+		return vmb_error(VMBOOT_EIMAGE, "oci:%s is for %s, and this host is %s", dir,
+				 vmb_show(arch).text, host_arch());
+	*ret = config;
+	config = (struct vmb_image_config){0};
+	return 0;
+}
+
+static int identify(const struct vmb_source *source, const struct vmb_store *store,
+		    struct vmb_image *image)
+{
+	_cleanup_oci_manifest_ struct vmb_oci_manifest manifest = {0};
+	struct vmb_oci_blob blob;
+	int r;
+
+	(void)store;
+	r = check_layout(source->path);
+	if (r == 0)
+		r = find_manifest(source->path, source->tag, &blob);
+	if (r == 0)
+		r = read_manifest(source->path, &blob, &manifest);
+	if (r == 0)
+		r = read_config(source->path, &manifest.config, &image->config);
+	if (r == 0)
+		r = vmb_asprintf(&image->digest, "sha256:%s", blob.hex);
+	return r < 0 ? r : vmb_strdup("squashfs", &image->fstype);
+}
+
+static int list_layers(const char *dir, const struct vmb_oci_index *blobs,
+		       struct vmb_layers *layers)
+{
+	int r = 0;
+
+	layers->v = calloc(blobs->n ? blobs->n : 1, sizeof(*layers->v));
+	if (!layers->v)
+		return vmb_oom();
+	for (; r == 0 && layers->n < blobs->n; layers->n++) {
+		const struct vmb_oci_blob *b = &blobs->blobs[layers->n];
+		struct vmb_layer *l = &layers->v[layers->n];
+
+		memcpy(l->hex, b->hex, sizeof(l->hex));
+		l->size = b->size;
+		l->whiteouts = true;
+		r = vmb_asprintf(&l->path, "%s/blobs/sha256/%s", dir, b->hex);
+		if (r == 0)
+			r = vmb_asprintf(&l->what, "layer %zu of %zu (sha256:%.12s…)",
+					 layers->n + 1, blobs->n, b->hex);
+	}
+	return r;
+}
+
+static int build(const struct vmb_source *source, const struct vmb_image *image, const char *disk,
+		 struct vmb_import *import)
+{
+	_cleanup_oci_manifest_ struct vmb_oci_manifest manifest = {0};
+	_cleanup_layers_ struct vmb_layers layers = {0};
+	struct vmb_oci_blob blob;
+	int r;
+
+	r = find_manifest(source->path, source->tag, &blob);
+	if (r < 0)
+		return r;
+	if (!vmb_streq(blob.hex, vmb_digest_hex(image->digest)))
+		return vmb_error(VMBOOT_EIMAGE, "oci:%s changed while it was imported; try again",
+				 source->path);
+	r = read_manifest(source->path, &blob, &manifest);
+	if (r == 0)
+		r = list_layers(source->path, &manifest.layers, &layers);
+	return r < 0 ? r : vmb_flatten(&layers, disk, import);
+}
+
+const struct vmb_source_kind vmb_source_oci = {"oci:", S_IFDIR, identify, build};

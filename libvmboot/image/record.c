@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "image/record.h"
+
+#include <limits.h>
+
+#include "base/error.h"
+#include "image/json.h"
+#include "image/oci-json.h"
+#include "wire/config.h"
+
+enum { FORMAT = 1 };
+
+static int config_object(const struct vmb_image_config *c, struct json_object **ret)
+{
+	_cleanup_json_ struct json_object *o = json_object_new_object();
+	int r;
+
+	if (!o)
+		return vmb_oom();
+	r = vmb_json_add_strings(o, "entrypoint", vmb_list_const(c->entrypoint));
+	if (r == 0)
+		r = vmb_json_add_strings(o, "cmd", vmb_list_const(c->cmd));
+	if (r == 0)
+		r = vmb_json_add_strings(o, "env", vmb_list_const(c->env));
+	if (r == 0)
+		r = vmb_json_add_string(o, "workdir", c->workdir);
+	if (r == 0)
+		r = vmb_json_add_string(o, "user", c->user);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(o);
+	return 0;
+}
+
+static int to_text(struct json_object *o, int flags, char **ret)
+{
+	const char *s = json_object_to_json_string_ext(o, flags | JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	return s ? vmb_strdup(s, ret) : vmb_oom();
+}
+
+int vmb_config_json(const struct vmb_image_config *config, char **ret)
+{
+	_cleanup_json_ struct json_object *o = NULL;
+	int r = config_object(config, &o);
+
+	return r < 0 ? r : to_text(o, JSON_C_TO_STRING_PLAIN, ret);
+}
+
+int vmb_record_encode(const struct vmb_image *image, char **ret)
+{
+	_cleanup_json_ struct json_object *o = json_object_new_object(), *config = NULL;
+	int r;
+
+	if (!o)
+		return vmb_oom();
+	r = vmb_json_add(o, "format", json_object_new_int(FORMAT));
+	if (r == 0)
+		r = vmb_json_add_string(o, "digest", image->digest);
+	if (r == 0)
+		r = vmb_json_add_string(o, "source", image->source);
+	if (r == 0)
+		r = vmb_json_add_string(o, "fstype", image->fstype);
+	if (r == 0)
+		r = vmb_json_add(o, "bytes", json_object_new_uint64(image->bytes));
+	if (r == 0)
+		r = vmb_json_add(o, "imported", json_object_new_int64(image->imported));
+	if (r == 0)
+		r = config_object(&image->config, &config);
+	if (r == 0)
+		r = vmb_json_add(o, "config", TAKE_PTR(config));
+	return r < 0 ? r : to_text(o, JSON_C_TO_STRING_PRETTY, ret);
+}
+
+static int decode_config(struct json_object *o, struct vmb_image_config *c)
+{
+	const size_t max = VMB_CONFIG_STRING_MAX;
+	int r;
+
+	r = vmb_json_strings(o, "entrypoint", VMB_CONFIG_ARGS_MAX, max, &c->entrypoint);
+	if (r == 0)
+		r = vmb_json_strings(o, "cmd", VMB_CONFIG_ARGS_MAX, max, &c->cmd);
+	if (r == 0)
+		r = vmb_json_strings(o, "env", VMB_CONFIG_ENV_MAX, max, &c->env);
+	if (r == 0)
+		r = vmb_json_string(o, "workdir", PATH_MAX - 1, &c->workdir);
+	return r < 0 ? r : vmb_json_string(o, "user", VMB_OCI_WORD_MAX, &c->user);
+}
+
+static int decode_members(struct json_object *o, struct vmb_image *image)
+{
+	uint64_t format = 0, imported = 0;
+	struct json_object *config;
+	int r = vmb_json_u64(o, "format", &format);
+
+	if (r >= 0 && format != FORMAT)
+		return vmb_error(VMBOOT_EIMAGE, "it has the format %llu, not %d",
+				 (unsigned long long)format, FORMAT);
+	if (r >= 0)
+		r = vmb_json_string(o, "digest", VMB_OCI_WORD_MAX, &image->digest);
+	if (r >= 0)
+		r = vmb_json_string(o, "source", VMB_CONFIG_STRING_MAX, &image->source);
+	if (r >= 0)
+		r = vmb_json_string(o, "fstype", VMB_OCI_WORD_MAX, &image->fstype);
+	if (r >= 0)
+		r = vmb_json_u64(o, "bytes", &image->bytes);
+	if (r >= 0)
+		r = vmb_json_u64(o, "imported", &imported);
+	image->imported = (int64_t)imported;
+	if (r >= 0)
+		r = vmb_json_object(o, "config", &config);
+	if (r > 0)
+		r = decode_config(config, &image->config);
+	return r < 0 ? r : 0;
+}
+
+static bool is_fstype(const char *s)
+{
+	return vmb_streq(s, "squashfs") || vmb_streq(s, "erofs") || vmb_streq(s, "ext4");
+}
+
+int vmb_record_decode(const char *json, size_t n, struct vmb_image *ret)
+{
+	_cleanup_json_ struct json_object *o = NULL;
+	_cleanup_image_ struct vmb_image image = {0};
+	int r = vmb_json_parse(json, n, &o);
+
+	if (r == 0)
+		r = decode_members(o, &image);
+	if (r < 0)
+		return r;
+	if (!vmb_digest_hex(image.digest) || !is_fstype(image.fstype))
+		return vmb_error(VMBOOT_EIMAGE, "its digest or fstype is missing or wrong");
+	*ret = image;
+	image = (struct vmb_image){0};
+	return 0;
+}

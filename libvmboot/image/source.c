@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "image/source.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "image/name.h"
+
+static const struct vmb_source_kind *const kinds[] = {
+	&vmb_source_oci,
+	&vmb_source_dir,
+	&vmb_source_tar,
+	&vmb_source_disk,
+};
+
+static const struct vmb_source_kind *kind_of(const char *ref)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (vmb_skip_prefix(ref, kinds[i]->prefix))
+			return kinds[i];
+	return NULL;
+}
+
+bool vmb_is_source(const char *ref)
+{
+	return kind_of(ref);
+}
+
+static bool is_folder(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* oci: the tag is behind the first colon that has a folder before it; both may have colons. */
+static int split_tag(char *path, char **ret_tag)
+{
+	if (is_folder(path))
+		return 0;
+	for (char *colon = strchr(path, ':'); colon; colon = strchr(colon + 1, ':')) {
+		*colon = '\0';
+		if (is_folder(path)) {
+			if (!colon[1])
+				return vmb_error(VMBOOT_EIMAGE, "oci:%s: has an empty tag", path);
+			return vmb_strdup(colon + 1, ret_tag);
+		}
+		*colon = ':';
+	}
+	return vmb_error(VMBOOT_EIMAGE, "oci:%s: there is no such folder", path);
+}
+
+static int check_type(const struct vmb_source *s)
+{
+	bool folder = S_ISDIR(s->kind->type);
+	struct stat st;
+
+	if (stat(s->path, &st) < 0 && errno == ENOENT)
+		return vmb_error(VMBOOT_EIMAGE, "%s%s does not exist", s->kind->prefix, s->path);
+	if (stat(s->path, &st) < 0)
+		return vmb_errno(errno, "cannot use %s%s", s->kind->prefix, s->path);
+	if ((st.st_mode & S_IFMT) != s->kind->type)
+		return vmb_error(VMBOOT_EIMAGE, "%s%s is not a %s", s->kind->prefix, s->path,
+				 folder ? "folder" : "regular file");
+	return 0;
+}
+
+int vmb_source_parse(const char *ref, struct vmb_source *ret)
+{
+	_cleanup_source_ struct vmb_source s = {.kind = kind_of(ref)};
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	if (!s.kind)
+		return 0;
+	ref += strlen(s.kind->prefix);
+	if (!*ref)
+		return vmb_error(VMBOOT_EIMAGE, "%s needs a path behind it", s.kind->prefix);
+	r = vmb_strdup(ref, &path);
+	if (r == 0 && s.kind == &vmb_source_oci)
+		r = split_tag(path, &s.tag);
+	if (r == 0)
+		r = vmb_absolute(path, &s.path);
+	if (r == 0)
+		r = check_type(&s);
+	if (r < 0)
+		return r;
+	*ret = s;
+	s = (struct vmb_source){0};
+	return 1;
+}
+
+void vmb_source_done(struct vmb_source *source)
+{
+	free(TAKE_PTR(source->path));
+	free(TAKE_PTR(source->tag));
+}
+
+int vmb_source_text(const struct vmb_source *source, char **ret)
+{
+	return vmb_asprintf(ret, "%s%s%s%s", source->kind->prefix, source->path,
+			    source->tag ? ":" : "", source->tag ? source->tag : "");
+}
+
+/* Endings of files that are no part of a name. */
+static const char *const endings[] = {
+	".gz",	".xz",	 ".zst", ".bz2", ".lzma",     ".lz4",  ".Z",	 ".tar",  ".tgz",
+	".txz", ".tbz2", ".img", ".raw", ".squashfs", ".sqfs", ".erofs", ".ext4",
+};
+
+static void cut_endings(char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++)
+		if (vmb_ends_with(name, endings[i]) && !vmb_streq(name, endings[i]))
+			name[strlen(name) - strlen(endings[i])] = '\0';
+}
+
+int vmb_source_name(const struct vmb_source *source, char **ret)
+{
+	_cleanup_free_ char *base = NULL;
+	int r = vmb_strdup(strrchr(source->path, '/') + 1, &base);
+
+	if (r < 0)
+		return r;
+	if (S_ISREG(source->kind->type))
+		cut_endings(base);
+	return vmb_name_make(base, source->tag, ret);
+}
