@@ -3,34 +3,16 @@
 
 #include "base/error.h"
 
-static void tokener_freep(struct json_tokener **t)
+int vmb_json_document(const char *json, size_t n, struct json_object **ret)
 {
-	if (*t)
-		json_tokener_free(*t);
-}
-
-int vmb_json_parse(const char *json, size_t n, struct json_object **ret)
-{
-	vmb_cleanup(tokener_freep) struct json_tokener *t = NULL;
 	_cleanup_json_ struct json_object *o = NULL;
-	enum json_tokener_error e;
+	int r;
 
 	if (n > VMB_IMAGE_JSON_MAX)
 		return vmb_error(VMBOOT_EIMAGE, "it is larger than %d bytes", VMB_IMAGE_JSON_MAX);
-	t = json_tokener_new_ex(VMB_IMAGE_JSON_DEPTH);
-	if (!t)
-		return vmb_oom();
-	json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS |
-					  JSON_TOKENER_VALIDATE_UTF8);
-	o = json_tokener_parse_ex(t, json, (int)n);
-	e = json_tokener_get_error(t);
-	if (e != json_tokener_success)
-		return vmb_error(VMBOOT_EIMAGE, "it is not JSON: %s",
-				 e == json_tokener_continue ? "it ends too early"
-							    : json_tokener_error_desc(e));
-	for (size_t i = json_tokener_get_parse_end(t); i < n; i++)
-		if (!strchr(" \t\r\n", json[i]) || json[i] == '\0')
-			return vmb_error(VMBOOT_EIMAGE, "it is not JSON: there is more behind it");
+	r = vmb_json_parse(json, n, VMB_IMAGE_JSON_DEPTH, VMBOOT_EIMAGE, "it", &o);
+	if (r < 0)
+		return r;
 	if (!json_object_is_type(o, json_type_object))
 		return vmb_error(VMBOOT_EIMAGE, "it is not a JSON object");
 	*ret = TAKE_PTR(o);

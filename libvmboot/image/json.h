@@ -7,23 +7,16 @@
  * refused by name with -VMBOOT_EIMAGE. null counts as absent. Bytes in, no I/O.
  */
 
-#include <json-c/json.h>
-
+#include "base/json.h"
 #include "base/str.h"
-
-static inline void vmb_json_putp(struct json_object **o)
-{
-	json_object_put(*o);
-}
-#define _cleanup_json_ vmb_cleanup(vmb_json_putp)
 
 enum {
 	VMB_IMAGE_JSON_MAX = 4 << 20, /* bytes of any JSON document of an image */
 	VMB_IMAGE_JSON_DEPTH = 32,
 };
 
-/* One object and nothing behind it. */
-int vmb_json_parse(const char *json, size_t n, struct json_object **ret);
+/* One object and nothing behind it but the 0 that ends it, which n does not count. */
+int vmb_json_document(const char *json, size_t n, struct json_object **ret);
 
 /* Borrowed: each gives 1 if the member is there, 0 if not. */
 int vmb_json_object(struct json_object *o, const char *key, struct json_object **ret);

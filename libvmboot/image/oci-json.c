@@ -175,7 +175,7 @@ int vmb_oci_index_decode(const char *json, size_t n, struct vmb_oci_index *ret)
 	_cleanup_json_ struct json_object *o = NULL;
 	int r;
 
-	r = vmb_json_parse(json, n, &o);
+	r = vmb_json_document(json, n, &o);
 	if (r == 0)
 		r = check_version(o);
 	return r < 0 ? r : decode_blobs(o, "manifests", VMB_OCI_MANIFESTS_MAX, ret);
@@ -198,7 +198,7 @@ int vmb_oci_manifest_decode(const char *json, size_t n, struct vmb_oci_manifest 
 	struct json_object *v;
 	int r;
 
-	r = vmb_json_parse(json, n, &o);
+	r = vmb_json_document(json, n, &o);
 	if (r == 0)
 		r = check_version(o);
 	if (r < 0)
@@ -247,7 +247,7 @@ int vmb_oci_config_decode(const char *json, size_t n, struct vmb_image_config *r
 	struct json_object *v;
 	int r;
 
-	r = vmb_json_parse(json, n, &o);
+	r = vmb_json_document(json, n, &o);
 	if (r == 0)
 		r = vmb_json_string(o, "os", VMB_OCI_WORD_MAX, &os);
 	if (r == 0)

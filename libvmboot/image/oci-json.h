@@ -4,7 +4,7 @@
 
 /*
  * The three JSON documents of an OCI image (and Docker's forms of them). Bytes in, structs out, or
- * -VMBOOT_EIMAGE with what is wrong; no I/O.
+ * -VMBOOT_EIMAGE with what is wrong; no I/O. Behind the n bytes there has to be a 0.
  */
 
 #include "base/hash.h"

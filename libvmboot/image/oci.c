@@ -196,7 +196,7 @@ static int check_layout(const char *dir)
 			dir);
 	r = read_json(path, &json, &n);
 	if (r == 0)
-		r = vmb_json_parse(json, n, &o);
+		r = vmb_json_document(json, n, &o);
 	if (r == 0)
 		r = vmb_json_string(o, "imageLayoutVersion", VMB_OCI_WORD_MAX, &version);
 	if (r < 0)

@@ -123,7 +123,7 @@ int vmb_record_decode(const char *json, size_t n, struct vmb_image *ret)
 {
 	_cleanup_json_ struct json_object *o = NULL;
 	_cleanup_image_ struct vmb_image image = {0};
-	int r = vmb_json_parse(json, n, &o);
+	int r = vmb_json_document(json, n, &o);
 
 	if (r == 0)
 		r = decode_members(o, &image);
