@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* doctor and gc: the host's health. */
-#include <stdlib.h>
-
 #include "verbs.h"
 
 static const char *text_of(struct json_object *object, const char *key)
@@ -53,25 +51,22 @@ int verb_doctor(struct args *args)
 	return errors ? EXIT_FAILED : 0;
 }
 
-/* One thing removed: a text, or an object of which the texts are shown. */
-static void print_removed(struct json_object *thing)
+static void print_removed(struct json_object *things)
 {
-	const char *gap = "";
+	static const char *const heads[] = {"WHAT", "NAME", "WHY"};
+	struct table table;
 
-	if (json_object_is_type(thing, json_type_object)) {
-		json_object_object_foreach(thing, key, value)
-		{
-			char *safe = printable(json_object_get_string(value));
+	if (json_object_array_length(things) == 0)
+		return;
+	table_start(&table, heads, ARRAY_SIZE(heads));
+	for (size_t i = 0; i < json_object_array_length(things); i++) {
+		struct json_object *thing = json_object_array_get_idx(things, i);
 
-			(void)key;
-			out("%s%s", gap, safe);
-			gap = " ";
-			free(safe);
-		}
-		out("\n");
-	} else {
-		out_name(json_object_get_string(thing));
+		table_cell(&table, "%s", text_of(thing, "what"));
+		table_cell(&table, "%s", text_of(thing, "name"));
+		table_cell(&table, "%s", text_of(thing, "why"));
 	}
+	table_print(&table);
 }
 
 int verb_gc(struct args *args)
@@ -87,7 +82,6 @@ int verb_gc(struct args *args)
 	if (args->json || !json_object_is_type(json, json_type_array))
 		out_line(text);
 	else
-		for (size_t i = 0; i < json_object_array_length(json); i++)
-			print_removed(json_object_array_get_idx(json, i));
+		print_removed(json);
 	return 0;
 }
