@@ -7,7 +7,7 @@
 
 #include "verbs.h"
 
-enum { SLICE_MS = 500 };
+enum { SLICE_MS = 1000 };
 
 struct logs {
 	size_t bytes;

@@ -4,7 +4,6 @@
  * cannot be written asks the guest to stop; a second signal cuts its power.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,7 @@
 
 #include "verbs.h"
 
-enum { SLICE_MS = 200, STOP_MS = 10000, NAME_TRIES = 8 };
+enum { SLICE_MS = 1000, STOP_MS = 10000, NAME_TRIES = 8 };
 
 struct run {
 	struct args *args;
@@ -108,7 +107,7 @@ static void pass_on(struct vmboot_vm *vm, enum vmboot_stream stream, const char 
 		run->write_error = error;
 }
 
-/* In slices, since a signal between two looks wakes nobody. */
+/* In slices, since a signal between two looks, or an output that fails, wakes nobody. */
 static int wait_for(struct run *run, enum vmboot_phase phase)
 {
 	int r;
@@ -119,32 +118,15 @@ static int wait_for(struct run *run, enum vmboot_phase phase)
 	return r;
 }
 
-static void *stop_gently(void *vm)
-{
-	sigset_t all;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, NULL);
-	vmboot_stop(vm, STOP_MS);
-	return NULL;
-}
-
-/* While one thread waits for the guest to go, this one passes its output on and heeds signals. */
+/* Output is passed on meanwhile; another signal ends the guest's time. */
 static void stop(struct run *run)
 {
-	int r, before = signals;
-	pthread_t thread;
+	int r, timeout_ms = STOP_MS;
 
-	if (pthread_create(&thread, NULL, stop_gently, run->vm) != 0) {
-		vmboot_stop(run->vm, 0);
-		return;
-	}
-	do
-		r = vmboot_wait(run->vm, VMBOOT_PHASE_STOPPED, SLICE_MS);
-	while ((r == -ETIMEDOUT || r == -EINTR) && signals == before);
-	if (signals != before)
-		vmboot_stop(run->vm, 0);
-	pthread_join(thread, NULL);
+	do {
+		r = vmboot_stop(run->vm, timeout_ms);
+		timeout_ms = 0;
+	} while (r == -EINTR);
 }
 
 static int failed_boot(void)

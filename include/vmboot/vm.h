@@ -162,10 +162,11 @@ VMBOOT_API int vmboot_start(struct vmboot_vm *vm);
  * @vm: the handle.
  * @timeout_ms: milliseconds that the guest has, at most; 0: cut the power at once; VMBOOT_FOREVER.
  *
- * An ephemeral VM is gone afterwards.
+ * Callbacks run in this call, as in vmboot_wait(). An ephemeral VM is gone afterwards.
  *
- * Returns: 0, it powered off; 1, its power was cut; -EALREADY, it was stopped; -VMBOOT_ENOVM,
- * -VMBOOT_ELIBVIRT; or a negative errno. Thread-safe. Since 0.1.
+ * Returns: 0, it powered off; 1, its power was cut; -EALREADY, it was stopped; -EINTR, a signal
+ * handler ran while it waited, and the guest may still go; -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a
+ * negative errno. Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_stop(struct vmboot_vm *vm, int timeout_ms);
 
