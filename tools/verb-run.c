@@ -121,12 +121,11 @@ static int wait_for(struct run *run, enum vmboot_phase phase)
 /* Output is passed on meanwhile; another signal ends the guest's time. */
 static void stop(struct run *run)
 {
-	int r, timeout_ms = STOP_MS;
+	int r;
 
-	do {
-		r = vmboot_stop(run->vm, timeout_ms);
-		timeout_ms = 0;
-	} while (r == -EINTR);
+	do
+		r = vmboot_stop(run->vm, signals > 1 ? 0 : STOP_MS);
+	while (r == -EINTR);
 }
 
 static int failed_boot(void)
