@@ -61,6 +61,7 @@ static inline void vmb_fclosep(FILE **f)
 	})
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define VMB_UNUSED __attribute__((unused))
 #define VMB_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <fts.h>
 #include <linux/fs.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 
 #include "base/error.h"
@@ -76,6 +77,7 @@ int vmb_open_tmp(const char *path, mode_t mode, int *ret_fd, char **ret_tmp)
 	tmp = TAKE_PTR(name);
 	if (fchmod(fd, mode) < 0)
 		return vmb_errno(errno, "cannot set the mode of %s", tmp);
+	(void)flock(fd, LOCK_EX | LOCK_NB); /* a sign of life for gc */
 	*ret_fd = TAKE_FD(fd);
 	*ret_tmp = TAKE_PTR(tmp);
 	return 0;

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/domain.h"
+
+#include "base/error.h"
+#include "domain/metadata.h"
+#include "domain/xml.h"
+#include "wire/disks.h"
+#include "wire/event.h"
+
+/* Modern virtio without the legacy half: one driver less to probe. */
+#define VIRTIO_MODEL "virtio-non-transitional"
+
+static const char *domain_type(enum vmboot_accel accel)
+{
+	return accel == VMBOOT_ACCEL_KVM ? "kvm" : "qemu";
+}
+
+static void add_resources(xmlNodePtr domain, uint64_t memory_mib, uint64_t vcpus)
+{
+	vmb_xml_attrs(vmb_xml_addf(domain, "memory", "%llu", (unsigned long long)memory_mib),
+		      "unit", "MiB", NULL);
+	vmb_xml_addf(domain, "vcpu", "%llu", (unsigned long long)vcpus);
+}
+
+static void add_os(xmlNodePtr domain, const char *machine, const char *kernel,
+		   const char *initramfs, const char *cmdline)
+{
+	xmlNodePtr os = vmb_xml_add(domain, "os", NULL);
+
+	vmb_xml_attrs(vmb_xml_add(os, "type", "hvm"), "arch", "x86_64", "machine", machine, NULL);
+	vmb_xml_add(os, "kernel", kernel);
+	vmb_xml_add(os, "initrd", initramfs);
+	vmb_xml_add(os, "cmdline", cmdline);
+}
+
+static void add_cpu(xmlNodePtr domain, enum vmboot_accel accel)
+{
+	xmlNodePtr features = vmb_xml_add(domain, "features", NULL);
+
+	vmb_xml_add(features, "acpi", NULL);
+	if (accel == VMBOOT_ACCEL_KVM)
+		vmb_xml_attrs(vmb_xml_add(domain, "cpu", NULL), "mode", "host-passthrough", NULL);
+	vmb_xml_attrs(vmb_xml_add(domain, "clock", NULL), "offset", "utc", NULL);
+}
+
+/*
+ * A kernel that panics reboots (panic=-1). In exec mode nothing in the guest reboots on purpose,
+ * so a reboot is an end; an init system may reboot, and comes up again.
+ */
+static void add_lifecycle(xmlNodePtr domain, enum vmboot_init_mode mode)
+{
+	vmb_xml_add(domain, "on_poweroff", "destroy");
+	vmb_xml_add(domain, "on_reboot", mode == VMBOOT_INIT_SYSTEMD ? "restart" : "destroy");
+	vmb_xml_add(domain, "on_crash", "destroy");
+}
+
+static xmlNodePtr add_disk(xmlNodePtr devices, const char *file, const char *target,
+			   const char *serial, bool writable)
+{
+	xmlNodePtr disk, driver, source;
+
+	disk = vmb_xml_attrs(vmb_xml_add(devices, "disk", NULL), "type", "file", "device", "disk",
+			     "model", VIRTIO_MODEL, NULL);
+	driver = vmb_xml_attrs(vmb_xml_add(disk, "driver", NULL), "name", "qemu", "type", "raw",
+			       NULL);
+	if (writable)
+		vmb_xml_attrs(driver, "discard", "unmap", "detect_zeroes", "unmap", NULL);
+	source = vmb_xml_attrs(vmb_xml_add(disk, "source", NULL), "file", file, NULL);
+	vmb_xml_attrs(vmb_xml_add(disk, "target", NULL), "dev", target, "bus", "virtio", NULL);
+	if (!writable)
+		vmb_xml_add(disk, "readonly", NULL);
+	vmb_xml_add(disk, "serial", serial);
+	return source;
+}
+
+static void add_disks(xmlNodePtr devices, const struct vmb_plan *plan)
+{
+	xmlNodePtr root =
+		add_disk(devices, plan->facts.image.disk, VMB_TARGET_ROOT, VMB_SERIAL_ROOT, false);
+
+	/* libvirt would make its own user the owner of what many VMs share */
+	if (plan->facts.dac_relabels)
+		vmb_xml_attrs(vmb_xml_add(root, "seclabel", NULL), "model", "dac", "relabel", "no",
+			      NULL);
+	add_disk(devices, plan->files.overlay, VMB_TARGET_OVERLAY, VMB_SERIAL_OVERLAY, true);
+	add_disk(devices, plan->files.config, VMB_TARGET_CONFIG, VMB_SERIAL_CONFIG, false);
+}
+
+static void add_serial(xmlNodePtr devices, const char *file)
+{
+	xmlNodePtr serial;
+
+	serial = vmb_xml_attrs(vmb_xml_add(devices, "serial", NULL), "type", "file", NULL);
+	vmb_xml_attrs(vmb_xml_add(serial, "source", NULL), "path", file, "append", "on", NULL);
+}
+
+/* A port whose other end is a file: what the guest says is kept, whoever listens or not. */
+static void add_port(xmlNodePtr devices, const char *name, const char *file)
+{
+	xmlNodePtr channel;
+
+	channel = vmb_xml_attrs(vmb_xml_add(devices, "channel", NULL), "type", "file", NULL);
+	vmb_xml_attrs(vmb_xml_add(channel, "source", NULL), "path", file, "append", "on", NULL);
+	vmb_xml_attrs(vmb_xml_add(channel, "target", NULL), "type", "virtio", "name", name, NULL);
+}
+
+static void add_ports(xmlNodePtr devices, const struct vmb_plan *plan)
+{
+	add_port(devices, VMB_EVENT_PORT, plan->files.events);
+	if (plan->init_mode == VMBOOT_INIT_SYSTEMD)
+		return; /* an init system's output is the console's */
+	add_port(devices, VMB_STDOUT_PORT, plan->files.out);
+	add_port(devices, VMB_STDERR_PORT, plan->files.err);
+}
+
+/* What libvirt would add by itself, and no boot of ours needs. */
+static void add_absences(xmlNodePtr devices)
+{
+	vmb_xml_attrs(vmb_xml_add(devices, "controller", NULL), "type", "usb", "model", "none",
+		      NULL);
+	vmb_xml_attrs(vmb_xml_add(devices, "memballoon", NULL), "model", "none", NULL);
+}
+
+static void add_port_controller(xmlNodePtr devices)
+{
+	vmb_xml_attrs(vmb_xml_add(devices, "controller", NULL), "type", "virtio-serial", "model",
+		      VIRTIO_MODEL, NULL);
+}
+
+/*
+ * With a label of ours libvirt runs QEMU as that user and changes no file's owner: neither of what
+ * VMs share, nor of the VM's own, which we made for that user. Without, libvirt labels the files.
+ */
+static void add_seclabel(xmlNodePtr domain, const char *dac_label)
+{
+	xmlNodePtr label;
+
+	if (!dac_label)
+		return;
+	label = vmb_xml_attrs(vmb_xml_add(domain, "seclabel", NULL), "type", "static", "model",
+			      "dac", "relabel", "no", NULL);
+	vmb_xml_add(label, "label", dac_label);
+}
+
+static xmlNodePtr new_domain(xmlDocPtr doc, enum vmboot_accel accel, const char *name)
+{
+	xmlNodePtr domain = doc ? xmlNewNode(NULL, BAD_CAST "domain") : NULL;
+
+	if (!domain)
+		return NULL;
+	xmlDocSetRootElement(doc, domain);
+	vmb_xml_attrs(domain, "type", domain_type(accel), NULL);
+	vmb_xml_add(domain, "name", name);
+	return domain;
+}
+
+int vmb_domain_xml(const struct vmb_plan *plan, char **ret)
+{
+	_cleanup_xml_ xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
+	const struct vmb_facts *f = &plan->facts;
+	xmlNodePtr domain = new_domain(doc, f->accel, plan->name), devices;
+
+	vmb_metadata_add_plan(domain, plan);
+	add_resources(domain, plan->memory_mib, plan->vcpus);
+	add_os(domain, f->machine, f->kernel_copy, f->initramfs, plan->cmdline);
+	add_cpu(domain, f->accel);
+	add_lifecycle(domain, plan->init_mode);
+	devices = vmb_xml_add(domain, "devices", NULL);
+	add_disks(devices, plan);
+	add_absences(devices);
+	add_port_controller(devices);
+	add_serial(devices, plan->files.console);
+	add_ports(devices, plan);
+	add_seclabel(domain, f->dac_label);
+	return vmb_xml_text(domain ? doc : NULL, ret);
+}
+
+int vmb_domain_probe_xml(const struct vmb_probe *probe, char **ret)
+{
+	_cleanup_xml_ xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
+	xmlNodePtr domain = new_domain(doc, probe->accel, probe->name), devices;
+
+	vmb_metadata_add_probe(domain, probe);
+	add_resources(domain, 256, 1);
+	add_os(domain, probe->machine, probe->kernel, probe->initramfs,
+	       "console=ttyS0 panic=-1 quiet " VMB_CMDLINE_PROBE);
+	add_cpu(domain, probe->accel);
+	add_lifecycle(domain, VMBOOT_INIT_EXEC);
+	devices = vmb_xml_add(domain, "devices", NULL);
+	add_absences(devices);
+	add_port_controller(devices);
+	add_serial(devices, probe->console);
+	add_port(devices, VMB_EVENT_PORT, probe->events);
+	add_seclabel(domain, probe->dac_label);
+	return vmb_xml_text(domain ? doc : NULL, ret);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_DOMAIN_DOMAIN_H
+#define VMB_DOMAIN_DOMAIN_H
+
+/*
+ * The domain XML. In: a plan. Out: XML, written with libxml2, one function a section, only the
+ * devices that the boot needs. Our facts sit in <metadata> under our namespace, and are read back
+ * from there: libvirt is the only database.
+ */
+
+#include "plan/plan.h"
+
+#define VMB_DOMAIN_XMLNS "https://vmboot.org/xmlns/domain/1.0"
+#define VMB_DOMAIN_PREFIX "vmboot"
+
+/* The whole XML; freed by the caller. */
+int vmb_domain_xml(const struct vmb_plan *plan, char **ret);
+
+/* What <metadata> says about a VM. */
+struct vmb_metadata {
+	char *store, *image, *digest, *accel;
+	bool probe; /* no VM: somebody tries an accelerator */
+	bool ephemeral, skip_kernel_headers, skip_guest_agent;
+	enum vmboot_init_mode init_mode;
+};
+
+void vmb_metadata_done(struct vmb_metadata *metadata);
+#define _cleanup_metadata_ vmb_cleanup(vmb_metadata_done)
+
+/* xml: our element, as virDomainGetMetadata() returns it. -VMBOOT_ELIBVIRT if it is not ours. */
+int vmb_metadata_parse(const char *xml, struct vmb_metadata *ret);
+
+/* The smallest domain in which our init says that it runs, for trying an accelerator. */
+struct vmb_probe {
+	const char *store, *name, *machine, *kernel, *initramfs, *console, *events, *dac_label;
+	enum vmboot_accel accel;
+};
+int vmb_domain_probe_xml(const struct vmb_probe *probe, char **ret);
+
+#endif

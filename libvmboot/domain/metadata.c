@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/metadata.h"
+
+#include <libxml/parser.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+static const char *bool_text(bool b)
+{
+	return b ? "true" : "false";
+}
+
+struct fact {
+	const char *name, *text;
+};
+
+static void add_facts(xmlNodePtr domain, const struct fact *facts, size_t n)
+{
+	xmlNodePtr vm = vmb_xml_add(vmb_xml_add(domain, "metadata", NULL), "vm", NULL);
+	xmlNsPtr ns;
+
+	if (!vm)
+		return;
+	ns = xmlNewNs(vm, BAD_CAST VMB_DOMAIN_XMLNS, BAD_CAST VMB_DOMAIN_PREFIX);
+	xmlSetNs(vm, ns);
+	for (size_t i = 0; i < n; i++) {
+		xmlNodePtr node = vmb_xml_add(vm, facts[i].name, facts[i].text);
+
+		if (node)
+			xmlSetNs(node, ns);
+	}
+}
+
+void vmb_metadata_add_plan(xmlNodePtr domain, const struct vmb_plan *plan)
+{
+	const struct vmb_facts *f = &plan->facts;
+	const struct fact facts[] = {
+		{"store", f->store},
+		{"image", f->image.name},
+		{"digest", f->image.digest},
+		{"accel", f->accel == VMBOOT_ACCEL_KVM ? "kvm" : "tcg"},
+		{"init_mode", plan->init_mode == VMBOOT_INIT_SYSTEMD ? "systemd" : "exec"},
+		{"ephemeral", bool_text(plan->ephemeral)},
+		{"skip_kernel_headers", bool_text(plan->skip_kernel_headers)},
+		{"skip_guest_agent", bool_text(plan->skip_guest_agent)},
+	};
+
+	add_facts(domain, facts, ARRAY_SIZE(facts));
+}
+
+void vmb_metadata_add_probe(xmlNodePtr domain, const struct vmb_probe *probe)
+{
+	const struct fact facts[] = {{"store", probe->store}, {"probe", "true"}};
+
+	add_facts(domain, facts, ARRAY_SIZE(facts));
+}
+
+void vmb_metadata_done(struct vmb_metadata *m)
+{
+	free(m->store);
+	free(m->image);
+	free(m->digest);
+	free(m->accel);
+	*m = (struct vmb_metadata){0};
+}
+
+/* The text of our child of that name, "" if there is none; freed by the caller. */
+static int child_text(xmlNodePtr vm, const char *name, char **ret)
+{
+	for (xmlNodePtr n = vm->children; n; n = n->next) {
+		if (n->type != XML_ELEMENT_NODE || strcmp((const char *)n->name, name) != 0)
+			continue;
+		if (!n->children || n->children->type != XML_TEXT_NODE)
+			break;
+		return vmb_strdup((const char *)n->children->content, ret);
+	}
+	return vmb_strdup("", ret);
+}
+
+static int child_is(xmlNodePtr vm, const char *name, const char *wanted, bool *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = child_text(vm, name, &text);
+
+	if (r == 0)
+		*ret = vmb_streq(text, wanted);
+	return r;
+}
+
+int vmb_metadata_parse(const char *xml, struct vmb_metadata *ret)
+{
+	const int flags = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING;
+	_cleanup_xml_ xmlDocPtr doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL, flags);
+	xmlNodePtr vm = doc ? xmlDocGetRootElement(doc) : NULL;
+	_cleanup_metadata_ struct vmb_metadata m = {0};
+	bool systemd = false;
+	int r;
+
+	if (!vm || strcmp((const char *)vm->name, "vm") != 0)
+		return vmb_error(VMBOOT_ELIBVIRT, "the domain's metadata is not ours");
+	r = child_text(vm, "store", &m.store);
+	if (r == 0)
+		r = child_text(vm, "image", &m.image);
+	if (r == 0)
+		r = child_text(vm, "digest", &m.digest);
+	if (r == 0)
+		r = child_text(vm, "accel", &m.accel);
+	if (r == 0)
+		r = child_is(vm, "init_mode", "systemd", &systemd);
+	if (r == 0)
+		r = child_is(vm, "probe", "true", &m.probe);
+	if (r == 0)
+		r = child_is(vm, "ephemeral", "true", &m.ephemeral);
+	if (r == 0)
+		r = child_is(vm, "skip_kernel_headers", "true", &m.skip_kernel_headers);
+	if (r == 0)
+		r = child_is(vm, "skip_guest_agent", "true", &m.skip_guest_agent);
+	if (r < 0)
+		return r;
+	m.init_mode = systemd ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC;
+	*ret = m;
+	m = (struct vmb_metadata){0};
+	return 0;
+}

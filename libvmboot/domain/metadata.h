@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_DOMAIN_METADATA_H
+#define VMB_DOMAIN_METADATA_H
+
+#include "domain/domain.h"
+#include "domain/xml.h"
+
+/* Add <metadata> with our facts; domain may be NULL. */
+void vmb_metadata_add_plan(xmlNodePtr domain, const struct vmb_plan *plan);
+void vmb_metadata_add_probe(xmlNodePtr domain, const struct vmb_probe *probe);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/xml.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+VMB_DEFINE_CLEANUP(xml_bufferp, xmlBufferPtr, xmlBufferFree)
+
+xmlNodePtr vmb_xml_add(xmlNodePtr parent, const char *name, const char *text)
+{
+	return parent ? xmlNewTextChild(parent, NULL, BAD_CAST name, BAD_CAST text) : NULL;
+}
+
+xmlNodePtr vmb_xml_addf(xmlNodePtr parent, const char *name, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return vmb_xml_add(parent, name, text);
+}
+
+xmlNodePtr vmb_xml_attrs(xmlNodePtr node, ...)
+{
+	const char *name, *value;
+	va_list ap;
+
+	va_start(ap, node);
+	while ((name = va_arg(ap, const char *))) {
+		value = va_arg(ap, const char *);
+		if (node && value)
+			xmlNewProp(node, BAD_CAST name, BAD_CAST value);
+	}
+	va_end(ap);
+	return node;
+}
+
+/* Not xmlDocDumpFormatMemory: its result is freed with a function that a program can replace, and
+ * its indentation follows a global. */
+int vmb_xml_text(xmlDocPtr doc, char **ret)
+{
+	vmb_cleanup(xml_bufferp) xmlBufferPtr buffer = xmlBufferCreate();
+	_cleanup_buf_ struct vmb_buf b = {0};
+	int n = -1;
+
+	if (buffer && doc)
+		n = xmlNodeDump(buffer, doc, xmlDocGetRootElement(doc), 0, 1);
+	if (n < 0)
+		return vmb_oom();
+	vmb_buf_add(&b, xmlBufferContent(buffer), (size_t)xmlBufferLength(buffer));
+	vmb_buf_str(&b, "\n");
+	return vmb_buf_take(&b, ret);
+}

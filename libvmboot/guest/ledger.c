@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/ledger.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+
+enum { LEDGER_FILE_MAX = 16384, LEDGER_FILE_DEPTH = 5 };
+
+void vmb_host_phases_begin(struct vmb_host_phases *p)
+{
+	*p = (struct vmb_host_phases){
+		.start_mono_us = vmb_monotonic_us(),
+		.start_real_us = vmb_realtime_us(),
+	};
+}
+
+void vmb_host_phases_mark(struct vmb_host_phases *p, enum vmboot_phase phase)
+{
+	if (p->n == VMB_HOST_PHASES_MAX)
+		return;
+	p->list[p->n].phase = phase;
+	p->list[p->n].start_us = p->n ? p->list[p->n - 1].end_us : 0;
+	p->list[p->n].end_us = vmb_monotonic_us() - p->start_mono_us;
+	p->n++;
+}
+
+int vmb_host_phases_save(const struct vmb_host_phases *p, const char *path)
+{
+	_cleanup_json_ struct json_object *o = json_object_new_object();
+	struct json_object *phases = json_object_new_array();
+	_cleanup_free_ char *text = NULL;
+	int r;
+
+	vmb_json_int(o, "start_real_us", p->start_real_us);
+	for (size_t i = 0; i < p->n; i++) {
+		struct json_object *row = json_object_new_object();
+
+		vmb_json_str(row, "phase", vmboot_phase_name(p->list[i].phase));
+		vmb_json_int(row, "start_us", p->list[i].start_us);
+		vmb_json_int(row, "end_us", p->list[i].end_us);
+		json_object_array_add(phases, row);
+	}
+	json_object_object_add(o, "phases", phases);
+	r = vmb_json_text(o, &text);
+	return r < 0 ? r : vmb_write_file_atomic(path, text, strlen(text), 0600);
+}
+
+static int load_row(struct json_object *row, struct vmb_host_phases *p)
+{
+	int phase = vmboot_phase_from_name(vmb_json_get_str(row, "phase"));
+	int64_t start = vmb_json_get_int(row, "start_us", -1);
+	int64_t end = vmb_json_get_int(row, "end_us", -1);
+
+	if (phase <= 0 || phase > VMBOOT_PHASE_LIBVIRT || start < 0 || end < start ||
+	    p->n == VMB_HOST_PHASES_MAX)
+		return -EBADMSG;
+	p->list[p->n].phase = (enum vmboot_phase)phase;
+	p->list[p->n].start_us = start;
+	p->list[p->n].end_us = end;
+	p->n++;
+	return 0;
+}
+
+int vmb_host_phases_load(const char *path, struct vmb_host_phases *ret)
+{
+	_cleanup_json_ struct json_object *o = NULL;
+	struct vmb_host_phases p = {0};
+	struct json_object *phases;
+	_cleanup_free_ char *text = NULL;
+	size_t n;
+	int r;
+
+	r = vmb_read_file(path, LEDGER_FILE_MAX, &text, &n);
+	if (r == 0)
+		r = vmb_json_parse(text, n, LEDGER_FILE_DEPTH, EBADMSG, path, &o);
+	if (r < 0)
+		return r;
+	p.start_real_us = vmb_json_get_int(o, "start_real_us", 0);
+	phases = vmb_json_get(o, "phases");
+	if (!json_object_is_type(phases, json_type_array))
+		return vmb_error(EBADMSG, "%s is damaged: it has no phases", path);
+	for (size_t i = 0; i < json_object_array_length(phases); i++)
+		if (load_row(json_object_array_get_idx(phases, i), &p) < 0)
+			return vmb_error(EBADMSG, "%s is damaged: its phase %zu is none", path, i);
+	*ret = p;
+	return 0;
+}
+
+/* The public struct, and what its pointers point to, in one piece. */
+struct ledger {
+	struct vmboot_ledger pub;
+	char **strings;
+	char *name;
+	struct vmboot_event *rows;
+	struct vmboot_event **index;
+};
+
+static struct vmboot_event *add_row(struct ledger *l, enum vmboot_phase phase, int64_t start,
+				    int64_t end)
+{
+	struct vmboot_event *row = &l->rows[l->pub.n_events];
+
+	*row = (struct vmboot_event){
+		.size = sizeof(*row),
+		.phase = phase,
+		.start_us = start,
+		.end_us = end,
+		.device = "",
+		.detail = "",
+	};
+	l->index[l->pub.n_events++] = row;
+	return row;
+}
+
+/* A copy that goes with the ledger. */
+static int keep(struct ledger *l, const char *s, const char **ret)
+{
+	int r = vmb_list_add(&l->strings, s);
+
+	if (r == 0)
+		*ret = l->strings[vmb_list_len(vmb_list_const(l->strings)) - 1];
+	return r;
+}
+
+static int add_guest_row(struct ledger *l, const struct vmb_event *e, int64_t offset)
+{
+	struct vmboot_event *row =
+		add_row(l, e->phase, (int64_t)e->start_us + offset, (int64_t)e->end_us + offset);
+
+	if (keep(l, e->device, &row->device) < 0 || keep(l, e->detail, &row->detail) < 0)
+		return -ENOMEM;
+	row->guest = true;
+	row->error = e->error;
+	row->value = e->value;
+	if (e->phase == VMBOOT_PHASE_PROGRAM && !e->error)
+		l->pub.program_us = row->end_us;
+	if (e->phase == VMBOOT_PHASE_EXIT && !e->error) {
+		l->pub.exited = true;
+		l->pub.exit_code = e->value < 256 ? (int)e->value : -1;
+		l->pub.exit_signal = e->value < 256 ? 0 : (int)e->value - 256;
+	}
+	return 0;
+}
+
+static void add_host_rows(struct ledger *l, const struct vmb_host_phases *host,
+			  const struct vmb_boot *boot)
+{
+	int64_t started = 0;
+
+	for (size_t i = 0; i < host->n; i++) {
+		add_row(l, host->list[i].phase, host->list[i].start_us, host->list[i].end_us);
+		started = host->list[i].end_us;
+	}
+	/* What lies between libvirt's answer and the kernel's first tick nobody sees directly. The
+	 * guest runs before libvirt answers, so it can be nothing. */
+	if (boot->n > 0)
+		add_row(l, VMBOOT_PHASE_FIRMWARE,
+			started < boot->offset_us ? started : boot->offset_us, boot->offset_us);
+}
+
+static struct ledger *new_ledger(const char *name, size_t rows)
+{
+	struct ledger *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->pub.size = sizeof(l->pub);
+	l->rows = calloc(rows, sizeof(*l->rows));
+	l->index = calloc(rows + 1, sizeof(struct vmboot_event *));
+	l->name = strdup(name);
+	if (!l->rows || !l->index || !l->name) {
+		vmboot_ledger_free(&l->pub);
+		return NULL;
+	}
+	l->pub.name = l->name;
+	l->pub.events = (const struct vmboot_event *const *)l->index;
+	l->pub.exit_code = -1;
+	l->pub.program_us = -1;
+	return l;
+}
+
+int vmb_ledger_make(const char *name, const struct vmb_host_phases *host,
+		    const struct vmb_boot *boot, struct vmboot_ledger **ret)
+{
+	struct ledger *l = new_ledger(name, host->n + boot->n + 1);
+
+	if (!l)
+		return vmb_oom();
+	add_host_rows(l, host, boot);
+	for (size_t i = 0; i < boot->n; i++)
+		if (add_guest_row(l, &boot->events[i], boot->offset_us) < 0) {
+			vmboot_ledger_free(&l->pub);
+			return -ENOMEM;
+		}
+	l->pub.clock_error_us = boot->spread_us;
+	*ret = &l->pub;
+	return 0;
+}
+
+void vmboot_ledger_free(struct vmboot_ledger *ledger)
+{
+	struct ledger *l = (struct ledger *)ledger;
+
+	if (!l)
+		return;
+	vmb_list_free(l->strings);
+	free(l->index);
+	free(l->rows);
+	free(l->name);
+	free(l);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_GUEST_LEDGER_H
+#define VMB_GUEST_LEDGER_H
+
+/*
+ * The ledger: one time line for what the host did and what the guest said. In: the host's phases,
+ * kept in the VM's folder, and the guest's boot events. Out: struct vmboot_ledger.
+ */
+
+#include <vmboot/event.h>
+
+#include "wire/event.h"
+
+enum { VMB_HOST_PHASES_MAX = 8 };
+
+/* The host's phases of one boot; times in microseconds since start. */
+struct vmb_host_phases {
+	int64_t start_mono_us; /* CLOCK_MONOTONIC; means nothing in another process */
+	int64_t start_real_us; /* CLOCK_REALTIME */
+	size_t n;
+	struct {
+		enum vmboot_phase phase;
+		int64_t start_us, end_us;
+	} list[VMB_HOST_PHASES_MAX];
+};
+
+void vmb_host_phases_begin(struct vmb_host_phases *p);
+
+/* The phase went on from the last mark, or the beginning, to now. */
+void vmb_host_phases_mark(struct vmb_host_phases *p, enum vmboot_phase phase);
+
+/* As a file of its own; reading checks it like anything else that lies on a disk. */
+int vmb_host_phases_save(const struct vmb_host_phases *p, const char *path);
+int vmb_host_phases_load(const char *path, struct vmb_host_phases *ret);
+
+/* The guest's newest boot, as far as it has told. */
+struct vmb_boot {
+	struct vmb_event *events; /* phases only */
+	size_t n;
+	/*
+	 * The guest's clock against the host's: host = guest + offset. Each arrival gives an upper
+	 * bound, so the smallest is the best; spread is how far the two best differ.
+	 */
+	int64_t offset_us, spread_us;
+};
+
+/* The ledger; all strings are copied. */
+int vmb_ledger_make(const char *name, const struct vmb_host_phases *host,
+		    const struct vmb_boot *boot, struct vmboot_ledger **ret);
+
+#endif

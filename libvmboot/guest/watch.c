@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/watch.h"
+
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+
+enum {
+	/* mtime is taken from the kernel's tick, 4 ms at HZ=250 */
+	MTIME_SPREAD_US = 4000,
+	EVENTS_FILE_MAX = 64 * VMB_EVENT_MAX_PER_BOOT * VMB_EVENT_SIZE,
+};
+
+struct vmb_watch {
+	int inotify, events_wd;
+	bool writer_left;
+	char *events_path;
+	char *stream_paths[VMB_WATCH_STREAMS];
+	int events_fd, stream_fds[VMB_WATCH_STREAMS];
+	off_t events_at;
+	struct vmb_event events[VMB_EVENT_MAX_PER_BOOT];
+	size_t n;
+	int broken; /* the error that the guest's nonsense gave, for ever */
+	bool live;  /* at least one event was seen when it came */
+	int64_t offset_us, second_us; /* the two smallest */
+};
+
+void vmb_watch_close(struct vmb_watch *w)
+{
+	if (!w)
+		return;
+	vmb_closep(&w->inotify);
+	vmb_closep(&w->events_fd);
+	free(w->events_path);
+	for (int i = 0; i < VMB_WATCH_STREAMS; i++) {
+		vmb_closep(&w->stream_fds[i]);
+		free(w->stream_paths[i]);
+	}
+	free(w);
+}
+VMB_DEFINE_CLEANUP(watch_closep, struct vmb_watch *, vmb_watch_close)
+
+static int add_watch(struct vmb_watch *w, const char *path, uint32_t mask, int *ret_wd)
+{
+	int wd = inotify_add_watch(w->inotify, path, mask);
+
+	if (wd < 0)
+		return vmb_errno(errno, "cannot watch %s", path);
+	*ret_wd = wd;
+	return 0;
+}
+
+static struct vmb_watch *new_watch(void)
+{
+	struct vmb_watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->events_fd = -1;
+	for (int i = 0; i < VMB_WATCH_STREAMS; i++)
+		w->stream_fds[i] = -1;
+	w->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	return w;
+}
+
+int vmb_watch_open(const struct vmb_watch_paths *paths, struct vmb_watch **ret)
+{
+	vmb_cleanup(watch_closep) struct vmb_watch *w = new_watch();
+	int r, wd;
+
+	if (!w)
+		return vmb_oom();
+	if (w->inotify < 0)
+		return vmb_errno(errno, "cannot watch files; see /proc/sys/fs/inotify");
+	r = vmb_strdup(paths->events, &w->events_path);
+	if (r == 0)
+		r = add_watch(w, paths->events, IN_MODIFY | IN_CLOSE_WRITE, &w->events_wd);
+	for (int i = 0; i < VMB_WATCH_STREAMS && r == 0; i++) {
+		r = vmb_strdup(paths->streams[i], &w->stream_paths[i]);
+		if (r == 0)
+			r = add_watch(w, paths->streams[i], IN_MODIFY, &wd);
+	}
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(w);
+	return 0;
+}
+
+int vmb_watch_fd(const struct vmb_watch *w)
+{
+	return w->inotify;
+}
+
+static void drain_inotify(struct vmb_watch *w)
+{
+	char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	const struct inotify_event *e;
+	ssize_t n;
+
+	while ((n = read(w->inotify, buf, sizeof(buf))) > 0)
+		for (char *p = buf; p < buf + n; p += sizeof(*e) + e->len) {
+			e = (const struct inotify_event *)(const void *)p;
+			if (e->wd == w->events_wd && (e->mask & IN_CLOSE_WRITE))
+				w->writer_left = true;
+		}
+}
+
+bool vmb_watch_writer_left(struct vmb_watch *w)
+{
+	bool left = w->writer_left;
+
+	w->writer_left = false;
+	return left;
+}
+
+static int open_once(int *fd, const char *path)
+{
+	if (*fd < 0)
+		*fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (*fd < 0)
+		return vmb_errno(errno, "cannot read %s, where the guest's words are", path);
+	return 0;
+}
+
+static void note_arrival(struct vmb_watch *w, int64_t arrival_us, const struct vmb_event *e)
+{
+	int64_t offset = arrival_us - (int64_t)e->end_us;
+
+	if (!w->live) {
+		w->offset_us = offset;
+		w->second_us = offset;
+	} else if (offset < w->offset_us) {
+		w->second_us = w->offset_us;
+		w->offset_us = offset;
+	} else if (offset < w->second_us || w->second_us == w->offset_us) {
+		w->second_us = offset;
+	}
+	w->live = true;
+}
+
+static int nonsense(struct vmb_watch *w, const char *what)
+{
+	w->broken = vmb_error(VMBOOT_EGUEST, "the guest sent %s on its boot event port", what);
+	return w->broken;
+}
+
+static int take_record(struct vmb_watch *w, const uint8_t *bytes)
+{
+	struct vmb_event e;
+
+	if (vmb_event_decode(bytes, &e) < 0)
+		return nonsense(w, "what is no boot event");
+	if (e.seq == 0) { /* a boot begins */
+		w->n = 0;
+		w->live = false;
+	}
+	if (e.kind != VMB_EVENT_PHASE)
+		return 0;
+	if (w->n == VMB_EVENT_MAX_PER_BOOT)
+		return nonsense(w, "too many events");
+	w->events[w->n++] = e;
+	return 1;
+}
+
+/* True if the bytes in the file are newer than the last look, so that "now" is when they came. */
+static bool is_fresh(const struct vmb_watch *w)
+{
+	struct stat st;
+	int64_t age;
+
+	if (fstat(w->events_fd, &st) < 0)
+		return false;
+	age = vmb_realtime_us() -
+	      ((int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000);
+	return age < 2 * MTIME_SPREAD_US;
+}
+
+int vmb_watch_take(struct vmb_watch *w, const struct vmb_host_phases *host)
+{
+	int64_t now_us = host ? vmb_monotonic_us() - host->start_mono_us : 0;
+	uint8_t record[VMB_EVENT_SIZE];
+	bool live = host && host->start_mono_us;
+	int r, taken = 0;
+
+	drain_inotify(w);
+	if (w->broken)
+		return vmb_error(w->broken, "the guest sent what is no boot event");
+	r = open_once(&w->events_fd, w->events_path);
+	if (r < 0)
+		return r;
+	live = live && is_fresh(w);
+	while (pread(w->events_fd, record, sizeof(record), w->events_at) == sizeof(record)) {
+		if (w->events_at > EVENTS_FILE_MAX)
+			return nonsense(w, "far too many events");
+		w->events_at += sizeof(record);
+		r = take_record(w, record);
+		if (r < 0)
+			return r;
+		if (r > 0 && live)
+			note_arrival(w, now_us, &w->events[w->n - 1]);
+		taken += r;
+	}
+	return taken;
+}
+
+/* Without having listened: the last event came when the file was last written. */
+static int64_t offset_by_mtime(const struct vmb_watch *w, const struct vmb_host_phases *host)
+{
+	struct stat st;
+	int64_t mtime;
+
+	if (w->n == 0 || fstat(w->events_fd, &st) < 0)
+		return 0;
+	mtime = (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000;
+	return mtime - host->start_real_us - (int64_t)w->events[w->n - 1].end_us;
+}
+
+struct vmb_boot vmb_watch_boot(const struct vmb_watch *w, const struct vmb_host_phases *host)
+{
+	struct vmb_boot boot = {.events = (struct vmb_event *)w->events, .n = w->n};
+
+	if (w->live) {
+		boot.offset_us = w->offset_us;
+		boot.spread_us = w->second_us - w->offset_us;
+		return boot;
+	}
+	boot.offset_us = offset_by_mtime(w, host);
+	boot.spread_us = MTIME_SPREAD_US;
+	return boot;
+}
+
+ssize_t vmb_watch_read(struct vmb_watch *w, int stream, char *buf, size_t size)
+{
+	ssize_t n;
+	int r;
+
+	r = open_once(&w->stream_fds[stream], w->stream_paths[stream]);
+	if (r < 0)
+		return r;
+	do
+		n = read(w->stream_fds[stream], buf, size);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? vmb_errno(errno, "cannot read %s", w->stream_paths[stream]) : n;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_GUEST_WATCH_H
+#define VMB_GUEST_WATCH_H
+
+/*
+ * Listening to a guest. In: the files that QEMU (or virtlogd) writes what the guest says into: boot
+ * events and three output streams. Out: new events, new output, and a hint that the writer is
+ * gone. One inotify descriptor wakes for all of it; nothing is polled, and a guest that says too
+ * much or nonsense is an error, not a burden.
+ */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "guest/ledger.h"
+#include "wire/event.h"
+
+enum { VMB_WATCH_STREAMS = 3 };
+
+struct vmb_watch_paths {
+	const char *events;
+	const char *streams[VMB_WATCH_STREAMS]; /* by enum vmboot_stream, less 1 */
+};
+
+struct vmb_watch;
+
+/* The files need not be there yet; their folder must. */
+int vmb_watch_open(const struct vmb_watch_paths *paths, struct vmb_watch **ret);
+void vmb_watch_close(struct vmb_watch *watch);
+
+int vmb_watch_fd(const struct vmb_watch *watch); /* readable: call vmb_watch_take() */
+
+/*
+ * Takes in what is new, without waiting. host: to tell when things arrived, may be NULL. Returns
+ * how many boot events are new; -VMBOOT_EGUEST once the guest has sent what is no event.
+ */
+int vmb_watch_take(struct vmb_watch *watch, const struct vmb_host_phases *host);
+
+/* True once after somebody who had the events file open for writing closed it. */
+bool vmb_watch_writer_left(struct vmb_watch *watch);
+
+/* The newest boot; points into the watch until the next take. */
+struct vmb_boot vmb_watch_boot(const struct vmb_watch *watch, const struct vmb_host_phases *host);
+
+/* Reads the next output of a stream into buf; 0 when there is no more for now. */
+ssize_t vmb_watch_read(struct vmb_watch *watch, int stream, char *buf, size_t size);
+
+#endif

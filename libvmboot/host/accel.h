@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_HOST_ACCEL_H
+#define VMB_HOST_ACCEL_H
+
+/*
+ * KVM or TCG. That /dev/kvm exists says little: there are hosts where it opens, makes a VM, and
+ * then runs no kernel. So "auto" boots the real kernel and our init once under KVM, with no disks,
+ * and believes it when init says so (a boot event) within a deadline. What was found out is kept
+ * in the store for this boot of the host, this kernel and this QEMU.
+ */
+
+#include "host/connect.h"
+#include "plan/plan.h"
+
+/* Sets facts->accel. asked KVM: -VMBOOT_EHOST if libvirt does not offer it. */
+int vmb_accel_resolve(enum vmboot_accel asked, bool kvm_offered, const struct vmb_store *store,
+		      virConnectPtr c, struct vmb_facts *facts, const struct vmb_log *log);
+
+/* What is remembered: 1 it works, 0 it does not, -1 nobody tried. */
+int vmb_accel_remembered(const struct vmb_store *store, const struct vmb_kernel *kernel);
+
+#endif

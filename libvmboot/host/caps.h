@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_HOST_CAPS_H
+#define VMB_HOST_CAPS_H
+
+/* What libvirt says of its host. In: a connection. Out: the few facts that plans need. */
+
+#include "host/connect.h"
+
+struct vmb_caps {
+	bool kvm;	 /* libvirt offers it; whether guests run under it is another matter */
+	char *machine;	 /* the machine type to ask for */
+	char *dac_label; /* "+64055:+64055": the user that libvirt runs QEMU as; NULL: our own */
+};
+
+void vmb_caps_done(struct vmb_caps *caps);
+#define _cleanup_caps_ vmb_cleanup(vmb_caps_done)
+
+int vmb_caps_get(virConnectPtr c, struct vmb_caps *ret);
+
+#endif

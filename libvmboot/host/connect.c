@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host/connect.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/str.h"
+#include "host/evloop.h"
+
+enum {
+	/* sun_path holds 108 bytes, of which the driver takes up to 78 behind the root:
+	 * /lib/qemu/channel/target/domain-NN-<20 bytes of name>/org.qemu.guest_agent.0 */
+	EMBED_ROOT_MAX = 29,
+	LINK_NAME_HEX = 8,
+};
+
+struct vmb_conn {
+	struct vmb_conn *next;
+	int refs;
+	pid_t pid; /* a forked child must not use its parent's connection */
+	char *uri;
+	bool lent, embed;
+	pthread_mutex_t lock;
+	virConnectPtr c;
+};
+
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct vmb_conn *list;
+
+/* Errors reach the caller as ours; on a connection of ours libvirt need not print them. */
+static void quiet(void *data VMB_UNUSED, virErrorPtr error VMB_UNUSED)
+{
+}
+
+static int open_connection(struct vmb_conn *conn)
+{
+	virConnectPtr c = virConnectOpen(conn->uri);
+
+	if (!c)
+		return vmb_libvirt_error(
+			"cannot connect to %s (is libvirtd or virtqemud running, and may you use "
+			"it?)",
+			conn->uri);
+	virConnSetErrorFunc(c, NULL, quiet);
+	conn->c = c;
+	return 0;
+}
+
+/* A folder for links that is short and goes away with the next boot of the host. */
+static int link_folder(char **ret)
+{
+	const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
+
+	if (geteuid() == 0)
+		return vmb_strdup("/run/vmboot", ret);
+	if (runtime && runtime[0] == '/')
+		return vmb_strdup(runtime, ret);
+	return vmb_asprintf(ret, "/tmp/vmboot-%u", (unsigned)geteuid());
+}
+
+/*
+ * The driver's sockets lie below its root, and a socket's path is short: a long root gets a short
+ * link, always the same one. What stands there already must be ours.
+ */
+static int shorten_root(const char *root, char **ret)
+{
+	_cleanup_free_ char *folder = NULL, *link = NULL;
+	char hex[VMB_SHA256_HEX + 1];
+	struct vmb_hash h;
+	struct stat st;
+	int r;
+
+	vmb_hash_init(&h);
+	vmb_hash_str(&h, root);
+	vmb_hash_hex(&h, hex);
+	r = link_folder(&folder);
+	if (r == 0)
+		r = vmb_mkdir_p(folder, 0700);
+	if (r == 0)
+		r = vmb_asprintf(&link, "%s/%.*s", folder, LINK_NAME_HEX, hex);
+	if (r < 0)
+		return r;
+	if (strlen(link) > EMBED_ROOT_MAX)
+		return vmb_error(ENAMETOOLONG,
+				 "the store's path %s is too long for libvirt's embedded driver",
+				 root);
+	if (symlink(root, link) < 0 && errno != EEXIST)
+		return vmb_errno(errno, "cannot make the link %s", link);
+	if (lstat(link, &st) < 0 || !S_ISLNK(st.st_mode) || st.st_uid != geteuid())
+		return vmb_error(EPERM, "%s is not a link of ours; remove it", link);
+	*ret = TAKE_PTR(link);
+	return 0;
+}
+
+/* The embedded driver's root and its configuration: output goes to files, not to virtlogd. */
+static int prepare_embed(const struct vmb_store *store, char **ret_uri)
+{
+	static const char conf[] = "stdio_handler = \"file\"\n";
+	_cleanup_free_ char *file = NULL, *root = NULL, *link = NULL;
+	int r;
+
+	r = vmb_store_path(store, &file, "embed/etc/qemu.conf");
+	if (r == 0 && !vmb_exists(file))
+		r = vmb_write_file_atomic(file, conf, sizeof(conf) - 1, 0644);
+	if (r == 0)
+		r = vmb_asprintf(&root, "%s/embed", store->path);
+	if (r == 0 && strlen(root) > EMBED_ROOT_MAX)
+		r = shorten_root(root, &link);
+	if (r < 0)
+		return r;
+	return vmb_asprintf(ret_uri, "qemu:///embed?root=%s", link ? link : root);
+}
+
+static int choose_uri(const struct vmboot_opts *opts, const struct vmb_store *store, char **ret)
+{
+	const char *uri = opts->uri;
+
+	if (!uri || !*uri)
+		uri = secure_getenv("LIBVIRT_DEFAULT_URI");
+	if (!uri || !*uri)
+		uri = geteuid() == 0 ? "qemu:///system" : "qemu:///session";
+	if (vmb_streq(uri, "embed"))
+		return prepare_embed(store, ret);
+	return vmb_strdup(uri, ret);
+}
+
+static void conn_free(struct vmb_conn *conn)
+{
+	if (conn->c && conn->pid == getpid())
+		virConnectClose(conn->c);
+	if (conn->embed)
+		vmb_evloop_unref();
+	pthread_mutex_destroy(&conn->lock);
+	free(conn->uri);
+	free(conn);
+}
+
+static struct vmb_conn *conn_new(const char *uri)
+{
+	struct vmb_conn *conn = calloc(1, sizeof(*conn));
+
+	if (!conn)
+		return NULL;
+	conn->uri = strdup(uri);
+	if (!conn->uri) {
+		free(conn);
+		return NULL;
+	}
+	conn->refs = 1;
+	conn->pid = getpid();
+	pthread_mutex_init(&conn->lock, NULL);
+	return conn;
+}
+
+static int open_lent(virConnectPtr c, struct vmb_conn **ret)
+{
+	char *uri = virConnectGetURI(c);
+	struct vmb_conn *conn = conn_new(uri ? uri : "the connection that was lent");
+
+	free(uri);
+	if (!conn)
+		return vmb_oom();
+	if (virConnectRef(c) < 0) {
+		conn_free(conn);
+		return vmb_libvirt_error("the connection that was lent is not usable");
+	}
+	conn->lent = true;
+	conn->c = c;
+	*ret = conn;
+	return 0;
+}
+
+static struct vmb_conn *find_shared(const char *uri)
+{
+	for (struct vmb_conn *c = list; c; c = c->next)
+		if (c->pid == getpid() && vmb_streq(c->uri, uri))
+			return c;
+	return NULL;
+}
+
+/* Under list_lock, so that two callers open one connection. */
+static int open_shared(const char *uri, struct vmb_conn **ret)
+{
+	struct vmb_conn *conn = find_shared(uri);
+	int r = 0;
+
+	if (conn) {
+		conn->refs++;
+		*ret = conn;
+		return 0;
+	}
+	conn = conn_new(uri);
+	if (!conn)
+		return vmb_oom();
+	if (strstr(uri, ":///embed")) {
+		r = vmb_evloop_ref();
+		conn->embed = r == 0;
+	}
+	if (r == 0)
+		r = open_connection(conn);
+	if (r < 0) {
+		conn_free(conn);
+		return r;
+	}
+	conn->next = list;
+	list = conn;
+	*ret = conn;
+	return 0;
+}
+
+int vmb_conn_open(const struct vmboot_opts *opts, const struct vmb_store *store,
+		  struct vmb_conn **ret)
+{
+	_cleanup_free_ char *uri = NULL;
+	int r;
+
+	if (opts->connection)
+		return open_lent(opts->connection, ret);
+	r = choose_uri(opts, store, &uri);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&list_lock);
+	r = open_shared(uri, ret);
+	pthread_mutex_unlock(&list_lock);
+	return r;
+}
+
+void vmb_conn_unref(struct vmb_conn *conn)
+{
+	struct vmb_conn **p;
+
+	pthread_mutex_lock(&list_lock);
+	if (--conn->refs == 0) {
+		for (p = &list; *p && *p != conn; p = &(*p)->next)
+			;
+		if (*p)
+			*p = conn->next;
+		conn_free(conn);
+	}
+	pthread_mutex_unlock(&list_lock);
+}
+
+int vmb_conn_get(struct vmb_conn *conn, virConnectPtr broken, virConnectPtr *ret)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&conn->lock);
+	if (broken && conn->c == broken && !conn->lent) {
+		virConnectClose(conn->c);
+		conn->c = NULL;
+	}
+	if (!conn->c)
+		r = open_connection(conn);
+	if (r == 0 && virConnectRef(conn->c) < 0)
+		r = vmb_libvirt_error("the connection to %s is not usable", conn->uri);
+	if (r == 0)
+		*ret = conn->c;
+	pthread_mutex_unlock(&conn->lock);
+	return r;
+}
+
+const char *vmb_conn_uri(const struct vmb_conn *conn)
+{
+	return conn->uri;
+}
+
+int vmb_conn_domain(struct vmb_conn *conn, const char *name, virDomainPtr *ret)
+{
+	_cleanup_connect_ virConnectPtr c = NULL, again = NULL;
+	virDomainPtr d;
+	int r;
+
+	r = vmb_conn_get(conn, NULL, &c);
+	if (r < 0)
+		return r;
+	d = virDomainLookupByName(c, name);
+	if (!d && vmb_libvirt_disconnected()) {
+		r = vmb_conn_get(conn, c, &again);
+		if (r < 0)
+			return r;
+		d = virDomainLookupByName(again, name);
+	}
+	if (d) {
+		*ret = d;
+		return 0;
+	}
+	if (vmb_libvirt_code() == VIR_ERR_NO_DOMAIN)
+		return vmb_error(VMBOOT_ENOVM, "there is no VM \"%s\" at %s", name, conn->uri);
+	return vmb_libvirt_error("cannot look up the VM \"%s\"", name);
+}

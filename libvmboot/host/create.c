@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+#include <sys/file.h>
+#include <vmboot/vm.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "host/facts.h"
+#include "host/files.h"
+#include "host/vm.h"
+#include "initrd/initrd.h"
+#include "opts/opts.h"
+
+/* What has been made so far, so that a failure can take it back. */
+struct creation {
+	struct vmboot_vm *vm;
+	struct vmb_plan plan;
+	virDomainPtr domain;
+	int lock; /* the folder is ours while this is open */
+	bool claimed, done;
+};
+
+static void undo(struct creation *c)
+{
+	struct vmb_saved_error *saved = c->done ? NULL : vmb_error_save();
+
+	if (!c->done && c->domain) {
+		virDomainDestroy(c->domain);
+		if (!c->plan.ephemeral)
+			virDomainUndefine(c->domain);
+	}
+	if (!c->done && c->claimed)
+		(void)vmb_rm_rf(c->plan.files.folder);
+	if (!c->done)
+		vmb_error_restore(saved);
+	if (c->domain)
+		virDomainFree(c->domain);
+	vmb_closep(&c->lock);
+	vmb_plan_done(&c->plan);
+	vmboot_close(c->vm);
+}
+
+static int make_plan(const struct vmboot_opts *opts, const struct vmb_store *store,
+		     struct vmb_conn *conn, const struct vmb_log *log, struct vmb_plan *ret)
+{
+	_cleanup_facts_ struct vmb_facts facts = {0};
+	int r;
+
+	r = vmb_facts_gather(opts, store, conn, log, &facts);
+	return r < 0 ? r : vmb_plan_make(opts, &facts, ret);
+}
+
+static int check_name_free(const struct vmboot_vm *vm)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	int r = vmb_conn_domain(vm->conn, vm->name, &d);
+
+	if (r == -VMBOOT_ENOVM)
+		return 0;
+	if (r < 0)
+		return r;
+	return vmb_error(EEXIST, "a domain \"%s\" exists at %s: choose another name, or remove it",
+			 vm->name, vmb_conn_uri(vm->conn));
+}
+
+/* Store contents that VMs share: image, kernel, initramfs. */
+static int ensure_shared(struct creation *c)
+{
+	const struct vmb_facts *f = &c->plan.facts;
+	struct vmb_host_phases *phases = &c->vm->phases;
+	const struct vmb_store *store = &c->vm->store;
+	const struct vmb_log *log = &c->vm->log;
+	int r;
+
+	if (!f->image.present) {
+		_cleanup_image_ struct vmb_image image = {0};
+
+		r = vmb_image_ensure(store, f->image.source, NULL, log, &image);
+		if (r < 0)
+			return r;
+	}
+	vmb_host_phases_mark(phases, VMBOOT_PHASE_IMAGE);
+	r = vmb_kernel_ensure(store, &f->kernel, log);
+	if (r == 0)
+		r = vmb_initrd_ensure(store, &f->kernel, &f->modules, f->init, log);
+	if (r == 0)
+		vmb_host_phases_mark(phases, VMBOOT_PHASE_INITRAMFS);
+	return r;
+}
+
+static int make_files(struct creation *c)
+{
+	int r;
+
+	r = vmb_files_claim(&c->plan, &c->lock);
+	if (r < 0)
+		return r;
+	c->claimed = true;
+	r = vmb_files_make(&c->plan, &c->vm->store, &c->vm->log);
+	if (r == 0)
+		r = vmb_files_check_access(&c->plan);
+	if (r == 0)
+		vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_DISKS);
+	return r;
+}
+
+static int start_domain(struct creation *c, const char *xml)
+{
+	_cleanup_connect_ virConnectPtr conn = NULL;
+	int r;
+
+	r = vmb_conn_get(c->vm->conn, NULL, &conn);
+	if (r < 0)
+		return r;
+	if (c->plan.ephemeral)
+		c->domain = virDomainCreateXML(conn, xml, 0);
+	else
+		c->domain = virDomainDefineXML(conn, xml);
+	if (!c->domain)
+		return vmb_libvirt_error("libvirt does not accept the VM \"%s\"", c->plan.name);
+	if (!c->plan.ephemeral && virDomainCreate(c->domain) < 0)
+		return vmb_libvirt_error("cannot start the VM \"%s\"", c->plan.name);
+	vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_LIBVIRT);
+	return 0;
+}
+
+/* The handle as vmboot_open() would make it, from the plan. */
+static int fill_handle(struct creation *c)
+{
+	struct vmboot_vm *vm = c->vm;
+	struct vmb_metadata *m = &vm->metadata;
+	const struct vmb_facts *f = &c->plan.facts;
+	int r;
+
+	m->ephemeral = c->plan.ephemeral;
+	m->skip_kernel_headers = c->plan.skip_kernel_headers;
+	m->skip_guest_agent = c->plan.skip_guest_agent;
+	m->init_mode = c->plan.init_mode;
+	r = vmb_strdup(f->store, &m->store);
+	if (r == 0)
+		r = vmb_strdup(f->image.name, &m->image);
+	if (r == 0)
+		r = vmb_strdup(f->image.digest, &m->digest);
+	if (r == 0)
+		r = vmb_strdup(f->accel == VMBOOT_ACCEL_KVM ? "kvm" : "tcg", &m->accel);
+	if (r == 0)
+		r = vmb_strdup(f->dac_label, &vm->dac_label);
+	if (r == 0)
+		r = vmb_plan_files(f->store, c->plan.name, &vm->files);
+	return r;
+}
+
+static int create(const struct vmboot_opts *opts, struct creation *c)
+{
+	_cleanup_free_ char *xml = NULL;
+	int r;
+
+	r = check_name_free(c->vm);
+	if (r == 0)
+		r = make_plan(opts, &c->vm->store, c->vm->conn, &c->vm->log, &c->plan);
+	if (r == 0)
+		r = fill_handle(c);
+	if (r < 0)
+		return r;
+	vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_VALIDATE);
+	r = ensure_shared(c);
+	if (r == 0)
+		r = make_files(c);
+	if (r == 0)
+		r = vmb_domain_xml(&c->plan, &xml);
+	if (r < 0)
+		return r;
+	vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_XML);
+	/* listening before the start, so that no event's arrival is missed */
+	r = vmb_vm_listen(c->vm);
+	if (r == 0)
+		r = start_domain(c, xml);
+	if (r == 0)
+		r = vmb_host_phases_save(&c->vm->phases, c->vm->files.ledger);
+	return r;
+}
+
+int vmboot_create(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm)
+{
+	vmb_cleanup(undo) struct creation c = {.lock = -1};
+	struct vmb_host_phases phases;
+	struct vmboot_opts own;
+	int r;
+
+	vmb_host_phases_begin(&phases);
+	r = vmb_opts_read(opts, true, &own);
+	if (r == 0)
+		r = vmb_vm_new(&own, own.name, &c.vm);
+	if (r < 0)
+		return r;
+	c.vm->phases = phases;
+	r = create(&own, &c);
+	if (r < 0)
+		return r;
+	c.done = true;
+	(void)flock(c.lock, LOCK_SH); /* made; from now on it is only used */
+	c.vm->folder_lock = TAKE_FD(c.lock);
+	if (ret_vm)
+		*ret_vm = TAKE_PTR(c.vm);
+	return 0;
+}
+
+/* What plan and XML share: the plan, and nothing made. */
+static int plan_only(const struct vmboot_opts *opts, struct vmb_plan *ret)
+{
+	_cleanup_vm_ struct vmboot_vm *vm = NULL;
+	struct vmboot_opts own;
+	int r;
+
+	r = vmb_opts_read(opts, true, &own);
+	if (r == 0)
+		r = vmb_vm_new(&own, own.name, &vm);
+	if (r == 0)
+		r = make_plan(&own, &vm->store, vm->conn, &vm->log, ret);
+	return r;
+}
+
+int vmboot_plan(const struct vmboot_opts *opts, char **ret_json)
+{
+	_cleanup_plan_ struct vmb_plan plan = {0};
+	int r = plan_only(opts, &plan);
+
+	return r < 0 ? r : vmb_plan_json(&plan, ret_json);
+}
+
+int vmboot_render_xml(const struct vmboot_opts *opts, char **ret_xml)
+{
+	_cleanup_plan_ struct vmb_plan plan = {0};
+	int r = plan_only(opts, &plan);
+
+	return r < 0 ? r : vmb_domain_xml(&plan, ret_xml);
+}

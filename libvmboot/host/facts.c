@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host/facts.h"
+
+#include <unistd.h>
+
+#include "base/error.h"
+#include "host/accel.h"
+#include "host/caps.h"
+#include "initrd/initrd.h"
+
+static int gather_files(const struct vmboot_opts *opts, const struct vmb_store *store,
+			struct vmb_facts *f)
+{
+	int r;
+
+	r = vmb_image_find(store, opts->image, &f->image);
+	if (r == 0)
+		r = vmb_kernel_find("", opts->kernel, &f->kernel);
+	if (r == 0)
+		r = vmb_modules_resolve(&f->kernel, f->image.fstype, &f->modules);
+	if (r == 0)
+		r = vmb_initrd_find_init(&f->init);
+	if (r == 0)
+		r = vmb_kernel_store_path(store, &f->kernel, &f->kernel_copy);
+	if (r == 0)
+		r = vmb_initrd_store_path(store, &f->kernel, &f->modules, f->init, &f->initramfs);
+	return r;
+}
+
+/* Only root can make files for another user; for others libvirt does it. */
+static void take_label(struct vmb_caps *caps, struct vmb_facts *f)
+{
+	f->dac_relabels = caps->dac_label && geteuid() != 0;
+	if (!f->dac_relabels)
+		f->dac_label = TAKE_PTR(caps->dac_label);
+}
+
+int vmb_facts_gather(const struct vmboot_opts *opts, const struct vmb_store *store,
+		     struct vmb_conn *conn, const struct vmb_log *log, struct vmb_facts *ret)
+{
+	_cleanup_facts_ struct vmb_facts f = {0};
+	_cleanup_caps_ struct vmb_caps caps = {0};
+	_cleanup_connect_ virConnectPtr c = NULL;
+	int r;
+
+	r = vmb_strdup(store->path, &f.store);
+	if (r == 0)
+		r = gather_files(opts, store, &f);
+	if (r == 0)
+		r = vmb_conn_get(conn, NULL, &c);
+	if (r == 0)
+		r = vmb_caps_get(c, &caps);
+	if (r < 0)
+		return r;
+	f.machine = TAKE_PTR(caps.machine);
+	take_label(&caps, &f);
+	r = vmb_accel_resolve(opts->accel, caps.kvm, store, c, &f, log);
+	if (r < 0)
+		return r;
+	*ret = f;
+	f = (struct vmb_facts){0};
+	return 0;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_HOST_FACTS_H
+#define VMB_HOST_FACTS_H
+
+/* Finding out what a plan needs to know. In: checked opts. Out: facts; changes nothing but caches. */
+
+#include "host/connect.h"
+#include "plan/plan.h"
+
+int vmb_facts_gather(const struct vmboot_opts *opts, const struct vmb_store *store,
+		     struct vmb_conn *conn, const struct vmb_log *log, struct vmb_facts *ret);
+
+#endif

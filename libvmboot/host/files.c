@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host/files.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "disk/disk.h"
+
+enum { FOLDER_MODE = 0711 };
+
+static int parse_id(const char *s, const char **ret_rest, unsigned *ret)
+{
+	char *end;
+	unsigned long v;
+
+	if (*s == '+')
+		s++;
+	errno = 0;
+	v = strtoul(s, &end, 10);
+	if (errno || end == s || v >= (unsigned)-1)
+		return -EINVAL;
+	*ret_rest = end;
+	*ret = (unsigned)v;
+	return 0;
+}
+
+int vmb_files_parse_label(const char *label, uid_t *ret_uid, gid_t *ret_gid)
+{
+	const char *rest;
+	unsigned uid, gid;
+
+	if (parse_id(label, &rest, &uid) < 0 || *rest != ':' ||
+	    parse_id(rest + 1, &rest, &gid) < 0 || *rest)
+		return -EINVAL;
+	*ret_uid = uid;
+	*ret_gid = gid;
+	return 0;
+}
+
+int vmb_files_give(const char *path, const char *dac_label)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (!dac_label)
+		return 0;
+	if (vmb_files_parse_label(dac_label, &uid, &gid) < 0)
+		return vmb_error(VMBOOT_ELIBVIRT, "libvirt's DAC label \"%s\" is no user and group",
+				 dac_label);
+	if (lchown(path, uid, gid) < 0)
+		return vmb_errno(errno, "cannot give %s to libvirt's user", path);
+	return 0;
+}
+
+int vmb_files_create(const char *path, const char *dac_label)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return vmb_errno(errno, "cannot make %s", path);
+	return vmb_files_give(path, dac_label);
+}
+
+int vmb_files_lock(const char *folder, int operation, int *ret_lock)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	r = vmb_asprintf(&path, "%s/lock", folder);
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 && errno == ENOENT)
+		return vmb_error(VMBOOT_ENOVM, "the VM's files are gone from %s", folder);
+	if (fd < 0)
+		return vmb_errno(errno, "cannot open %s", path);
+	if (flock(fd, operation | LOCK_NB) < 0)
+		return vmb_errno(errno == EWOULDBLOCK ? EBUSY : errno, "cannot lock %s", path);
+	*ret_lock = TAKE_FD(fd);
+	return 0;
+}
+
+int vmb_files_claim(const struct vmb_plan *plan, int *ret_lock)
+{
+	const char *folder = plan->files.folder;
+	_cleanup_free_ char *above = NULL;
+	int r;
+
+	r = vmb_asprintf(&above, "%s/vms", plan->facts.store);
+	if (r == 0)
+		r = vmb_mkdir_p(above, FOLDER_MODE);
+	if (r < 0)
+		return r;
+	if (mkdir(folder, FOLDER_MODE) < 0) {
+		if (errno == EEXIST)
+			return vmb_error(EEXIST,
+					 "the VM \"%s\" has files in %s already: choose another "
+					 "name, or remove it (`vmboot rm`, or `vmboot gc` if "
+					 "nobody uses it)",
+					 plan->name, folder);
+		return vmb_errno(errno, "cannot make %s", folder);
+	}
+	r = vmb_files_lock(folder, LOCK_EX, ret_lock);
+	if (r < 0)
+		(void)vmb_rm_rf(folder);
+	return r;
+}
+
+/* The image that a VM uses is not removed: image -> ../../images/<digest>. */
+static int link_image(const struct vmb_plan *plan)
+{
+	_cleanup_free_ char *disk = NULL, *link = NULL, *target = NULL;
+	char *slash;
+	int r;
+
+	r = vmb_strdup(plan->facts.image.disk, &disk);
+	if (r < 0)
+		return r;
+	slash = strrchr(disk, '/');
+	*slash = '\0';
+	slash = strrchr(disk, '/');
+	r = vmb_asprintf(&target, "../../images%s", slash);
+	if (r == 0)
+		r = vmb_asprintf(&link, "%s/image", plan->files.folder);
+	if (r < 0)
+		return r;
+	return symlink(target, link) < 0 ? vmb_errno(errno, "cannot make %s", link) : 0;
+}
+
+static int make_config(const struct vmb_plan *plan)
+{
+	_cleanup_free_ struct vmb_guest_config *config = malloc(sizeof(*config));
+	int r;
+
+	if (!config)
+		return vmb_oom();
+	r = vmb_plan_guest_config(plan, config);
+	if (r == 0)
+		r = vmb_config_disk_create(plan->files.config, config);
+	return r;
+}
+
+int vmb_files_make(const struct vmb_plan *plan, const struct vmb_store *store,
+		   const struct vmb_log *log)
+{
+	const struct vmb_plan_files *f = &plan->files;
+	const char *label = plan->facts.dac_label;
+	const char *logs[] = {f->console, f->out, f->err, f->events};
+	int r;
+
+	r = link_image(plan);
+	if (r == 0)
+		r = vmb_overlay_create(store, f->overlay, plan->overlay_mib, log);
+	if (r == 0)
+		r = vmb_files_give(f->overlay, label);
+	if (r == 0)
+		r = make_config(plan);
+	if (r == 0)
+		r = vmb_files_give(f->config, label);
+	for (size_t i = 0; i < ARRAY_SIZE(logs) && r == 0; i++)
+		r = vmb_files_create(logs[i], label);
+	return r;
+}
+
+int vmb_files_reset(const struct vmb_plan_files *f, const char *dac_label)
+{
+	const char *logs[] = {f->console, f->out, f->err, f->events};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(logs) && r == 0; i++) {
+		if (unlink(logs[i]) < 0 && errno != ENOENT)
+			return vmb_errno(errno, "cannot remove %s", logs[i]);
+		r = vmb_files_create(logs[i], dac_label);
+	}
+	return r;
+}
+
+/* May that user do this to the file, by its mode bits? ACLs may allow more; then libvirt tells. */
+static bool allowed(const struct stat *st, uid_t uid, gid_t gid, mode_t bit)
+{
+	if (uid == 0)
+		return true;
+	if (st->st_uid == uid)
+		return st->st_mode & (bit << 6);
+	if (st->st_gid == gid)
+		return st->st_mode & (bit << 3);
+	return st->st_mode & bit;
+}
+
+static int check_reach(const char *path, uid_t uid, gid_t gid)
+{
+	_cleanup_free_ char *part = NULL;
+	struct stat st;
+	int r;
+
+	r = vmb_strdup(path, &part);
+	if (r < 0)
+		return r;
+	for (char *p = part + 1; (p = strchr(p, '/')); p++) {
+		*p = '\0';
+		if (stat(part, &st) == 0 && !allowed(&st, uid, gid, S_IXOTH))
+			return vmb_error(VMBOOT_EHOST,
+					 "libvirt's user (uid %u) cannot reach %s: it may not pass "
+					 "through %s; `chmod o+x %s`, or choose another store",
+					 (unsigned)uid, path, part, part);
+		*p = '/';
+	}
+	if (stat(path, &st) == 0 && !allowed(&st, uid, gid, S_IROTH))
+		return vmb_error(VMBOOT_EHOST, "libvirt's user (uid %u) cannot read %s",
+				 (unsigned)uid, path);
+	return 0;
+}
+
+int vmb_files_check_access(const struct vmb_plan *plan)
+{
+	const char *paths[] = {plan->facts.image.disk, plan->facts.kernel_copy,
+			       plan->facts.initramfs, plan->files.overlay};
+	uid_t uid;
+	gid_t gid;
+	int r = 0;
+
+	if (!plan->facts.dac_label || vmb_files_parse_label(plan->facts.dac_label, &uid, &gid) < 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(paths) && r == 0; i++)
+		r = check_reach(paths[i], uid, gid);
+	return r;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_HOST_FILES_H
+#define VMB_HOST_FILES_H
+
+/*
+ * A VM's own files. In: a plan. Out: its folder with disks and empty logs, which QEMU's user can
+ * reach; or a message that names the file it could not, and the mend.
+ */
+
+#include "plan/plan.h"
+#include "store/store.h"
+
+/* A new empty file, mode 0600, owned by the label's user if there is a label. */
+int vmb_files_create(const char *path, const char *dac_label);
+
+/* Gives a file of ours to the label's user; nothing if label is NULL. */
+int vmb_files_give(const char *path, const char *dac_label);
+
+/* "+UID:+GID" as libvirt writes it; 0 or -EINVAL without setting an error. */
+int vmb_files_parse_label(const char *label, uid_t *ret_uid, gid_t *ret_gid);
+
+/*
+ * Makes the VM's folder: -EEXIST if it is there. The descriptor that it returns holds the folder's
+ * lock: as long as it is open, gc leaves the folder alone.
+ */
+int vmb_files_claim(const struct vmb_plan *plan, int *ret_lock);
+
+/* operation: LOCK_SH for who uses the VM, LOCK_EX for who makes or removes it. -EBUSY if another's
+ * lock forbids it; -VMBOOT_ENOVM if the folder is gone. */
+int vmb_files_lock(const char *folder, int operation, int *ret_lock);
+
+/* Disks and logs, in the folder that was claimed. */
+int vmb_files_make(const struct vmb_plan *plan, const struct vmb_store *store,
+		   const struct vmb_log *log);
+
+/* Empties logs and events for another boot. */
+int vmb_files_reset(const struct vmb_plan_files *files, const char *dac_label);
+
+/* -VMBOOT_EHOST, naming the file, if the label's user could not read what the VM needs. */
+int vmb_files_check_access(const struct vmb_plan *plan);
+
+#endif

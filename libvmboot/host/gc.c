@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+#include <sys/file.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "host/domains.h"
+#include "host/files.h"
+#include "host/vm.h"
+
+/* A half-made file that nobody holds and nobody touched for that long is nobody's. */
+enum { TMP_AGE_S = 600 };
+
+struct gc {
+	struct vmboot_vm *vm; /* store and connection */
+	struct vmb_domains domains;
+	bool dry;
+	int removed;
+	struct json_object *report;
+};
+
+static void report(struct gc *gc, const char *what, const char *name, const char *why)
+{
+	struct json_object *o = json_object_new_object();
+
+	vmb_json_str(o, "what", what);
+	vmb_json_str(o, "name", name);
+	vmb_json_str(o, "why", why);
+	json_object_array_add(gc->report, o);
+	gc->removed++;
+}
+
+static int remove_path(struct gc *gc, const char *path, const char *why)
+{
+	int r = gc->dry ? 0 : vmb_rm_rf(path);
+
+	if (r == 0)
+		report(gc, "files", path, why);
+	return r;
+}
+
+/* A probe whose prober died: nobody holds its folder's lock. */
+static int collect_probe(struct gc *gc, virDomainPtr d)
+{
+	_cleanup_free_ char *folder = NULL;
+	_cleanup_close_ int lock = -1;
+	const char *name = virDomainGetName(d);
+	int r;
+
+	r = vmb_asprintf(&folder, "%s/memo/probe.tmp-%s", gc->vm->store.path,
+			 strrchr(name, '-') + 1);
+	if (r < 0)
+		return r;
+	if (vmb_files_lock(folder, LOCK_EX, &lock) == -EBUSY)
+		return 0;
+	if (!gc->dry && virDomainDestroy(d) < 0 && vmb_libvirt_code() != VIR_ERR_NO_DOMAIN)
+		return vmb_libvirt_error("cannot remove the domain \"%s\"", name);
+	report(gc, "domain", name, "whoever tried KVM with it is gone");
+	return 0;
+}
+
+static int collect_domain(struct gc *gc, const struct vmb_domains_row *row)
+{
+	_cleanup_plan_files_ struct vmb_plan_files files = {0};
+	const char *name = virDomainGetName(row->domain);
+	enum vmboot_state state;
+	int r;
+
+	if (!vmb_streq(row->metadata.store, gc->vm->store.path))
+		return 0; /* another store's */
+	if (row->metadata.probe)
+		return collect_probe(gc, row->domain);
+	r = vmb_plan_files(row->metadata.store, name, &files);
+	if (r < 0)
+		return r;
+	if (vmb_exists(files.folder) || vmb_vm_state(row->domain, &state) < 0 ||
+	    state != VMBOOT_STATE_STOPPED)
+		return 0;
+	if (!gc->dry && virDomainUndefine(row->domain) < 0)
+		return vmb_libvirt_error("cannot remove the domain \"%s\"", name);
+	report(gc, "domain", name, "its files are gone");
+	return 0;
+}
+
+static bool has_domain(const struct gc *gc, const char *name)
+{
+	for (size_t i = 0; i < gc->domains.n; i++)
+		if (vmb_streq(virDomainGetName(gc->domains.list[i].domain), name) &&
+		    vmb_streq(gc->domains.list[i].metadata.store, gc->vm->store.path))
+			return true;
+	return false;
+}
+
+static int collect_folder(struct gc *gc, const char *name)
+{
+	_cleanup_plan_files_ struct vmb_plan_files files = {0};
+	_cleanup_close_ int lock = -1;
+	int r;
+
+	if (has_domain(gc, name))
+		return 0;
+	r = vmb_plan_files(gc->vm->store.path, name, &files);
+	if (r < 0)
+		return r;
+	r = vmb_files_lock(files.folder, LOCK_EX, &lock);
+	if (r == -EBUSY || r == -VMBOOT_ENOVM)
+		return 0; /* in use, or gone by itself */
+	return r < 0 ? r : remove_path(gc, files.folder, "libvirt knows no such VM");
+}
+
+/* Old, and nobody holds a lock on it. */
+static bool is_abandoned(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || vmb_realtime_us() / 1000000 - st.st_mtim.tv_sec < TMP_AGE_S)
+		return false;
+	return fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+static int collect_tmp(struct gc *gc, const char *folder, const char *name)
+{
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	if (!strstr(name, ".tmp-"))
+		return 0;
+	r = vmb_asprintf(&path, "%s/%s", folder, name);
+	if (r < 0)
+		return r;
+	return is_abandoned(path) ? remove_path(gc, path, "half-made, and nobody works on it") : 0;
+}
+
+/* Calls fn for each entry of a folder in the store; a folder that is not there has none. */
+static int each_entry(struct gc *gc, const char *sub,
+		      int (*fn)(struct gc *gc, const char *folder, const char *name))
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	_cleanup_free_ char *path = NULL;
+	struct dirent *ent;
+	int r;
+
+	r = vmb_asprintf(&path, "%s/%s", gc->vm->store.path, sub);
+	if (r < 0)
+		return r;
+	dir = opendir(path);
+	while (dir && r == 0 && (ent = readdir(dir)))
+		if (ent->d_name[0] != '.')
+			r = fn(gc, path, ent->d_name);
+	return r;
+}
+
+static int collect_vm_folder(struct gc *gc, const char *folder VMB_UNUSED, const char *name)
+{
+	return strchr(name, '.') ? 0 : collect_folder(gc, name);
+}
+
+static int collect(struct gc *gc)
+{
+	static const char *const folders[] = {"images", "names",     "kernels",
+					      "memo",	"initramfs", "overlay"};
+	int r;
+
+	r = vmb_domains_list(gc->vm->conn, &gc->domains);
+	for (size_t i = 0; i < gc->domains.n && r == 0; i++)
+		r = collect_domain(gc, &gc->domains.list[i]);
+	if (r == 0)
+		r = each_entry(gc, "vms", collect_vm_folder);
+	for (size_t i = 0; i < ARRAY_SIZE(folders) && r == 0; i++)
+		r = each_entry(gc, folders[i], collect_tmp);
+	return r;
+}
+
+int vmboot_gc(const struct vmboot_opts *where, unsigned flags, char **ret_json)
+{
+	_cleanup_vm_ struct vmboot_vm *vm = NULL;
+	_cleanup_json_ struct json_object *list = NULL;
+	struct gc gc = {.dry = flags & VMBOOT_GC_DRY_RUN};
+	int r;
+
+	if (flags & ~VMBOOT_GC_DRY_RUN)
+		return vmb_error(EINVAL, "unknown flags %#x", flags);
+	list = json_object_new_array();
+	if (!list)
+		return vmb_oom();
+	r = vmb_vm_new(where, "", &vm);
+	if (r < 0)
+		return r;
+	gc.vm = vm;
+	gc.report = list;
+	r = collect(&gc);
+	vmb_domains_done(&gc.domains);
+	if (r == 0 && ret_json)
+		r = vmb_json_text(list, ret_json);
+	return r < 0 ? r : gc.removed;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host/libvirt.h"
+
+#include <stdarg.h>
+
+#include "base/str.h"
+
+int vmb_libvirt_code(void)
+{
+	virErrorPtr e = virGetLastError();
+
+	return e ? e->code : VIR_ERR_OK;
+}
+
+bool vmb_libvirt_disconnected(void)
+{
+	virErrorPtr e = virGetLastError();
+
+	if (!e)
+		return false;
+	return e->code == VIR_ERR_SYSTEM_ERROR || e->code == VIR_ERR_RPC ||
+	       e->code == VIR_ERR_INVALID_CONN ||
+	       (e->code == VIR_ERR_INTERNAL_ERROR && e->domain == VIR_FROM_RPC);
+}
+
+int vmb_libvirt_error(const char *fmt, ...)
+{
+	virErrorPtr e = virGetLastError();
+	const char *theirs = e && e->message ? e->message : "libvirt gave no reason";
+	char ours[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(ours, sizeof(ours), fmt, ap);
+	va_end(ap);
+	vmb_error(VMBOOT_ELIBVIRT, "%s: %s", ours, theirs);
+	vmb_error_libvirt(e ? e->code : 0, theirs);
+	return -VMBOOT_ELIBVIRT;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+#include <vmboot/vm.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "host/files.h"
+#include "host/vm.h"
+
+enum { START_LOCK_MS = 30000, PRESS_MS = 500 };
+
+/* Looks the domain up with its state. */
+static int find(struct vmboot_vm *vm, virDomainPtr *ret, enum vmboot_state *ret_state)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	int r;
+
+	r = vmb_conn_domain(vm->conn, vm->name, &d);
+	if (r == 0)
+		r = vmb_vm_state(d, ret_state);
+	if (r == 0)
+		*ret = TAKE_PTR(d);
+	return r;
+}
+
+static int start_again(struct vmboot_vm *vm, virDomainPtr d)
+{
+	int r;
+
+	vmb_vm_deafen(vm);
+	vmb_host_phases_begin(&vm->phases);
+	r = vmb_files_reset(&vm->files, vm->dac_label);
+	if (r == 0)
+		r = vmb_vm_listen(vm);
+	if (r < 0)
+		return r;
+	vmb_host_phases_mark(&vm->phases, VMBOOT_PHASE_VALIDATE);
+	if (virDomainCreate(d) < 0)
+		return vmb_libvirt_error("cannot start the VM \"%s\"", vm->name);
+	vmb_host_phases_mark(&vm->phases, VMBOOT_PHASE_LIBVIRT);
+	return vmb_host_phases_save(&vm->phases, vm->files.ledger);
+}
+
+int vmboot_start(struct vmboot_vm *vm)
+{
+	_cleanup_domain_ virDomainPtr d = NULL, again = NULL;
+	_cleanup_close_ int lock = -1;
+	char lock_name[128];
+	enum vmboot_state state;
+	int r;
+
+	snprintf(lock_name, sizeof(lock_name), "vms/%s/start", vm->name);
+	r = find(vm, &d, &state);
+	if (r < 0)
+		return r;
+	/* two that start at once: the second must not empty the logs that the first fills */
+	r = vmb_store_lock(&vm->store, lock_name, START_LOCK_MS, &lock);
+	if (r == 0)
+		r = find(vm, &again, &state);
+	if (r < 0)
+		return r;
+	if (state != VMBOOT_STATE_STOPPED)
+		return vmb_error(EALREADY, "the VM \"%s\" is running", vm->name);
+	VMB_LOCK(vm);
+	r = start_again(vm, d);
+	VMB_UNLOCK(vm);
+	return r;
+}
+
+/* libvirt may still be tidying up a guest that is gone already; that is no failure. */
+static int cut_power(struct vmboot_vm *vm, virDomainPtr d)
+{
+	if (virDomainDestroy(d) == 0)
+		return 0;
+	if (vmb_libvirt_code() == VIR_ERR_OPERATION_INVALID ||
+	    vmb_libvirt_code() == VIR_ERR_NO_DOMAIN)
+		return 0;
+	return vmb_libvirt_error("cannot stop the VM \"%s\"", vm->name);
+}
+
+/* An ephemeral VM leaves nothing; others keep their disks. */
+static int after_stop(struct vmboot_vm *vm)
+{
+	if (!vm->metadata.ephemeral)
+		return 0;
+	return vmb_rm_rf(vm->files.folder);
+}
+
+/*
+ * Presses the power button until the guest is gone. A guest that has not come so far as to listen
+ * does not hear a press, and nothing keeps it for later, so it is pressed again.
+ */
+static int ask_to_stop(struct vmboot_vm *vm, virDomainPtr d, int timeout_ms)
+{
+	struct vmb_deadline deadline = vmb_deadline_in(timeout_ms);
+	int r;
+
+	do {
+		if (virDomainShutdownFlags(d, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN) < 0 &&
+		    vmb_libvirt_code() != VIR_ERR_OPERATION_INVALID)
+			return vmb_libvirt_error("cannot ask the VM \"%s\" to stop", vm->name);
+		r = vmboot_wait(vm, VMBOOT_PHASE_STOPPED, vmb_deadline_poll(deadline, PRESS_MS));
+	} while (r == -ETIMEDOUT && !vmb_deadline_passed(deadline));
+	return r;
+}
+
+int vmboot_stop(struct vmboot_vm *vm, int timeout_ms)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	enum vmboot_state state;
+	int r, asked = -ETIMEDOUT;
+
+	r = find(vm, &d, &state);
+	if (r < 0)
+		return r;
+	if (state == VMBOOT_STATE_STOPPED)
+		return vmb_error(EALREADY, "the VM \"%s\" is stopped", vm->name);
+	if (timeout_ms != 0 && state == VMBOOT_STATE_RUNNING)
+		asked = ask_to_stop(vm, d, timeout_ms);
+	if (asked == -EINTR)
+		return asked;
+	r = cut_power(vm, d);
+	if (r == 0)
+		r = after_stop(vm);
+	return r < 0 ? r : asked < 0;
+}
+
+int vmboot_destroy(struct vmboot_vm *vm)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	enum vmboot_state state;
+	int r;
+
+	r = find(vm, &d, &state);
+	if (r < 0 && r != -VMBOOT_ENOVM)
+		return r;
+	if (d) {
+		r = cut_power(vm, d);
+		if (r < 0)
+			return r;
+	}
+	if (d && !vm->metadata.ephemeral && virDomainUndefine(d) < 0 &&
+	    vmb_libvirt_code() != VIR_ERR_NO_DOMAIN)
+		return vmb_libvirt_error("cannot remove the VM \"%s\"", vm->name);
+	VMB_LOCK(vm);
+	vmb_vm_deafen(vm);
+	r = vmb_rm_rf(vm->files.folder);
+	VMB_UNLOCK(vm);
+	return r;
+}

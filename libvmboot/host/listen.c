@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <poll.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "guest/console.h"
+#include "host/vm.h"
+
+enum {
+	/* How often a wait asks libvirt whether the guest still runs: a guest whose emulation broke
+	 * is paused, and no file tells. Readiness is never polled. */
+	HEALTH_MS = 1000,
+	/* After QEMU closed its files libvirt needs a moment to notice that it is gone. */
+	LEAVING_MS = 20,
+	CONSOLE_MAX = 4096,
+};
+
+/* The unlocked callbacks get events of their own; strings live as long as the call. */
+static void tell_event(struct vmboot_vm *vm, const struct vmb_event *e, int64_t offset)
+{
+	const struct vmboot_event event = {
+		.size = sizeof(event),
+		.phase = e->phase,
+		.guest = true,
+		.error = e->error,
+		.start_us = (int64_t)e->start_us + offset,
+		.end_us = (int64_t)e->end_us + offset,
+		.value = e->value,
+		.device = e->device,
+		.detail = e->detail,
+	};
+
+	if (vm->on_event)
+		vm->on_event(vm, &event, vm->on_event_data);
+}
+
+static void tell_host_events(struct vmboot_vm *vm)
+{
+	for (size_t i = 0; i < vm->phases.n && vm->on_event && !vm->told_host; i++) {
+		const struct vmboot_event event = {
+			.size = sizeof(event),
+			.phase = vm->phases.list[i].phase,
+			.start_us = vm->phases.list[i].start_us,
+			.end_us = vm->phases.list[i].end_us,
+			.device = "",
+			.detail = "",
+		};
+
+		vm->on_event(vm, &event, vm->on_event_data);
+	}
+	if (vm->on_event)
+		vm->told_host = true;
+}
+
+static int tell_output(struct vmboot_vm *vm)
+{
+	char buf[16384];
+	ssize_t n = 0;
+
+	for (int i = 0; i < VMB_WATCH_STREAMS && n >= 0; i++)
+		while (vm->on_output[i] && (n = vmb_watch_read(vm->watch, i, buf, sizeof(buf))) > 0)
+			vm->on_output[i](vm, (enum vmboot_stream)(i + 1), buf, (size_t)n,
+					 vm->on_output_data[i]);
+	return n < 0 ? (int)n : 0;
+}
+
+/* Takes in and tells what is new; the lock is held. */
+static int take(struct vmboot_vm *vm)
+{
+	struct vmb_boot boot;
+	int r, news;
+
+	r = vmb_vm_listen(vm);
+	if (r < 0)
+		return r;
+	news = vmb_watch_take(vm->watch, &vm->phases);
+	tell_host_events(vm);
+	r = tell_output(vm);
+	boot = vmb_watch_boot(vm->watch, &vm->phases);
+	if (boot.n < vm->told)
+		vm->told = 0; /* the guest began another boot */
+	for (; vm->told < boot.n; vm->told++)
+		tell_event(vm, &boot.events[vm->told], boot.offset_us);
+	return news < 0 ? news : r < 0 ? r : news;
+}
+
+int vmboot_dispatch(struct vmboot_vm *vm)
+{
+	int r;
+
+	VMB_LOCK(vm);
+	r = take(vm);
+	VMB_UNLOCK(vm);
+	return r;
+}
+
+int vmboot_event_fd(struct vmboot_vm *vm)
+{
+	int r;
+
+	VMB_LOCK(vm);
+	r = vmb_vm_listen(vm);
+	if (r == 0)
+		r = vmb_watch_fd(vm->watch);
+	VMB_UNLOCK(vm);
+	return r;
+}
+
+int vmboot_on_event(struct vmboot_vm *vm, vmboot_event_fn fn, void *data)
+{
+	VMB_LOCK(vm);
+	vm->on_event = fn;
+	vm->on_event_data = data;
+	VMB_UNLOCK(vm);
+	return 0;
+}
+
+int vmboot_on_output(struct vmboot_vm *vm, enum vmboot_stream stream, vmboot_output_fn fn,
+		     void *data)
+{
+	if (stream < VMBOOT_STREAM_STDOUT || stream > VMBOOT_STREAM_CONSOLE)
+		return vmb_error(EINVAL, "there is no output stream %d", (int)stream);
+	VMB_LOCK(vm);
+	vm->on_output[stream - 1] = fn;
+	vm->on_output_data[stream - 1] = data;
+	VMB_UNLOCK(vm);
+	return 0;
+}
+
+int vmboot_ledger(struct vmboot_vm *vm, struct vmboot_ledger **ret_ledger)
+{
+	struct vmb_boot boot;
+	int r;
+
+	VMB_LOCK(vm);
+	r = vmb_vm_listen(vm);
+	if (r == 0)
+		r = vmb_watch_take(vm->watch, &vm->phases);
+	if (r >= 0) {
+		boot = vmb_watch_boot(vm->watch, &vm->phases);
+		r = vmb_ledger_make(vm->name, &vm->phases, &boot, ret_ledger);
+	}
+	VMB_UNLOCK(vm);
+	return r;
+}
+
+/* ---- waiting ---- */
+
+static const char *phase_words(const struct vmboot_vm *vm)
+{
+	struct vmb_boot boot = vmb_watch_boot(vm->watch, &vm->phases);
+
+	return boot.n ? vmboot_phase_name(boot.events[boot.n - 1].phase) : "none";
+}
+
+/* An error with the last phase and the last console lines, whatever went wrong. */
+static int wait_error(struct vmboot_vm *vm, int code, const char *words)
+{
+	char console[CONSOLE_MAX];
+
+	vmb_console_tail(vm->files.console, console, sizeof(console));
+	vmb_error(code, "%s: %s (last phase: %s)", vm->name, words, phase_words(vm));
+	vmb_error_boot(phase_words(vm), "", 0, console);
+	return -code;
+}
+
+static int boot_failed(struct vmboot_vm *vm, const struct vmb_event *e)
+{
+	char console[CONSOLE_MAX];
+
+	vmb_console_tail(vm->files.console, console, sizeof(console));
+	vmb_error(VMBOOT_EBOOT, "%s: the boot failed in phase %s%s%s: %s%s%s", vm->name,
+		  vmboot_phase_name(e->phase), *e->device ? ", device " : "", e->device,
+		  *e->detail ? e->detail : "", *e->detail ? ": " : "", vmboot_strerror(e->error));
+	vmb_error_boot(vmboot_phase_name(e->phase), e->device, e->error, console);
+	return -VMBOOT_EBOOT;
+}
+
+/* 1: the phase has ended; 0: not yet; or the error of a boot that failed. */
+static int look(struct vmboot_vm *vm, enum vmboot_phase phase)
+{
+	struct vmb_boot boot = vmb_watch_boot(vm->watch, &vm->phases);
+
+	if (phase <= VMBOOT_PHASE_LIBVIRT)
+		return 1;
+	for (size_t i = 0; i < boot.n; i++) {
+		const struct vmb_event *e = &boot.events[i];
+
+		if (e->error)
+			return phase == VMBOOT_PHASE_STOPPED ? 0 : boot_failed(vm, e);
+		if (e->phase == phase)
+			return 1;
+		/* with our own init as PID 1 nobody tells of a default target */
+		if (phase == VMBOOT_PHASE_READY && e->phase == VMBOOT_PHASE_PROGRAM &&
+		    vm->metadata.init_mode != VMBOOT_INIT_SYSTEMD)
+			return 1;
+		if (phase == VMBOOT_PHASE_FIRMWARE)
+			return 1;
+	}
+	return 0;
+}
+
+/* 1: the guest is gone or will never go on; 0: it runs; or an error. */
+static int guest_ended(struct vmboot_vm *vm)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	enum vmboot_state state;
+	int r;
+
+	r = vmb_conn_domain(vm->conn, vm->name, &d);
+	if (r == 0)
+		r = vmb_vm_state(d, &state);
+	if (r == -VMBOOT_ENOVM)
+		return 1;
+	if (r < 0)
+		return r;
+	return state == VMBOOT_STATE_STOPPED;
+}
+
+struct waiting {
+	struct vmb_deadline deadline, health;
+	bool left; /* the writer left; libvirt has not noticed yet */
+};
+
+/* Asks libvirt when there is reason to; 1 if the guest ended. */
+static int check_health(struct vmboot_vm *vm, struct waiting *w)
+{
+	if (vmb_watch_writer_left(vm->watch))
+		w->left = true;
+	if (!w->left && !vmb_deadline_passed(w->health))
+		return 0;
+	w->health = vmb_deadline_in(HEALTH_MS);
+	return guest_ended(vm);
+}
+
+/* One look: 1 done, 0 go on waiting, negative an error. The lock is held. */
+static int step(struct vmboot_vm *vm, enum vmboot_phase phase, struct waiting *w)
+{
+	int r, ended;
+
+	r = take(vm);
+	if (r < 0)
+		return r;
+	r = look(vm, phase);
+	if (r != 0)
+		return r;
+	ended = check_health(vm, w);
+	if (ended <= 0)
+		return ended;
+	/* what it said last came before it went */
+	r = take(vm);
+	if (r < 0)
+		return r;
+	r = look(vm, phase);
+	if (r != 0 || phase == VMBOOT_PHASE_STOPPED)
+		return r ? r : 1;
+	return wait_error(vm, VMBOOT_EENDED, "the guest ended before that happened");
+}
+
+int vmboot_wait(struct vmboot_vm *vm, enum vmboot_phase phase, int timeout_ms)
+{
+	struct waiting w = {.deadline = vmb_deadline_in(timeout_ms), .health = vmb_deadline_in(0)};
+	struct pollfd fd = {.events = POLLIN};
+	int r, cap;
+
+	if (*vmboot_phase_help(phase) == '\0')
+		return vmb_error(EINVAL, "there is no phase %d", (int)phase);
+	for (;;) {
+		VMB_LOCK(vm);
+		r = step(vm, phase, &w);
+		fd.fd = vm->watch ? vmb_watch_fd(vm->watch) : -1;
+		if (r == 0 && vmb_deadline_passed(w.deadline))
+			r = wait_error(vm, ETIMEDOUT, "that did not happen in time");
+		VMB_UNLOCK(vm);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		cap = vmb_deadline_poll(w.health, w.left ? LEAVING_MS : HEALTH_MS);
+		if (poll(&fd, 1, vmb_deadline_poll(w.deadline, cap)) < 0 && errno == EINTR)
+			return vmb_error(EINTR, "the wait for %s was interrupted", vm->name);
+	}
+}

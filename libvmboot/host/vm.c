@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host/vm.h"
+
+#include <string.h>
+#include <sys/file.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "host/caps.h"
+#include "host/files.h"
+#include "opts/opts.h"
+
+int vmb_vm_new(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret)
+{
+	_cleanup_vm_ struct vmboot_vm *vm = calloc(1, sizeof(*vm));
+	struct vmboot_opts own;
+	int r;
+
+	if (!vm)
+		return vmb_oom();
+	pthread_mutex_init(&vm->lock, NULL);
+	vm->folder_lock = -1;
+	r = vmb_opts_read(where, false, &own);
+	if (r < 0)
+		return r;
+	vm->log = vmb_log_of(&own);
+	r = vmb_store_open(own.store, &vm->store);
+	if (r == 0)
+		r = vmb_conn_open(&own, &vm->store, &vm->conn);
+	if (r == 0)
+		r = vmb_strdup(name, &vm->name);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(vm);
+	return 0;
+}
+
+void vmboot_close(struct vmboot_vm *vm)
+{
+	if (!vm)
+		return;
+	vmb_watch_close(vm->watch);
+	vmb_closep(&vm->folder_lock);
+	if (vm->conn)
+		vmb_conn_unref(vm->conn);
+	vmb_plan_files_done(&vm->files);
+	vmb_metadata_done(&vm->metadata);
+	vmb_store_done(&vm->store);
+	free(vm->dac_label);
+	free(vm->name);
+	pthread_mutex_destroy(&vm->lock);
+	free(vm);
+}
+
+const char *vmboot_name(const struct vmboot_vm *vm)
+{
+	return vm->name;
+}
+
+int vmb_vm_metadata(virDomainPtr d, const char *name, struct vmb_metadata *ret)
+{
+	_cleanup_free_ char *xml = NULL;
+
+	xml = virDomainGetMetadata(d, VIR_DOMAIN_METADATA_ELEMENT, VMB_DOMAIN_XMLNS,
+				   VIR_DOMAIN_AFFECT_CURRENT);
+	if (xml)
+		return vmb_metadata_parse(xml, ret);
+	if (vmb_libvirt_code() == VIR_ERR_NO_DOMAIN_METADATA)
+		return vmb_error(VMBOOT_ENOVM,
+				 "the domain \"%s\" was not made by libvmboot, so it is left alone",
+				 name);
+	return vmb_libvirt_error("cannot read what the domain \"%s\" is", name);
+}
+
+int vmb_vm_state(virDomainPtr d, enum vmboot_state *ret)
+{
+	int state;
+
+	if (virDomainGetState(d, &state, NULL, 0) < 0) {
+		if (vmb_libvirt_code() == VIR_ERR_NO_DOMAIN)
+			return vmb_error(VMBOOT_ENOVM, "the VM is gone");
+		return vmb_libvirt_error("cannot ask for the VM's state");
+	}
+	switch (state) {
+	case VIR_DOMAIN_RUNNING:
+	case VIR_DOMAIN_BLOCKED:
+		*ret = VMBOOT_STATE_RUNNING;
+		break;
+	case VIR_DOMAIN_PAUSED:
+	case VIR_DOMAIN_PMSUSPENDED:
+		*ret = VMBOOT_STATE_PAUSED;
+		break;
+	default:
+		*ret = VMBOOT_STATE_STOPPED;
+	}
+	return 0;
+}
+
+int vmb_vm_listen(struct vmboot_vm *vm)
+{
+	const struct vmb_watch_paths paths = {
+		.events = vm->files.events,
+		.streams = {vm->files.out, vm->files.err, vm->files.console},
+	};
+
+	if (vm->watch)
+		return 0;
+	if (!vmb_exists(vm->files.folder))
+		return vmb_error(VMBOOT_ENOVM, "the files of the VM \"%s\" are gone from %s",
+				 vm->name, vm->files.folder);
+	return vmb_watch_open(&paths, &vm->watch);
+}
+
+void vmb_vm_deafen(struct vmboot_vm *vm)
+{
+	vmb_watch_close(vm->watch);
+	vm->watch = NULL;
+	vm->told = 0;
+	vm->told_host = false;
+}
+
+static int read_label(struct vmboot_vm *vm)
+{
+	_cleanup_connect_ virConnectPtr c = NULL;
+	_cleanup_caps_ struct vmb_caps caps = {0};
+	int r;
+
+	if (geteuid() != 0)
+		return 0;
+	r = vmb_conn_get(vm->conn, NULL, &c);
+	if (r == 0)
+		r = vmb_caps_get(c, &caps);
+	if (r == 0)
+		vm->dac_label = TAKE_PTR(caps.dac_label);
+	return r;
+}
+
+int vmboot_open(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret_vm)
+{
+	_cleanup_vm_ struct vmboot_vm *vm = NULL;
+	_cleanup_domain_ virDomainPtr d = NULL;
+	int r;
+
+	r = vmb_vm_new(where, name, &vm);
+	if (r == 0)
+		r = vmb_conn_domain(vm->conn, name, &d);
+	if (r == 0)
+		r = vmb_vm_metadata(d, name, &vm->metadata);
+	if (r == 0)
+		r = vmb_plan_files(vm->metadata.store, name, &vm->files);
+	if (r == 0)
+		r = read_label(vm);
+	if (r == 0)
+		r = vmb_files_lock(vm->files.folder, LOCK_SH, &vm->folder_lock);
+	if (r < 0)
+		return r;
+	/* a VM whose ledger is damaged still opens: it loses the host's half of it */
+	if (vmb_host_phases_load(vm->files.ledger, &vm->phases) < 0)
+		vmb_log(&vm->log, VMBOOT_LOG_WARNING, "%s", vmboot_last_error()->message);
+	*ret_vm = TAKE_PTR(vm);
+	return 0;
+}
+
+int vmboot_xml(struct vmboot_vm *vm, char **ret_xml)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	char *xml;
+	int r;
+
+	r = vmb_conn_domain(vm->conn, vm->name, &d);
+	if (r < 0)
+		return r;
+	xml = virDomainGetXMLDesc(d, 0);
+	if (!xml)
+		return vmb_libvirt_error("cannot read the XML of \"%s\"", vm->name);
+	*ret_xml = xml;
+	return 0;
+}

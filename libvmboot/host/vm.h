@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_HOST_VM_H
+#define VMB_HOST_VM_H
+
+/*
+ * The handle. It holds names, not libvirt objects: each call looks the domain up anew, so that a
+ * handle outlives a restart of libvirt, and any process can make one.
+ */
+
+#include <pthread.h>
+#include <vmboot/vm.h>
+
+#include "domain/domain.h"
+#include "guest/watch.h"
+#include "host/connect.h"
+#include "plan/plan.h"
+
+struct vmboot_vm {
+	pthread_mutex_t lock; /* of all that follows */
+	struct vmb_log log;
+	struct vmb_store store;
+	struct vmb_conn *conn;
+	char *name;
+	int folder_lock; /* shared: gc leaves the folder alone while it is open */
+	char *dac_label; /* whom the VM's files belong to, or NULL */
+	struct vmb_metadata metadata;
+	struct vmb_plan_files files;
+	struct vmb_host_phases phases;
+	struct vmb_watch *watch; /* NULL until somebody listens */
+	size_t told;		 /* guest events of this boot that on_event was told */
+	bool told_host;
+	vmboot_event_fn on_event;
+	void *on_event_data;
+	vmboot_output_fn on_output[VMB_WATCH_STREAMS];
+	void *on_output_data[VMB_WATCH_STREAMS];
+};
+
+/* An empty handle: store open, connected; the rest is the caller's to fill. */
+int vmb_vm_new(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret);
+VMB_DEFINE_CLEANUP(vmb_vm_closep, struct vmboot_vm *, vmboot_close)
+#define _cleanup_vm_ vmb_cleanup(vmb_vm_closep)
+
+/* Listen to the guest's files, once; the lock is held. */
+int vmb_vm_listen(struct vmboot_vm *vm);
+
+/* Forget what was heard: a new boot begins; the lock is held. */
+void vmb_vm_deafen(struct vmboot_vm *vm);
+
+/* Our metadata of a domain; -VMBOOT_ENOVM if it has none: somebody else's domain. */
+int vmb_vm_metadata(virDomainPtr d, const char *name, struct vmb_metadata *ret);
+
+/* libvirt's state as ours; a domain that is shutting down has stopped. */
+int vmb_vm_state(virDomainPtr d, enum vmboot_state *ret);
+
+#define VMB_LOCK(vm) pthread_mutex_lock(&(vm)->lock)
+#define VMB_UNLOCK(vm) pthread_mutex_unlock(&(vm)->lock)
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan/plan.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "wire/disks.h"
+
+/* Commands that are init systems: an image that runs one is booted in systemd mode. */
+static const char *const init_systems[] = {
+	"/sbin/init",		"/usr/sbin/init",	    "/bin/init",    "/init",
+	"/lib/systemd/systemd", "/usr/lib/systemd/systemd", "/bin/systemd", "/usr/bin/systemd",
+	"/sbin/openrc-init",	"/usr/sbin/openrc-init",
+};
+
+void vmb_facts_done(struct vmb_facts *facts)
+{
+	free(facts->store);
+	vmb_image_done(&facts->image);
+	vmb_kernel_done(&facts->kernel);
+	vmb_modules_done(&facts->modules);
+	free(facts->init);
+	free(facts->kernel_copy);
+	free(facts->initramfs);
+	free(facts->machine);
+	free(facts->dac_label);
+	*facts = (struct vmb_facts){0};
+}
+
+void vmb_plan_files_done(struct vmb_plan_files *f)
+{
+	free(f->folder);
+	free(f->overlay);
+	free(f->config);
+	free(f->console);
+	free(f->out);
+	free(f->err);
+	free(f->events);
+	free(f->ledger);
+	*f = (struct vmb_plan_files){0};
+}
+
+void vmb_plan_done(struct vmb_plan *plan)
+{
+	vmb_facts_done(&plan->facts);
+	free(plan->name);
+	vmb_command_done(&plan->command);
+	free(plan->cmdline);
+	vmb_plan_files_done(&plan->files);
+	*plan = (struct vmb_plan){0};
+}
+
+int vmb_plan_files(const char *store, const char *name, struct vmb_plan_files *ret)
+{
+	_cleanup_plan_files_ struct vmb_plan_files f = {0};
+	const struct {
+		char **path;
+		const char *file;
+	} files[] = {
+		{&f.overlay, "overlay.img"}, {&f.config, "config.img"}, {&f.console, "console.log"},
+		{&f.out, "stdout.log"},	     {&f.err, "stderr.log"},	{&f.events, "events"},
+		{&f.ledger, "ledger"},
+	};
+	int r;
+
+	r = vmb_asprintf(&f.folder, "%s/vms/%s", store, name);
+	for (size_t i = 0; i < ARRAY_SIZE(files) && r == 0; i++)
+		r = vmb_asprintf(files[i].path, "%s/%s", f.folder, files[i].file);
+	if (r < 0)
+		return r;
+	*ret = f;
+	f = (struct vmb_plan_files){0};
+	return 0;
+}
+
+static enum vmboot_init_mode resolve_init_mode(enum vmboot_init_mode asked, const char *program)
+{
+	if (asked != VMBOOT_INIT_AUTO)
+		return asked;
+	for (size_t i = 0; i < ARRAY_SIZE(init_systems); i++)
+		if (vmb_streq(init_systems[i], program))
+			return VMBOOT_INIT_SYSTEMD;
+	return VMBOOT_INIT_EXEC;
+}
+
+/*
+ * The kernel's command line. panic=-1 with the domain's on_reboot ends a guest whose kernel dies
+ * before init could say so. The user's words come last: the kernel lets the last one win.
+ */
+static int make_cmdline(const struct vmboot_opts *opts, char **ret)
+{
+	_cleanup_buf_ struct vmb_buf b = {0};
+
+	vmb_buf_str(&b, "console=ttyS0 panic=-1");
+	vmb_buf_str(&b, opts->debug ? " " VMB_CMDLINE_DEBUG : " quiet");
+	if (opts->kernel_args && *opts->kernel_args)
+		vmb_buf_printf(&b, " %s", opts->kernel_args);
+	return vmb_buf_take(&b, ret);
+}
+
+int vmb_plan_guest_config(const struct vmb_plan *plan, struct vmb_guest_config *ret)
+{
+	size_t n_args = vmb_list_len(vmb_list_const(plan->command.args));
+	size_t n_env = vmb_list_len(vmb_list_const(plan->command.env));
+
+	if (n_args > VMB_CONFIG_ARGS_MAX)
+		return vmb_error(E2BIG, "the program has %zu arguments; at most %d fit", n_args,
+				 VMB_CONFIG_ARGS_MAX);
+	if (n_env > VMB_CONFIG_ENV_MAX)
+		return vmb_error(E2BIG, "the program has %zu environment variables; at most %d fit",
+				 n_env, VMB_CONFIG_ENV_MAX);
+	*ret = (struct vmb_guest_config){
+		.hostname = plan->name,
+		.root_fstype = plan->facts.image.fstype,
+		.mode = plan->init_mode == VMBOOT_INIT_SYSTEMD ? "systemd" : "exec",
+		.on_exit = plan->on_exit == VMBOOT_ON_EXIT_POWEROFF ? "poweroff" : "keep",
+		.skip_kernel_headers = plan->skip_kernel_headers,
+		.skip_guest_agent = plan->skip_guest_agent,
+		.user = plan->command.user ? plan->command.user : "",
+		.workdir = plan->command.workdir,
+	};
+	memcpy(ret->args, plan->command.args, n_args * sizeof(char *));
+	if (n_env > 0)
+		memcpy(ret->env, plan->command.env, n_env * sizeof(char *));
+	return 0;
+}
+
+/* Both ends check the bounds; this end first, while nothing has been made. */
+static int check_guest_config(const struct vmb_plan *plan)
+{
+	_cleanup_free_ struct vmb_guest_config *config = malloc(sizeof(*config));
+	long r;
+
+	if (!config)
+		return vmb_oom();
+	r = vmb_plan_guest_config(plan, config);
+	if (r < 0)
+		return (int)r;
+	r = vmb_config_encode(config, NULL, 0);
+	if (r == -E2BIG)
+		return vmb_error(E2BIG,
+				 "the program's arguments and environment are larger than %d bytes",
+				 VMB_CONFIG_SIZE_MAX);
+	return r < 0 ? vmb_errno((int)r, "the guest config cannot be written") : 0;
+}
+
+int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struct vmb_plan *ret)
+{
+	_cleanup_plan_ struct vmb_plan p = {.facts = *facts};
+	int r;
+
+	*facts = (struct vmb_facts){0};
+	p.vcpus = opts->vcpus;
+	p.memory_mib = opts->memory_mib;
+	p.overlay_mib = opts->overlay_mib;
+	p.ephemeral = opts->ephemeral;
+	p.skip_kernel_headers = opts->skip_kernel_headers;
+	p.skip_guest_agent = opts->skip_guest_agent;
+	p.on_exit = opts->on_exit;
+	p.debug = opts->debug;
+	r = vmb_strdup(opts->name, &p.name);
+	if (r == 0)
+		r = vmb_image_command(&p.facts.image, opts, &p.command);
+	if (r == 0)
+		r = make_cmdline(opts, &p.cmdline);
+	if (r == 0)
+		r = vmb_plan_files(p.facts.store, p.name, &p.files);
+	if (r < 0)
+		return r;
+	p.init_mode = resolve_init_mode(opts->init_mode, p.command.args[0]);
+	r = check_guest_config(&p);
+	if (r < 0)
+		return r;
+	*ret = p;
+	p = (struct vmb_plan){0};
+	return 0;
+}

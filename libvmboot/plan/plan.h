@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_PLAN_PLAN_H
+#define VMB_PLAN_PLAN_H
+
+/*
+ * The plan: everything decided before anything is touched. In: checked opts and facts about the
+ * host, its images and kernels. Out: files, kernel command line, guest config and what the domain
+ * XML says. A pure function: the same input gives the same bytes.
+ */
+
+#include <vmboot/opts.h>
+
+#include "image/command.h"
+#include "image/image.h"
+#include "initrd/kernel.h"
+#include "initrd/modules.h"
+#include "wire/config.h"
+
+/* What was found out before; the plan takes it over with vmb_plan_make(). */
+struct vmb_facts {
+	char *store;		    /* absolute */
+	struct vmb_image image;	    /* found, maybe not imported yet */
+	struct vmb_kernel kernel;   /* the host's */
+	struct vmb_modules modules; /* for that kernel and image */
+	char *init;		    /* path of our init */
+	char *kernel_copy;	    /* paths in the store */
+	char *initramfs;
+	enum vmboot_accel accel; /* KVM or TCG: resolved */
+	char *machine;		 /* libvirt's machine type, e.g. "pc" */
+	char *dac_label;	 /* "+107:+107": we make the files for that user; or NULL */
+	bool dac_relabels;	 /* libvirt makes its user the owner of the files */
+};
+
+void vmb_facts_done(struct vmb_facts *facts);
+#define _cleanup_facts_ vmb_cleanup(vmb_facts_done)
+
+/* The VM's own files; all in folder. */
+struct vmb_plan_files {
+	char *folder, *overlay, *config;
+	char *console, *out, *err, *events;
+	char *ledger;
+};
+
+struct vmb_plan {
+	struct vmb_facts facts;
+	char *name;
+	uint64_t vcpus, memory_mib, overlay_mib;
+	bool ephemeral, skip_kernel_headers, skip_guest_agent, debug;
+	enum vmboot_init_mode init_mode; /* EXEC or SYSTEMD: resolved */
+	enum vmboot_on_exit on_exit;
+	struct vmb_command command;
+	char *cmdline; /* the kernel's */
+	struct vmb_plan_files files;
+};
+
+void vmb_plan_done(struct vmb_plan *plan);
+#define _cleanup_plan_ vmb_cleanup(vmb_plan_done)
+
+/*
+ * opts: checked and with defaults (vmb_opts_read()). facts: emptied, also on failure.
+ * -VMBOOT_EIMAGE: the image has no program and none was asked for; -E2BIG: what the guest config
+ * is to hold is over its bounds.
+ */
+int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struct vmb_plan *ret);
+
+/* The paths of a VM's files: in the store, by name. */
+int vmb_plan_files(const char *store, const char *name, struct vmb_plan_files *ret);
+void vmb_plan_files_done(struct vmb_plan_files *files);
+#define _cleanup_plan_files_ vmb_cleanup(vmb_plan_files_done)
+
+/* What goes onto the config disk; points into the plan. */
+int vmb_plan_guest_config(const struct vmb_plan *plan, struct vmb_guest_config *ret);
+
+/* The plan as JSON, freed by the caller. */
+int vmb_plan_json(const struct vmb_plan *plan, char **ret);
+
+#endif
