@@ -37,11 +37,12 @@ void init_tell(struct init *init, enum vmboot_phase phase, uint64_t start_us, in
 
 	memcpy(e.device, report->device, sizeof(e.device));
 	memcpy(e.detail, report->detail, sizeof(e.detail));
-	init_event_push(&init->events, &e);
+	/* the console first: whoever hears of a failure finds the words there */
 	if (e.error)
 		init_log(init, "%s failed: %s%s%s%s%s", vmboot_phase_name(phase), strerror(e.error),
 			 e.device[0] ? ": " : "", e.device, e.detail[0] ? ": " : "", e.detail);
 	else
 		init_debug(init, "%s: %llu us %s %s", vmboot_phase_name(phase),
 			   (unsigned long long)(e.end_us - e.start_us), e.device, e.detail);
+	init_event_push(&init->events, &e);
 }
