@@ -11,6 +11,8 @@
 static char *tmpdir;
 static char **strings; /* of the running test function */
 
+static void **blocks; /* likewise, each with a link in front */
+
 static const char *keep(char *s)
 {
 	if (vmb_list_add(&strings, s) < 0)
@@ -45,12 +47,36 @@ const char *test_path(const char *fmt, ...)
 	return keep(s);
 }
 
+void *test_alloc(size_t n)
+{
+	void **link = calloc(1, sizeof(*link) + n);
+
+	if (!link)
+		abort();
+	*link = blocks;
+	blocks = link;
+	return link + 1;
+}
+
 void test_write(const char *path, const char *text)
 {
 	if (vmb_write_file_atomic(path, text, strlen(text), 0644) < 0) {
 		fprintf(stderr, "%s\n", vmboot_last_error()->message);
 		abort();
 	}
+}
+
+void test_copy(const char *from, const char *to)
+{
+	char *bytes;
+	size_t n;
+
+	if (vmb_read_file(from, 1U << 30, &bytes, &n) < 0 ||
+	    vmb_write_file_atomic(to, bytes, n, 0644) < 0) {
+		fprintf(stderr, "%s\n", vmboot_last_error()->message);
+		abort();
+	}
+	free(bytes);
 }
 
 const char *test_read(const char *path)
@@ -106,23 +132,32 @@ static void after_each(void)
 	tmpdir = NULL;
 	vmb_list_free(strings);
 	strings = NULL;
+	while (blocks) {
+		void **next = *blocks;
+
+		free(blocks);
+		blocks = next;
+	}
 }
 
 int test_run(const char *suite, const struct test_case *cases, size_t n)
 {
-	unsigned failed;
+	const char *only = getenv("TEST_ONLY");
+	unsigned failed, left_out = 0;
 	CU_pSuite s;
 
 	if (CU_initialize_registry() != CUE_SUCCESS)
 		return 99;
 	s = CU_add_suite_with_setup_and_teardown(suite, NULL, NULL, NULL, after_each);
 	for (size_t i = 0; s && i < n; i++)
-		if (!CU_add_test(s, cases[i].name, cases[i].fn))
+		if (only && !strstr(cases[i].name, only))
+			left_out++;
+		else if (!CU_add_test(s, cases[i].name, cases[i].fn))
 			return 99;
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	failed = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
-	if (CU_get_number_of_tests_run() != n)
+	if (CU_get_number_of_tests_run() + left_out != n)
 		failed++;
 	CU_cleanup_registry();
 	return failed ? 1 : 0;

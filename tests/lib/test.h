@@ -8,7 +8,7 @@
  *	static void decodes_what_it_encodes(void) { … }
  *	TEST_MAIN("wire/event", {"decodes what it encodes", decodes_what_it_encodes}, …)
  *
- * It exits 0 if all passed, 1 if not, 77 with a reason if test_skip() was called.
+ * TEST_ONLY=words runs the cases whose name has these words. It exits 0 if all passed, 1 if not, 77 with a reason if test_skip() was called.
  */
 
 #include <CUnit/Basic.h>
@@ -35,9 +35,15 @@ const char *test_tmpdir(void);
 /* Formats into a string that lives until the test function ends. */
 const char *test_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Zeroed memory that lives as long. */
+void *test_alloc(size_t n);
+
 /* Write or read a whole text file; abort on failure. The text lives as above. */
 void test_write(const char *path, const char *text);
 const char *test_read(const char *path);
+
+/* Copy a file's bytes; abort on failure. */
+void test_copy(const char *from, const char *to);
 
 /* Compares with a golden file tests/<name>; TEST_UPDATE=1 writes it instead. */
 void test_golden(const char *name, const char *text);

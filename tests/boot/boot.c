@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "boot.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
+
+static char folder[64];
+static char store[96];
+
+static void __attribute__((noreturn)) cannot(const char *why)
+{
+	const char *ci = getenv("CI");
+
+	printf("%s: %s\n", ci && *ci ? "FAIL" : "SKIP", why);
+	boot_teardown();
+	exit(ci && *ci ? 1 : 77);
+}
+
+static void make_image(void)
+{
+	const char *script = TEST_SRCDIR "/boot/mkimage.sh";
+	const char *const argv[] = {"sh", script, folder, NULL};
+	struct vmboot_opts where = VMBOOT_OPTS(.store = store);
+	char source[160];
+
+	if (vmb_run(argv, NULL) < 0)
+		cannot(vmboot_last_error()->message);
+	snprintf(source, sizeof(source), "oci:%s/image:test", folder);
+	if (vmboot_image_import(&where, source, "test", NULL) < 0)
+		cannot(vmboot_last_error()->message);
+}
+
+void boot_setup(void)
+{
+	char *qemu = vmb_find_tool("qemu-system-x86_64");
+
+	strcpy(folder, "/tmp/vmbt-XXXXXX");
+	if (!mkdtemp(folder) || chmod(folder, 0711) < 0)
+		abort();
+	snprintf(store, sizeof(store), "%s/s", folder);
+	if (!qemu)
+		cannot("qemu-system-x86_64 is not installed");
+	free(qemu);
+	setbuf(stdout, NULL);
+	make_image();
+}
+
+static void destroy_all(void)
+{
+	struct vmboot_opts where = VMBOOT_OPTS(.store = store, .uri = "embed");
+	struct vmboot_info **infos = NULL;
+	struct vmboot_vm *vm;
+
+	if (vmboot_list(&where, &infos) < 0)
+		return;
+	for (struct vmboot_info **i = infos; *i; i++)
+		if (vmboot_open(&where, (*i)->name, &vm) == 0) {
+			vmboot_destroy(vm);
+			vmboot_close(vm);
+		}
+	vmboot_list_free(infos);
+}
+
+void boot_teardown(void)
+{
+	if (vmb_exists(store))
+		destroy_all();
+	if (vmb_rm_rf(folder) < 0)
+		fprintf(stderr, "%s\n", vmboot_last_error()->message);
+}
+
+const char *boot_store(void)
+{
+	return store;
+}
+
+struct vmboot_opts boot_opts(const char *name, const char *script)
+{
+	/* a list lives until the test ends */
+	const char **cmd = (const char **)(void *)test_alloc(4 * sizeof(char *));
+	struct vmboot_opts opts = VMBOOT_OPTS(.name = name, .image = "test", .uri = "embed");
+
+	cmd[0] = "/bin/sh";
+	cmd[1] = "-c";
+	cmd[2] = test_path("%s", script);
+	opts.cmd = cmd;
+	opts.store = store;
+	opts.memory_mib = 256;
+	return opts;
+}
+
+static void collect(struct vmboot_vm *vm, enum vmboot_stream stream, const char *bytes, size_t n,
+		    void *data)
+{
+	(void)vm;
+	(void)stream;
+	vmb_buf_add(data, bytes, n);
+}
+
+const char *boot_output(struct vmboot_vm *vm, enum vmboot_stream stream)
+{
+	struct vmboot_opts where = VMBOOT_OPTS(.store = store, .uri = "embed");
+	struct vmb_buf buf = {0};
+	struct vmboot_vm *fresh;
+	const char *text;
+
+	/* a handle of its own reads from the first byte */
+	ASSERT_OK(vmboot_open(&where, vmboot_name(vm), &fresh));
+	ASSERT_OK(vmboot_on_output(fresh, stream, collect, &buf));
+	ASSERT_OK(vmboot_dispatch(fresh));
+	vmboot_close(fresh);
+	text = test_path("%s", buf.data ? buf.data : "");
+	vmb_buf_done(&buf);
+	return text;
+}
+
+struct vmboot_vm *boot_run(const struct vmboot_opts *opts, int exit_code)
+{
+	struct vmboot_ledger *ledger;
+	struct vmboot_vm *vm;
+
+	ASSERT_OK(vmboot_create(opts, &vm));
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_EXIT, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmboot_ledger(vm, &ledger));
+	CU_ASSERT(ledger->exited);
+	CU_ASSERT_EQUAL(ledger->exit_code, exit_code);
+	vmboot_ledger_free(ledger);
+	return vm;
+}
+
+const struct vmboot_event *boot_event(const struct vmboot_ledger *ledger, enum vmboot_phase phase)
+{
+	const struct vmboot_event *found = NULL;
+
+	for (size_t i = 0; i < ledger->n_events; i++)
+		if (ledger->events[i]->phase == phase)
+			found = ledger->events[i];
+	return found;
+}
+
+/* True if a process has this word in its command line. */
+static bool process_with(const char *word)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *ent;
+	bool found = false;
+
+	while (proc && !found && (ent = readdir(proc))) {
+		char path[300], *text = NULL;
+		size_t n;
+
+		snprintf(path, sizeof(path), "/proc/%s/cmdline", ent->d_name);
+		if (ent->d_name[0] < '0' || ent->d_name[0] > '9' ||
+		    vmb_read_file(path, 1U << 20, &text, &n) < 0)
+			continue;
+		found = strstr(text, "qemu") && memmem(text, n, word, strlen(word));
+		free(text);
+	}
+	if (proc)
+		closedir(proc);
+	return found;
+}
+
+void boot_assert_nothing_left(const char *name)
+{
+	struct vmboot_opts where = VMBOOT_OPTS(.store = store, .uri = "embed");
+	struct vmboot_vm *vm = NULL;
+
+	CU_ASSERT_EQUAL(vmboot_open(&where, name, &vm), -VMBOOT_ENOVM);
+	vmboot_close(vm);
+	CU_ASSERT_FALSE(vmb_exists(test_path("%s/vms/%s", store, name)));
+	CU_ASSERT_FALSE(process_with(test_path("%s/vms/%s/", store, name)));
+}

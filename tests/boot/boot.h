@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TEST_BOOT_H
+#define TEST_BOOT_H
+
+/*
+ * What the programs share that boot real guests. Each has a store and an embedded libvirt of its
+ * own, made by the first test and removed by the last, so that they can run side by side.
+ */
+
+#include <vmboot/vmboot.h>
+
+#include "test.h"
+
+enum {
+	/* Emulated guests on a busy machine: how long a test waits before it gives up. A guest that
+	 * boots takes two seconds; nothing is asserted about how long it took. */
+	BOOT_TIMEOUT_MS = 120000,
+};
+
+/* Ends the program with 77 if guests cannot run here; under CI=true that is a failure. */
+void boot_setup(void);
+void boot_teardown(void);
+
+const char *boot_store(void);
+
+/* Opts for a VM of this store: name, the test image, `sh -c script`. */
+struct vmboot_opts boot_opts(const char *name, const char *script);
+
+/* What the guest's program wrote to a stream, from boot to now. */
+const char *boot_output(struct vmboot_vm *vm, enum vmboot_stream stream);
+
+/* Create, wait for the program's end, and check its exit code. */
+struct vmboot_vm *boot_run(const struct vmboot_opts *opts, int exit_code);
+
+/* The newest event of a phase, or NULL. It belongs to the ledger. */
+const struct vmboot_event *boot_event(const struct vmboot_ledger *ledger, enum vmboot_phase phase);
+
+/* CU_FAIL for what a destroyed VM left: domain, folder, process. */
+void boot_assert_nothing_left(const char *name);
+
+#define BOOT_MAIN(suite, ...)                                                                      \
+	int main(void)                                                                             \
+	{                                                                                          \
+		static const struct test_case cases[] = {__VA_ARGS__};                             \
+		int r;                                                                             \
+                                                                                                   \
+		boot_setup();                                                                      \
+		r = test_run(suite, cases, sizeof(cases) / sizeof(cases[0]));                      \
+		boot_teardown();                                                                   \
+		return r;                                                                          \
+	}
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Exec mode on real guests: the program, its user, its output, its end. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "boot.h"
+
+static void prints_and_exits(void)
+{
+	struct vmboot_opts opts =
+		boot_opts("exec-print", "cat /etc/greeting; echo to-stderr >&2; exit 3");
+	struct vmboot_vm *vm = boot_run(&opts, 3);
+
+	ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDOUT), "hello\n");
+	ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDERR), "to-stderr\n");
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+	boot_assert_nothing_left("exec-print");
+}
+
+static void uses_the_images_config(void)
+{
+	struct vmboot_opts opts = boot_opts("exec-config", "");
+	struct vmboot_vm *vm;
+
+	opts.cmd = NULL; /* the image's: cat /etc/greeting */
+	vm = boot_run(&opts, 0);
+	ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDOUT), "hello\n");
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+static void sets_env_workdir_and_user(void)
+{
+	static const char *const env[] = {"ADDED=1 2", "FROM_IMAGE=no", NULL};
+	struct vmboot_opts opts = boot_opts(
+		"exec-env",
+		"echo \"$ADDED $FROM_IMAGE $HOSTNAME\"; pwd; id -u; id -g; id -G; echo $HOME");
+	struct vmboot_vm *vm;
+
+	opts.env = env;
+	opts.workdir = "/made/here";
+	opts.user = "app";
+	vm = boot_run(&opts, 0);
+	ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDOUT),
+		   "1 2 no exec-env\n/made/here\n1234\n2345\n2345 3456\n/home/app\n");
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+static void takes_a_user_by_number(void)
+{
+	struct vmboot_opts opts = boot_opts("exec-uid", "id -u; id -g");
+	struct vmboot_vm *vm;
+
+	opts.user = "4711:42";
+	vm = boot_run(&opts, 0);
+	ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDOUT), "4711\n42\n");
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+static void fails_on_an_unknown_user(void)
+{
+	struct vmboot_opts opts = boot_opts("exec-nouser", "true");
+	struct vmboot_vm *vm;
+
+	opts.user = "nobody-here";
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	ASSERT_ERROR(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS), VMBOOT_EBOOT,
+		     "nobody-here");
+	ASSERT_STR(vmboot_last_error()->phase, "program");
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+static void reports_a_signal(void)
+{
+	struct vmboot_opts opts = boot_opts("exec-signal", "kill -SEGV $$");
+	struct vmboot_ledger *ledger;
+	struct vmboot_vm *vm;
+
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_EXIT, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmboot_ledger(vm, &ledger));
+	CU_ASSERT(ledger->exited);
+	CU_ASSERT_EQUAL(ledger->exit_signal, 11);
+	CU_ASSERT_EQUAL(ledger->exit_code, -1);
+	vmboot_ledger_free(ledger);
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+static void names_a_missing_program(void)
+{
+	static const char *const cmd[] = {"/no/such/program", NULL};
+	struct vmboot_opts opts = boot_opts("exec-missing", "");
+	struct vmboot_vm *vm;
+
+	opts.cmd = cmd;
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	ASSERT_ERROR(vmboot_wait(vm, VMBOOT_PHASE_EXIT, BOOT_TIMEOUT_MS), VMBOOT_EBOOT,
+		     "/no/such/program");
+	CU_ASSERT_EQUAL(vmboot_last_error()->guest_errno, 2);
+	/* a boot that failed powers the guest off */
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_STOPPED, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+/* The children of 500 shells that end at once become init's; none may stay a zombie, and none may
+ * be taken for the program. */
+static void reaps_500_orphans(void)
+{
+	struct vmboot_opts opts = boot_opts(
+		"exec-orphans",
+		"i=0; while [ $i -lt 500 ]; do (sleep 0.01 & exit 9) ; i=$((i+1)); done;"
+		"n=1; t=0; while [ $n -gt 0 ] && [ $t -lt 300 ]; do "
+		"n=0; for s in /proc/[0-9]*/stat; do read -r l <$s 2>/dev/null || continue; "
+		"case \"$l\" in *') Z '*|*'(sleep)'*) n=$((n+1));; esac; done; "
+		"t=$((t+1)); sleep 0.1; done; echo left=$n; exit 7");
+	struct vmboot_vm *vm = boot_run(&opts, 7);
+
+	ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDOUT), "left=0\n");
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+static void keeps_the_vm_when_the_program_ends(void)
+{
+	struct vmboot_opts opts = boot_opts("exec-keep", "exit 0");
+	struct vmboot_info *info;
+	struct vmboot_vm *vm;
+
+	opts.skip_guest_agent = true;
+	vm = boot_run(&opts, 0);
+	/* nothing is to happen, so some time must pass in which it does not */
+	CU_ASSERT_EQUAL(vmboot_wait(vm, VMBOOT_PHASE_STOPPED, 3000), -ETIMEDOUT);
+	ASSERT_OK(vmboot_info(vm, &info));
+	CU_ASSERT_EQUAL(info->state, VMBOOT_STATE_RUNNING);
+	CU_ASSERT(info->skip_guest_agent);
+	vmboot_info_free(info);
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+static void powers_off_when_asked_to(void)
+{
+	struct vmboot_opts opts = boot_opts("exec-poweroff", "echo bye >/kept; exit 5");
+	struct vmboot_ledger *ledger;
+	struct vmboot_vm *vm;
+
+	opts.on_exit = VMBOOT_ON_EXIT_POWEROFF;
+	vm = boot_run(&opts, 5);
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_STOPPED, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmboot_ledger(vm, &ledger));
+	CU_ASSERT_PTR_NOT_NULL(boot_event(ledger, VMBOOT_PHASE_POWEROFF));
+	CU_ASSERT_EQUAL(ledger->exit_code, 5);
+	vmboot_ledger_free(ledger);
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+/* What a program wrote is on its disk after a stop, and the same VM boots from it again. */
+static void stops_and_starts_with_its_writes(void)
+{
+	struct vmboot_opts opts =
+		boot_opts("exec-restart", "cat /count 2>/dev/null; echo once >>/count; sleep 1000");
+	struct vmboot_vm *vm;
+	int r;
+
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	CU_ASSERT_EQUAL(vmboot_start(vm), -EALREADY);
+	r = vmboot_stop(vm, BOOT_TIMEOUT_MS);
+	CU_ASSERT_EQUAL(r, 0); /* it went by itself */
+	CU_ASSERT_EQUAL(vmboot_stop(vm, 0), -EALREADY);
+	ASSERT_OK(vmboot_start(vm));
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	r = vmboot_stop(vm, BOOT_TIMEOUT_MS);
+	CU_ASSERT_EQUAL(r, 0);
+	ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDOUT), "once\n");
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+BOOT_MAIN("boot/exec", {"prints and exits", prints_and_exits},
+	  {"uses the image's config", uses_the_images_config},
+	  {"sets env, workdir and user", sets_env_workdir_and_user},
+	  {"takes a user by number", takes_a_user_by_number},
+	  {"fails on an unknown user", fails_on_an_unknown_user},
+	  {"reports a signal", reports_a_signal},
+	  {"names a missing program", names_a_missing_program},
+	  {"reaps 500 orphans", reaps_500_orphans},
+	  {"keeps the VM when the program ends", keeps_the_vm_when_the_program_ends},
+	  {"powers off when asked to", powers_off_when_asked_to},
+	  {"stops and starts with its writes", stops_and_starts_with_its_writes})
