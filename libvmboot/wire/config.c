@@ -66,12 +66,12 @@ static bool choice_ok(const struct key *key, const char *value)
 
 struct out {
 	uint8_t *bytes; /* NULL: only measure */
-	size_t size, len;
+	size_t len;
 };
 
 static void put(struct out *o, const char *s, size_t n)
 {
-	if (o->bytes && o->len + n <= o->size)
+	if (o->bytes)
 		memcpy(o->bytes + o->len, s, n);
 	o->len += n;
 }
@@ -143,15 +143,15 @@ static void put_tar_header(uint8_t *block, size_t file_size)
 long vmb_config_encode(const struct vmb_guest_config *config, uint8_t *out, size_t size)
 {
 	const size_t head = VMB_CONFIG_BLOCK + sizeof(VERSION_RECORD) + CRC_RECORD;
-	struct out o = {.bytes = out, .size = size, .len = head};
+	struct out measure = {.len = head}, o = {.bytes = out, .len = head};
 	size_t total, file_end;
 	int r = 0;
 
 	for (int i = 0; i < N_KEYS && r == 0; i++)
-		r = put_key(&o, config, &keys[i]);
+		r = put_key(&measure, config, &keys[i]);
 	if (r < 0)
 		return r;
-	file_end = o.len;
+	file_end = measure.len;
 	if (file_end - VMB_CONFIG_BLOCK > VMB_CONFIG_SIZE_MAX)
 		return -E2BIG;
 	/* an archive ends with two blocks of zeros */
@@ -159,6 +159,8 @@ long vmb_config_encode(const struct vmb_guest_config *config, uint8_t *out, size
 	total = (total + VMB_CONFIG_PAD - 1) / VMB_CONFIG_PAD * VMB_CONFIG_PAD;
 	if (!out || total > size)
 		return (long)total;
+	for (int i = 0; i < N_KEYS; i++)
+		put_key(&o, config, &keys[i]);
 	memset(out + file_end, 0, total - file_end);
 	memcpy(out + VMB_CONFIG_BLOCK, VERSION_RECORD, sizeof(VERSION_RECORD));
 	snprintf((char *)out + VMB_CONFIG_BLOCK + sizeof(VERSION_RECORD), CRC_RECORD, "crc32=%08x",
@@ -278,9 +280,11 @@ static const char *check_head(const char *file, size_t n, int *ret_error, const 
 	return memcmp(file + version, crc, sizeof(crc)) == 0 ? file + head : NULL;
 }
 
-int vmb_config_decode(uint8_t *bytes, size_t n, struct vmb_guest_config *ret, const char **ret_why)
+int vmb_config_decode(const uint8_t *bytes, size_t n, struct vmb_guest_config *ret,
+		      const char **ret_why)
 {
 	const char *unused, **why = ret_why ? ret_why : &unused;
+	struct vmb_guest_config config = {0};
 	const char *records;
 	long length;
 	int r;
@@ -296,9 +300,10 @@ int vmb_config_decode(uint8_t *bytes, size_t n, struct vmb_guest_config *ret, co
 			     (size_t)length - VMB_CONFIG_BLOCK, &r, why);
 	if (!records)
 		return r;
-	memset(ret, 0, sizeof(*ret));
-	r = decode_records(records, (const char *)bytes + length, ret, why);
-	if (r == 0)
-		*why = "";
-	return r;
+	r = decode_records(records, (const char *)bytes + length, &config, why);
+	if (r < 0)
+		return r;
+	*why = "";
+	*ret = config;
+	return 0;
 }

@@ -57,10 +57,11 @@ long vmb_config_encode(const struct vmb_guest_config *config, uint8_t *out, size
 long vmb_config_length(const uint8_t block[VMB_CONFIG_BLOCK]);
 
 /*
- * Decodes n bytes (header block and file; bytes behind the file are ignored) in place. 0; or
+ * Decodes n bytes (header block and file; bytes behind the file are ignored). 0; or
  * -EBADMSG: not a config, damaged, or over a bound; -EPROTONOSUPPORT: another version. ret_why, if
  * not NULL, gets a static text that says what.
  */
-int vmb_config_decode(uint8_t *bytes, size_t n, struct vmb_guest_config *ret, const char **ret_why);
+int vmb_config_decode(const uint8_t *bytes, size_t n, struct vmb_guest_config *ret,
+		      const char **ret_why);
 
 #endif

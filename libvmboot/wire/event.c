@@ -20,6 +20,7 @@ enum {
 	AT_VALUE = 32,
 	AT_DEVICE = 40,
 	AT_DETAIL = 88,
+	AT_ZERO = 248,
 	AT_CRC = 252,
 	EVENT_VERSION = 1,
 	ERRNO_MAX = 4095,
@@ -41,6 +42,9 @@ void vmb_event_encode(const struct vmb_event *event, uint8_t out[VMB_EVENT_SIZE]
 	vmb_put_le(out + AT_VALUE, (uint64_t)event->value, 8);
 	memcpy(out + AT_DEVICE, event->device, strnlen(event->device, VMB_EVENT_DEVICE_MAX));
 	memcpy(out + AT_DETAIL, event->detail, strnlen(event->detail, VMB_EVENT_DETAIL_MAX));
+	/* what names a guest's device or file may hold anything, and may be cut in a character */
+	vmb_wire_clean_line((char *)out + AT_DEVICE);
+	vmb_wire_clean_line((char *)out + AT_DETAIL);
 	vmb_put_le(out + AT_CRC, vmb_crc32(0, out, AT_CRC), 4);
 }
 
@@ -70,6 +74,7 @@ int vmb_event_decode(const uint8_t in[VMB_EVENT_SIZE], struct vmb_event *ret)
 	struct vmb_event e = {0};
 
 	if (memcmp(in, magic, sizeof(magic)) != 0 || in[AT_VERSION] != EVENT_VERSION ||
+	    vmb_get_le(in + AT_ZERO, 4) != 0 ||
 	    vmb_get_le(in + AT_CRC, 4) != vmb_crc32(0, in, AT_CRC))
 		return -EBADMSG;
 	e.kind = (enum vmb_event_kind)in[AT_KIND];

@@ -56,6 +56,7 @@ struct vmb_event {
 	char detail[VMB_EVENT_DETAIL_MAX + 1];
 };
 
+/* What of device and detail is no printable UTF-8 becomes '?'; the rest must be right. */
 void vmb_event_encode(const struct vmb_event *event, uint8_t out[VMB_EVENT_SIZE]);
 
 /*
