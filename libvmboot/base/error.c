@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/error.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "wire/text.h"
 
 enum { MESSAGE_MAX = 4096, WORD_MAX = 256, CONSOLE_MAX = 4096 };
 
@@ -62,21 +64,34 @@ static struct vmb_saved_error *thread_error(void)
 	return e;
 }
 
+/* File names and the words of others may hold anything, and this may reach a terminal. */
+static void one_line(char *words)
+{
+	for (char *c = words; *c; c++)
+		if (*c == '\n' || *c == '\t' || *c == '\r')
+			*c = ' ';
+	vmb_wire_clean_line(words);
+}
+
+VMB_PRINTF(3, 0)
 static void set_message(int code, int err, const char *fmt, va_list ap)
 {
 	struct vmb_saved_error *e = thread_error();
-	size_t n;
+	char words[MESSAGE_MAX];
 
 	if (!e)
 		return;
+	/* the arguments may be words of the error that is replaced */
+	vsnprintf(words, sizeof(words), fmt, ap);
+	if (err) {
+		vmb_strlcat(words, ": ", sizeof(words));
+		vmb_strlcat(words, vmboot_strerror(err), sizeof(words));
+	}
+	one_line(words);
 	memset(e, 0, sizeof(*e));
 	link_members(e);
 	e->pub.code = code;
-	vsnprintf(e->message, sizeof(e->message), fmt, ap);
-	if (err) {
-		n = strlen(e->message);
-		snprintf(e->message + n, sizeof(e->message) - n, ": %s", vmboot_strerror(err));
-	}
+	memcpy(e->message, words, sizeof(e->message));
 }
 
 int vmb_error(int code, const char *fmt, ...)
@@ -123,6 +138,7 @@ int vmb_error_prefix(const char *fmt, ...)
 	vmb_strlcpy(e->message, words, sizeof(e->message));
 	vmb_strlcat(e->message, ": ", sizeof(e->message));
 	vmb_strlcat(e->message, rest, sizeof(e->message));
+	one_line(e->message);
 	return e->pub.code;
 }
 
@@ -226,6 +242,8 @@ const char *vmboot_strerror(int code)
 {
 	const char *words;
 
+	if (code == INT_MIN)
+		return "unknown error";
 	code = code < 0 ? -code : code;
 	for (size_t i = 0; i < ARRAY_SIZE(own_codes); i++)
 		if (own_codes[i].code == code)

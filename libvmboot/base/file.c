@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/file.h"
 
-#include <fts.h>
 #include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 
 #include "base/error.h"
-
-VMB_DEFINE_CLEANUP(fts_closep, FTS *, fts_close)
 
 int vmb_read_fd(int fd, const char *what, size_t max, char **ret, size_t *ret_n)
 {
@@ -37,10 +34,14 @@ int vmb_read_fd(int fd, const char *what, size_t max, char **ret, size_t *ret_n)
 
 int vmb_read_file(const char *path, size_t max, char **ret, size_t *ret_n)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* not blocking: where a file is due, a FIFO must not make us wait for a writer */
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return vmb_errno(errno, "cannot open %s", path);
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		return vmb_errno(EINVAL, "%s is no regular file", path);
 	return vmb_read_fd(fd, path, max, ret, ret_n);
 }
 
@@ -102,10 +103,23 @@ int vmb_write_file_atomic(const char *path, const void *data, size_t n, mode_t m
 	r = vmb_write_all(fd, tmp, data, n);
 	if (r < 0)
 		return r;
+	/* a network file system, or a quota, may tell only now */
+	if (close(TAKE_FD(fd)) < 0)
+		return vmb_errno(errno, "cannot write %s", tmp);
 	r = vmb_rename(tmp, path);
 	if (r < 0)
 		return r;
 	free(TAKE_PTR(tmp));
+	return 0;
+}
+
+static int make_folder(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) < 0)
+		return errno == EEXIST ? 0 : vmb_errno(errno, "cannot make the folder %s", path);
+	/* the caller's umask is not asked, as with files */
+	if (chmod(path, mode) < 0)
+		return vmb_errno(errno, "cannot set the mode of %s", path);
 	return 0;
 }
 
@@ -122,12 +136,14 @@ int vmb_mkdir_p(const char *path, mode_t mode)
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-			return vmb_errno(errno, "cannot make the folder %s", copy);
+		r = make_folder(copy, mode);
+		if (r < 0)
+			return r;
 		*p = '/';
 	}
-	if (mkdir(path, mode) < 0 && errno != EEXIST)
-		return vmb_errno(errno, "cannot make the folder %s", path);
+	r = make_folder(path, mode);
+	if (r < 0)
+		return r;
 	if (stat(path, &st) < 0)
 		return vmb_errno(errno, "cannot use the folder %s", path);
 	if (!S_ISDIR(st.st_mode))
@@ -135,26 +151,92 @@ int vmb_mkdir_p(const char *path, mode_t mode)
 	return 0;
 }
 
+/* Opens a folder in parent unless it is a link or a mount point; 0 or an errno, no error set. */
+static int open_child(int parent, const char *name, int *ret_fd)
+{
+	_cleanup_close_ int fd =
+		openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct statx st, above;
+
+	if (fd < 0)
+		return errno;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) < 0 ||
+	    statx(parent, "", AT_EMPTY_PATH, STATX_TYPE, &above) < 0)
+		return errno;
+	if (st.stx_dev_major != above.stx_dev_major || st.stx_dev_minor != above.stx_dev_minor ||
+	    (st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return EXDEV;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int remove_at(int parent, const char *name, const char *what);
+
+/* All that is in the folder dir, which is closed; goes on after a failure and gives the first. */
+static int remove_children(int dir, const char *what)
+{
+	_cleanup_closedir_ DIR *d = fdopendir(dir);
+	struct vmb_saved_error *first = NULL;
+	struct dirent *ent;
+	int r = 0, one;
+
+	if (!d) {
+		r = vmb_errno(errno, "cannot read the folder %s", what);
+		close(dir);
+		return r;
+	}
+	while ((ent = readdir(d))) {
+		if (vmb_streq(ent->d_name, ".") || vmb_streq(ent->d_name, ".."))
+			continue;
+		one = remove_at(dirfd(d), ent->d_name, what);
+		if (one == 0 || r < 0)
+			continue;
+		r = one;
+		first = vmb_error_save();
+	}
+	vmb_error_restore(first);
+	return r;
+}
+
+static int remove_at(int parent, const char *name, const char *what)
+{
+	int dir, r = 0, flag = AT_REMOVEDIR, err = open_child(parent, name, &dir);
+
+	if (err == ENOENT)
+		return 0;
+	if (err == ENOTDIR || err == ELOOP)
+		flag = 0;
+	else if (err)
+		return vmb_errno(err, "cannot remove %s (in %s)", name, what);
+	else
+		r = remove_children(dir, what);
+	if (r == 0 && unlinkat(parent, name, flag) < 0 && errno != ENOENT)
+		r = vmb_errno(errno, "cannot remove %s (in %s)", name, what);
+	return r;
+}
+
 int vmb_rm_rf(const char *path)
 {
-	char *paths[] = {(char *)path, NULL};
-	vmb_cleanup(fts_closep) FTS *fts = NULL;
-	FTSENT *ent;
+	_cleanup_free_ char *whole = NULL;
+	_cleanup_close_ int parent = -1;
+	char *slash;
+	int r;
 
-	fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
-	if (!fts)
-		return vmb_errno(errno, "cannot remove %s", path);
-	while ((ent = fts_read(fts))) {
-		int flag = ent->fts_info == FTS_DP ? AT_REMOVEDIR : 0;
-
-		if (ent->fts_info == FTS_D)
-			continue;
-		if (ent->fts_info == FTS_NS && ent->fts_errno == ENOENT)
-			continue;
-		if (unlinkat(AT_FDCWD, ent->fts_path, flag) < 0 && errno != ENOENT)
-			return vmb_errno(errno, "cannot remove %s", ent->fts_path);
-	}
-	return 0;
+	/* without a trailing slash, which would follow a link */
+	r = vmb_absolute(path, &whole);
+	if (r < 0)
+		return r;
+	slash = strrchr(whole, '/');
+	if (slash[1] == '\0')
+		return vmb_errno(EBUSY, "cannot remove %s", whole);
+	*slash = '\0';
+	parent = open(slash == whole ? "/" : whole, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*slash = '/';
+	if (parent < 0 && errno == ENOENT)
+		return 0;
+	if (parent < 0)
+		return vmb_errno(errno, "cannot remove %s", whole);
+	return remove_at(parent, slash + 1, whole);
 }
 
 bool vmb_exists(const char *path)
@@ -232,6 +314,8 @@ int vmb_absolute(const char *path, char **ret)
 	char *save = NULL;
 	int r;
 
+	if (path[0] == '\0')
+		return vmb_errno(EINVAL, "an empty path");
 	if (path[0] != '/') {
 		cwd = getcwd(NULL, 0);
 		if (!cwd)
@@ -248,9 +332,7 @@ int vmb_absolute(const char *path, char **ret)
 		else
 			vmb_buf_printf(&out, "/%s", part);
 	}
-	if (out.len == 0) {
-		vmb_buf_done(&out);
+	if (out.len == 0)
 		vmb_buf_str(&out, "/");
-	}
 	return vmb_buf_take(&out, ret);
 }

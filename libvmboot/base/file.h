@@ -15,7 +15,10 @@
 VMB_DEFINE_CLEANUP(vmb_closedirp, DIR *, closedir)
 #define _cleanup_closedir_ vmb_cleanup(vmb_closedirp)
 
-/* The whole file, with a 0 behind it that *ret_n does not count; -EFBIG above max. */
+/*
+ * The whole of a regular file (of what there is to read), with a 0 behind it that *ret_n does not
+ * count; -EFBIG above max.
+ */
 int vmb_read_file(const char *path, size_t max, char **ret, size_t *ret_n);
 int vmb_read_fd(int fd, const char *what, size_t max, char **ret, size_t *ret_n);
 
@@ -39,10 +42,13 @@ static inline void vmb_unlinkp(char **path)
 }
 #define _cleanup_unlink_ vmb_cleanup(vmb_unlinkp)
 
-/* mkdir -p; folders that are there stay as they are. */
+/* mkdir -p; new folders get exactly that mode, those that are there stay as they are. */
 int vmb_mkdir_p(const char *path, mode_t mode);
 
-/* rm -r, never through a link or into another file system; what is not there is no error. */
+/*
+ * rm -r, never through a link or into another mount; what is not there is no error. It removes
+ * what it can and gives the first failure.
+ */
 int vmb_rm_rf(const char *path);
 
 bool vmb_exists(const char *path);
@@ -50,7 +56,7 @@ bool vmb_exists(const char *path);
 /* Copy the data extents of a sparse file, sharing blocks where the file system can. */
 int vmb_copy_sparse(int from, int to, const char *what);
 
-/* An absolute path for path: links stay, "." and ".." and doubled slashes go. */
+/* An absolute path for path, which is not "": links stay, "." and ".." and doubled slashes go. */
 int vmb_absolute(const char *path, char **ret);
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "wire/text.h"
+
 struct vmb_log vmb_log_of(const struct vmboot_opts *opts)
 {
 	if (!opts)
@@ -26,6 +28,7 @@ void vmb_log(const struct vmb_log *l, enum vmboot_log_level level, const char *f
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	vmb_wire_clean_line(line);
 	l->log(level, line, l->log_data);
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/process.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -13,13 +15,20 @@ extern char **environ;
 
 static const char *const sbin_folders[] = {"/usr/local/sbin", "/usr/sbin", "/sbin"};
 
+static bool is_program(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
 static char *tool_in(const char *folder, size_t n, const char *name)
 {
 	_cleanup_free_ char *path = NULL;
 
 	if (vmb_asprintf(&path, "%.*s/%s", (int)n, folder, name) < 0)
 		return NULL;
-	return access(path, X_OK) == 0 ? TAKE_PTR(path) : NULL;
+	return is_program(path) ? TAKE_PTR(path) : NULL;
 }
 
 char *vmb_find_tool(const char *name)
@@ -28,7 +37,7 @@ char *vmb_find_tool(const char *name)
 	char *found = NULL;
 
 	if (strchr(name, '/'))
-		return access(name, X_OK) == 0 ? strdup(name) : NULL;
+		return is_program(name) ? strdup(name) : NULL;
 	while (path && *path && !found) {
 		size_t n = strcspn(path, ":");
 
@@ -94,15 +103,66 @@ static int spawn(struct vmb_process *p, const char *path, const char *const *arg
 	return 0;
 }
 
+/*
+ * Moves a descriptor above the standard ones: a caller may have closed those, and what lay there
+ * would be overwritten in the tool before it is used.
+ */
+static int lift(int *fd)
+{
+	int lifted;
+
+	if (*fd > STDERR_FILENO)
+		return 0;
+	lifted = fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (lifted < 0)
+		return vmb_errno(errno, "cannot move a descriptor");
+	close(*fd);
+	*fd = lifted;
+	return 0;
+}
+
 static int make_pipe(int *ret_read, int *ret_write)
 {
-	int fds[2];
+	int fds[2], r;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return vmb_errno(errno, "cannot make a pipe");
 	*ret_read = fds[0];
 	*ret_write = fds[1];
-	return 0;
+	r = lift(ret_read);
+	return r < 0 ? r : lift(ret_write);
+}
+
+/*
+ * A tool that dies while it is fed must be an error of ours, not the end of the caller's program:
+ * as long as a tool has our pipe, SIGPIPE is blocked in the thread that feeds it, whoever writes.
+ */
+static void block_sigpipe(struct vmb_process *p)
+{
+	sigset_t pipe, pending, old;
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	sigemptyset(&pending);
+	sigpending(&pending);
+	if (sigismember(&pending, SIGPIPE) || pthread_sigmask(SIG_BLOCK, &pipe, &old) != 0)
+		return;
+	p->sigpipe_blocked = !sigismember(&old, SIGPIPE);
+}
+
+static void unblock_sigpipe(struct vmb_process *p)
+{
+	const struct timespec now = {0};
+	sigset_t pipe;
+
+	if (!p->sigpipe_blocked)
+		return;
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	while (sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
+		;
+	pthread_sigmask(SIG_UNBLOCK, &pipe, NULL);
+	p->sigpipe_blocked = false;
 }
 
 int vmb_process_start(struct vmb_process *p, const char *const *argv, int pipes)
@@ -120,7 +180,10 @@ int vmb_process_start(struct vmb_process *p, const char *const *argv, int pipes)
 	p->stderr_fd = memfd_create("vmboot-stderr", MFD_CLOEXEC);
 	if (p->stderr_fd < 0)
 		return vmb_errno(errno, "cannot keep what %s says", argv[0]);
-	if (pipes & VMB_PIPE_STDIN)
+	r = lift(&p->stderr_fd);
+	if (r == 0 && (pipes & VMB_PIPE_STDIN))
+		block_sigpipe(p);
+	if (r == 0 && (pipes & VMB_PIPE_STDIN))
 		r = make_pipe(&in, &p->stdin_fd);
 	if (r == 0 && (pipes & VMB_PIPE_STDOUT))
 		r = make_pipe(&p->stdout_fd, &out);
@@ -138,10 +201,10 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-/* The last line or two of what it said, in one line. */
+/* The end of what it said, whole lines where it can be, in one line. */
 static void last_words(struct vmb_process *p, char *words, size_t size)
 {
-	char text[1024];
+	char text[1024], *from = text;
 	off_t end = lseek(p->stderr_fd, 0, SEEK_END);
 	off_t start = end > (off_t)sizeof(text) - 1 ? end - ((off_t)sizeof(text) - 1) : 0;
 	ssize_t n = pread(p->stderr_fd, text, sizeof(text) - 1, start);
@@ -150,10 +213,22 @@ static void last_words(struct vmb_process *p, char *words, size_t size)
 	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
 		n--;
 	text[n] = '\0';
-	for (char *c = text; *c; c++)
+	if (start > 0 && memchr(text, '\n', (size_t)n))
+		from = (char *)memchr(text, '\n', (size_t)n) + 1;
+	for (char *c = from; c < text + n; c++)
 		if ((unsigned char)*c < ' ')
 			*c = ' ';
-	vmb_strlcpy(words, n ? text : "it said nothing", size);
+	vmb_strlcpy(words, n ? from : "it said nothing", size);
+}
+
+/* What nobody read of its output, so that it is neither stuck nor killed for it. */
+static void drain(int fd)
+{
+	char chunk[4096];
+	ssize_t n = 1;
+
+	while (fd >= 0 && (n > 0 || (n < 0 && errno == EINTR)))
+		n = read(fd, chunk, sizeof(chunk));
 }
 
 int vmb_process_finish(struct vmb_process *p)
@@ -163,12 +238,15 @@ int vmb_process_finish(struct vmb_process *p)
 	pid_t pid;
 
 	close_fd(&p->stdin_fd);
+	unblock_sigpipe(p);
+	drain(p->stdout_fd);
 	do
 		pid = waitpid(p->pid, &status, 0);
 	while (pid < 0 && errno == EINTR);
 	p->pid = -1;
 	if (pid < 0)
-		return vmb_errno(errno, "cannot wait for %s", p->tool);
+		return vmb_errno(errno, "cannot wait for %s; does the program ignore SIGCHLD?",
+				 p->tool);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	last_words(p, words, sizeof(words));
@@ -187,6 +265,7 @@ void vmb_process_done(struct vmb_process *p)
 			;
 	}
 	close_fd(&p->stdin_fd);
+	unblock_sigpipe(p);
 	close_fd(&p->stdout_fd);
 	close_fd(&p->stderr_fd);
 	p->pid = -1;

@@ -4,7 +4,8 @@
 
 /*
  * Running a tool. It gets no shell, only the descriptors named here, default signals, and
- * LC_ALL=C; what it says on standard error is kept for the error message.
+ * LC_ALL=C; what it says on standard error is kept for the error message. The thread that starts
+ * a tool feeds and finishes it: with VMB_PIPE_STDIN, SIGPIPE is blocked in it until then.
  */
 
 #include <stdbool.h>
@@ -16,6 +17,7 @@ struct vmb_process {
 	int stdout_fd; /* read end, or -1 */
 	int stderr_fd; /* read end of what it said: an unlinked file, never full */
 	const char *tool;
+	bool sigpipe_blocked; /* by us, in the thread that started it */
 };
 #define VMB_PROCESS_INIT                                                                           \
 	{                                                                                          \
@@ -30,7 +32,10 @@ enum {
 /* argv[0] is looked up in PATH and the sbin folders. 0, or -VMBOOT_EHOST if it is missing. */
 int vmb_process_start(struct vmb_process *p, const char *const *argv, int pipes);
 
-/* Ends its input and waits for it: 0, or -VMBOOT_EHOST with its last words. */
+/*
+ * Ends its input, drops what is left of its output, and waits for it: 0, or -VMBOOT_EHOST with its
+ * last words.
+ */
 int vmb_process_finish(struct vmb_process *p);
 
 /* Kills it if it runs, and forgets it; errors are not touched. For cleanup. */
