@@ -40,11 +40,9 @@ int vmb_store_open(const char *path, struct vmb_store *ret)
 	r = vmb_absolute(chosen, &absolute);
 	if (r < 0)
 		return r;
-	if (!vmb_exists(absolute)) {
-		r = vmb_mkdir_p(absolute, STORE_MODE);
-		if (r < 0)
-			return vmb_error_prefix("cannot make the store");
-	}
+	r = vmb_mkdir_p(absolute, STORE_MODE);
+	if (r < 0)
+		return vmb_error_prefix("cannot make the store");
 	if (access(absolute, R_OK | W_OK | X_OK) < 0)
 		return vmb_errno(errno,
 				 "cannot write to the store %s; choose another with `store` or "
@@ -78,7 +76,7 @@ int vmb_store_path(const struct vmb_store *store, char **ret, const char *fmt, .
 		return r;
 	slash = strrchr(path, '/');
 	*slash = '\0';
-	r = vmb_exists(path) ? 0 : vmb_mkdir_p(path, STORE_MODE);
+	r = vmb_mkdir_p(path, STORE_MODE);
 	if (r < 0)
 		return r;
 	*slash = '/';
@@ -86,19 +84,18 @@ int vmb_store_path(const struct vmb_store *store, char **ret, const char *fmt, .
 	return 0;
 }
 
-int vmb_store_lock(const struct vmb_store *store, const char *name, int timeout_ms, int *ret_fd)
+/* False: whoever had the lock has removed the file, and the lock with it. */
+static bool still_there(int fd, const char *path)
 {
-	struct vmb_deadline deadline = vmb_deadline_in(timeout_ms);
-	_cleanup_free_ char *path = NULL;
-	_cleanup_close_ int fd = -1;
-	int r;
+	struct stat ours, now;
 
-	r = vmb_store_path(store, &path, "%s.lock", name);
-	if (r < 0)
-		return r;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return vmb_errno(errno, "cannot open %s", path);
+	return fstat(fd, &ours) == 0 && stat(path, &now) == 0 && ours.st_dev == now.st_dev &&
+	       ours.st_ino == now.st_ino;
+}
+
+/* 0, also if the file is gone by now; or a negative errno. */
+static int lock_file(int fd, const char *path, struct vmb_deadline deadline)
+{
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return vmb_errno(errno, "cannot lock %s", path);
@@ -107,8 +104,41 @@ int vmb_store_lock(const struct vmb_store *store, const char *name, int timeout_
 					 path);
 		poll(NULL, 0, vmb_deadline_poll(deadline, LOCK_RETRY_MS));
 	}
-	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+int vmb_store_lock(const struct vmb_store *store, const char *name, int timeout_ms, int *ret_fd)
+{
+	struct vmb_deadline deadline = vmb_deadline_in(timeout_ms);
+	int r;
+
+	for (;;) {
+		_cleanup_free_ char *path = NULL;
+		_cleanup_close_ int fd = -1;
+
+		r = vmb_store_path(store, &path, "%s.lock", name);
+		if (r < 0)
+			return r;
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0 && errno == ENOENT && !vmb_deadline_passed(deadline))
+			continue; /* its folder was removed just now */
+		if (fd < 0)
+			return vmb_errno(errno, "cannot open %s", path);
+		r = lock_file(fd, path, deadline);
+		if (r < 0)
+			return r;
+		if (still_there(fd, path)) {
+			*ret_fd = TAKE_FD(fd);
+			return 0;
+		}
+	}
+}
+
+/* What must not stand for itself in a name: it would be a path, hidden, half-made or a lock. */
+static bool must_encode(const char *name, const char *p)
+{
+	return *p == '/' || *p == '%' || (p == name && *p == '.') || vmb_skip_prefix(p, ".tmp-") ||
+	       vmb_streq(p, ".lock");
 }
 
 int vmb_store_encode(const char *name, char **ret)
@@ -116,7 +146,7 @@ int vmb_store_encode(const char *name, char **ret)
 	_cleanup_buf_ struct vmb_buf b = {0};
 
 	for (const char *p = name; *p; p++) {
-		if (*p == '/' || *p == '%' || (p == name && *p == '.'))
+		if (must_encode(name, p))
 			vmb_buf_printf(&b, "%%%02X", (unsigned)(unsigned char)*p);
 		else
 			vmb_buf_add(&b, p, 1);
@@ -136,10 +166,11 @@ int vmb_store_decode(const char *file, char **ret)
 	_cleanup_buf_ struct vmb_buf b = {0};
 
 	for (const char *p = file; *p; p++) {
+		int high = *p == '%' ? hex_digit(p[1]) : -1, low = high >= 0 ? hex_digit(p[2]) : -1;
 		char c = *p;
 
-		if (c == '%' && hex_digit(p[1]) >= 0 && hex_digit(p[2]) >= 0) {
-			c = (char)(hex_digit(p[1]) * 16 + hex_digit(p[2]));
+		if (low >= 0 && high + low > 0) {
+			c = (char)(high * 16 + low);
 			p += 2;
 		}
 		vmb_buf_add(&b, &c, 1);

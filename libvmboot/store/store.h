@@ -44,11 +44,15 @@ int vmb_store_path(const struct vmb_store *store, char **ret, const char *fmt, .
 
 /*
  * A lock on <store>/<name>.lock, waited for at most timeout_ms; closing the descriptor gives it
- * back. -ETIMEDOUT when another holds it that long.
+ * back. Its holder may remove the file, alone or with its folder: those who wait then start anew.
+ * -ETIMEDOUT when another holds it that long.
  */
 int vmb_store_lock(const struct vmb_store *store, const char *name, int timeout_ms, int *ret_fd);
 
-/* An image's, kernel's or VM's name as one file name: '/' and '%' are %-encoded. */
+/*
+ * An image's, kernel's or VM's name as one file name: '/' and '%' are %-encoded, and the dots that
+ * would make it hidden, half-made or a lock.
+ */
 int vmb_store_encode(const char *name, char **ret);
 int vmb_store_decode(const char *file, char **ret);
 
