@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "wire/config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "test.h"
+#include "wire/crc32.h"
+
+static struct vmb_guest_config sample(void)
+{
+	return (struct vmb_guest_config){
+		.hostname = "web",
+		.root_fstype = "squashfs",
+		.mode = "exec",
+		.on_exit = "poweroff",
+		.skip_kernel_headers = true,
+		.skip_guest_agent = false,
+		.user = "node:1000",
+		.workdir = "/srv/app",
+		.args = {"node", "app.js", "", "a=b", "two\nlines"},
+		.env = {"PATH=/usr/bin:/bin", "EMPTY=", "X=\xff\x01"},
+	};
+}
+
+static bool same_list(const char *const *a, const char *const *b)
+{
+	for (; *a && *b; a++, b++)
+		if (strcmp(*a, *b) != 0)
+			return false;
+	return !*a && !*b;
+}
+
+static bool same(const struct vmb_guest_config *a, const struct vmb_guest_config *b)
+{
+	return strcmp(a->hostname, b->hostname) == 0 &&
+	       strcmp(a->root_fstype, b->root_fstype) == 0 && strcmp(a->mode, b->mode) == 0 &&
+	       strcmp(a->on_exit, b->on_exit) == 0 &&
+	       a->skip_kernel_headers == b->skip_kernel_headers &&
+	       a->skip_guest_agent == b->skip_guest_agent && strcmp(a->user, b->user) == 0 &&
+	       strcmp(a->workdir, b->workdir) == 0 && same_list(a->args, b->args) &&
+	       same_list(a->env, b->env);
+}
+
+/* Freed by the caller; exactly as long as it must be, so that sanitizers see an overrun. */
+static uint8_t *encoded(const struct vmb_guest_config *c, size_t *ret_n)
+{
+	long n = vmb_config_encode(c, NULL, 0);
+	uint8_t *disk;
+
+	CU_ASSERT_FATAL(n > 0);
+	disk = malloc((size_t)n);
+	CU_ASSERT_EQUAL_FATAL(vmb_config_encode(c, disk, (size_t)n), n);
+	*ret_n = (size_t)n;
+	return disk;
+}
+
+static void decodes_what_it_encodes(void)
+{
+	struct vmb_guest_config c = sample(), back;
+	const char *why = NULL;
+	_cleanup_free_ uint8_t *disk = NULL;
+	size_t n;
+
+	disk = encoded(&c, &n);
+	CU_ASSERT_EQUAL(n, VMB_CONFIG_PAD);
+	CU_ASSERT_EQUAL_FATAL(vmb_config_decode(disk, n, &back, &why), 0);
+	CU_ASSERT(same(&c, &back));
+	ASSERT_STR(why, "");
+	CU_ASSERT(!back.skip_guest_agent);
+	CU_ASSERT(back.skip_kernel_headers);
+	CU_ASSERT_EQUAL(vmb_config_decode(disk, n, &back, NULL), 0);
+}
+
+static void tar_shows_it(void)
+{
+	const char *path = test_path("%s/config.img", test_tmpdir());
+	_cleanup_free_ char *list = NULL, *text = NULL;
+	struct vmb_guest_config c = sample();
+	_cleanup_free_ uint8_t *disk = NULL;
+	size_t n;
+
+	disk = encoded(&c, &n);
+	ASSERT_OK(vmb_write_file_atomic(path, disk, n, 0600));
+	ASSERT_OK(vmb_run((const char *const[]){"tar", "-tvf", path, NULL}, &list));
+	CU_ASSERT_PTR_NOT_NULL(strstr(list, "-rw------- 0/0"));
+	CU_ASSERT(vmb_ends_with(list, " vmboot.conf\n"));
+	ASSERT_OK(vmb_run((const char *const[]){"sh", "-c", "tar -xO -f \"$0\" | tr '\\0' '\\n'",
+						path, NULL},
+			  &text));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "vmboot-config=1\ncrc32="));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nskip_kernel_headers=1\nskip_guest_agent=0\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\narg=node\narg=app.js\narg=\narg=a=b\n"));
+}
+
+/* What the disk has behind the archive is not read. */
+static void every_truncation_is_refused_or_harmless(void)
+{
+	struct vmb_guest_config c = sample(), back;
+	_cleanup_free_ uint8_t *disk = NULL;
+	size_t n, length;
+
+	disk = encoded(&c, &n);
+	length = (size_t)vmb_config_length(disk);
+	for (size_t cut = 0; cut <= n; cut++) {
+		_cleanup_free_ uint8_t *copy = malloc(cut ? cut : 1);
+		int r;
+
+		memcpy(copy, disk, cut);
+		r = vmb_config_decode(copy, cut, &back, NULL);
+		CU_ASSERT_EQUAL(r, cut < length ? -EBADMSG : 0);
+		if (r == 0)
+			CU_ASSERT(same(&c, &back));
+	}
+}
+
+static void every_single_bit_flip_is_refused_or_harmless(void)
+{
+	struct vmb_guest_config c = sample(), back;
+	_cleanup_free_ uint8_t *disk = NULL;
+	size_t n, length, harmless = 0;
+	int r;
+
+	disk = encoded(&c, &n);
+	length = (size_t)vmb_config_length(disk);
+	for (size_t bit = 0; bit < 8 * n; bit++) {
+		disk[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		r = vmb_config_decode(disk, n, &back, NULL);
+		CU_ASSERT(r == 0 || r == -EBADMSG || r == -EPROTONOSUPPORT);
+		CU_ASSERT(r != 0 || same(&c, &back));
+		harmless += r == 0 && bit / 8 < length;
+		disk[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	/* the two bytes that end the header's checksum */
+	CU_ASSERT_EQUAL(harmless, 16);
+}
+
+/* A disk of records of the test's own, with right checksums; freed by the caller. */
+static uint8_t *disk_of(const char *version, const char *records, size_t n, size_t *ret_n)
+{
+	struct vmb_guest_config c = sample();
+	uint8_t *disk = encoded(&c, ret_n);
+	char *file = (char *)disk + VMB_CONFIG_BLOCK, *header = (char *)disk;
+	size_t head = strlen(version) + 1 + sizeof("crc32=01234567");
+	unsigned sum = 0;
+
+	CU_ASSERT_FATAL(head + n < VMB_CONFIG_PAD - VMB_CONFIG_BLOCK);
+	strcpy(file, version);
+	sprintf(file + strlen(version) + 1, "crc32=%08x", (unsigned)vmb_crc32(0, records, n));
+	memcpy(file + head, records, n);
+	sprintf(header + 124, "%011zo", head + n);
+	memset(header + 148, ' ', 8);
+	for (int i = 0; i < VMB_CONFIG_BLOCK; i++)
+		sum += disk[i];
+	sprintf(header + 148, "%06o", sum);
+	return disk;
+}
+
+#define REST                                                                                       \
+	"hostname=h\0root_fstype=ext4\0on_exit=keep\0skip_kernel_headers=0\0"                      \
+	"skip_guest_agent=1\0user=\0workdir=/\0"
+#define ALL "mode=exec\0" REST
+
+static void records_that_are_wrong(void)
+{
+#define ROW(text, result, why)                                                                     \
+	{                                                                                          \
+		text, sizeof(text) - 1, result, why                                                \
+	}
+	static const struct {
+		const char *text;
+		size_t n;
+		int result;
+		const char *why;
+	} rows[] = {
+		ROW(ALL, 0, ""),
+		ROW(ALL "arg=\0env=\0", 0, ""),
+		ROW(REST, -EBADMSG, "mode"),
+		ROW(ALL "mode=exec\0", -EBADMSG, "mode"),
+		ROW(ALL "skip_guest_agent=1\0", -EBADMSG, "skip_guest_agent"),
+		ROW(ALL "nonsense=1\0", -EBADMSG, "unknown key"),
+		ROW(ALL "arg\0", -EBADMSG, "unknown key"),
+		ROW(ALL "arg", -EBADMSG, "too short, or not ended"),
+		ROW(ALL "\0", -EBADMSG, "unknown key"),
+		ROW(ALL "=x\0", -EBADMSG, "unknown key"),
+		ROW(ALL "args=x\0", -EBADMSG, "unknown key"),
+		ROW(ALL "ar=x\0", -EBADMSG, "unknown key"),
+		ROW(ALL "Arg=x\0", -EBADMSG, "unknown key"),
+		ROW("mode=shell\0" REST, -EBADMSG, "mode"),
+		ROW("mode=\0" REST, -EBADMSG, "mode"),
+		ROW("", -EBADMSG, "hostname"),
+		ROW("hostname=h\0root_fstype=vfat\0", -EBADMSG, "root_fstype"),
+		ROW("skip_guest_agent=\0", -EBADMSG, "skip_guest_agent"),
+		ROW("skip_guest_agent=2\0", -EBADMSG, "skip_guest_agent"),
+		ROW("skip_guest_agent=10\0", -EBADMSG, "skip_guest_agent"),
+		ROW("skip_guest_agent=true\0", -EBADMSG, "skip_guest_agent"),
+		ROW("on_exit=reboot\0", -EBADMSG, "on_exit"),
+	};
+	const char *why;
+	size_t n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_free_ uint8_t *disk =
+			disk_of("vmboot-config=1", rows[i].text, rows[i].n, &n);
+		struct vmb_guest_config c;
+
+		why = "nothing";
+		CU_ASSERT_EQUAL(vmb_config_decode(disk, n, &c, &why), rows[i].result);
+		ASSERT_STR(why, rows[i].why);
+	}
+#undef ROW
+}
+
+static void another_version_is_told_from_damage(void)
+{
+	static const struct {
+		const char *version;
+		int result;
+		const char *why;
+	} rows[] = {
+		{"vmboot-config=2", -EPROTONOSUPPORT, "another version"},
+		{"vmboot-config=10", -EPROTONOSUPPORT, "another version"},
+		{"vmboot-config=", -EPROTONOSUPPORT, "another version"},
+		{"vmboot-conf=1", -EBADMSG, "no version"},
+		{"hostname=1", -EBADMSG, "no version"},
+	};
+	const char *why;
+	size_t n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_free_ uint8_t *disk = disk_of(rows[i].version, ALL, sizeof(ALL) - 1, &n);
+		struct vmb_guest_config c;
+
+		CU_ASSERT_EQUAL(vmb_config_decode(disk, n, &c, &why), rows[i].result);
+		ASSERT_STR(why, rows[i].why);
+	}
+}
+
+static void a_refused_disk_changes_nothing(void)
+{
+	struct vmb_guest_config c = sample(), before = sample();
+	_cleanup_free_ uint8_t *disk = NULL;
+	size_t n;
+
+	disk = disk_of("vmboot-config=1", ALL "nonsense=\0", sizeof(ALL "nonsense=\0") - 1, &n);
+	CU_ASSERT_EQUAL(vmb_config_decode(disk, n, &c, NULL), -EBADMSG);
+	CU_ASSERT(same(&c, &before));
+}
+
+static void what_is_no_config_disk(void)
+{
+	uint8_t zeros[VMB_CONFIG_PAD] = {0}, ones[VMB_CONFIG_PAD];
+	struct vmb_guest_config c;
+	const char *why;
+
+	memset(ones, 0xff, sizeof(ones));
+	CU_ASSERT_EQUAL(vmb_config_decode(zeros, sizeof(zeros), &c, &why), -EBADMSG);
+	ASSERT_STR(why, "not a config disk");
+	CU_ASSERT_EQUAL(vmb_config_decode(ones, sizeof(ones), &c, &why), -EBADMSG);
+	CU_ASSERT_EQUAL(vmb_config_decode(NULL, 0, &c, &why), -EBADMSG);
+	CU_ASSERT_EQUAL(vmb_config_length(zeros), -EBADMSG);
+}
+
+/* A real archive, by tar, that is not ours. */
+static void another_archive_is_refused(void)
+{
+	const char *dir = test_tmpdir();
+	_cleanup_free_ char *bytes = NULL;
+	struct vmb_guest_config c;
+	const char *why;
+	size_t n;
+
+	test_write(test_path("%s/other", dir), "x");
+	test_write(test_path("%s/vmboot.conf", dir), "x");
+	ASSERT_OK(vmb_run((const char *const[]){"tar", "-C", dir, "--format=ustar", "-cf",
+						test_path("%s/t.tar", dir), "other", NULL},
+			  NULL));
+	ASSERT_OK(vmb_read_file(test_path("%s/t.tar", dir), 1 << 20, &bytes, &n));
+	CU_ASSERT_EQUAL(vmb_config_decode((uint8_t *)bytes, n, &c, &why), -EBADMSG);
+	ASSERT_STR(why, "not a config disk");
+	free(TAKE_PTR(bytes));
+	ASSERT_OK(vmb_run((const char *const[]){"tar", "-C", dir, "--format=ustar", "-cf",
+						test_path("%s/t.tar", dir), "vmboot.conf", NULL},
+			  NULL));
+	ASSERT_OK(vmb_read_file(test_path("%s/t.tar", dir), 1 << 20, &bytes, &n));
+	CU_ASSERT_EQUAL(vmb_config_decode((uint8_t *)bytes, n, &c, &why), -EBADMSG);
+	ASSERT_STR(why, "too short, or not ended");
+}
+
+static void values_that_cannot_be_are_not_encoded(void)
+{
+	struct vmb_guest_config c = sample();
+
+	c.mode = "shell";
+	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -EINVAL);
+	c = sample();
+	c.root_fstype = "";
+	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -EINVAL);
+	c = sample();
+	c.hostname = NULL;
+	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -EINVAL);
+}
+
+static void a_list_has_at_most_1024_entries(void)
+{
+	struct vmb_guest_config c = sample(), back;
+	_cleanup_free_ uint8_t *disk = NULL;
+	size_t n;
+
+	for (int i = 0; i < VMB_CONFIG_ARGS_MAX; i++) {
+		c.args[i] = i % 2 ? "odd" : "even";
+		c.env[i] = "A=1";
+	}
+	disk = encoded(&c, &n);
+	CU_ASSERT_EQUAL_FATAL(vmb_config_decode(disk, n, &back, NULL), 0);
+	CU_ASSERT(same(&c, &back));
+	c.args[VMB_CONFIG_ARGS_MAX] = "one more";
+	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -E2BIG);
+	c.args[VMB_CONFIG_ARGS_MAX] = NULL;
+	c.env[VMB_CONFIG_ENV_MAX] = "B=1";
+	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -E2BIG);
+}
+
+/* 1025 short records fit on a disk; the decoder must count them itself. */
+static void more_entries_are_refused_by_the_decoder(void)
+{
+	static char records[sizeof(ALL) + 5 * 1100];
+	static uint8_t disk[32768];
+	struct vmb_guest_config c;
+	const char *why;
+
+	for (int entries = 1023; entries <= 1026; entries++) {
+		_cleanup_free_ uint8_t *small = NULL;
+		size_t n = sizeof(ALL) - 1, file, size;
+		unsigned sum = 0;
+
+		memcpy(records, ALL, n);
+		for (int i = 0; i < entries; i++, n += 5)
+			memcpy(records + n, "arg=", 5);
+		/* as disk_of(), which is for small ones */
+		small = disk_of("vmboot-config=1", ALL, sizeof(ALL) - 1, &size);
+		memcpy(disk, small, VMB_CONFIG_BLOCK);
+		file = VMB_CONFIG_BLOCK +
+		       (size_t)sprintf((char *)disk + VMB_CONFIG_BLOCK, "vmboot-config=1") + 1;
+		file += (size_t)sprintf((char *)disk + file, "crc32=%08x",
+					(unsigned)vmb_crc32(0, records, n)) +
+			1;
+		memcpy(disk + file, records, n);
+		sprintf((char *)disk + 124, "%011zo", file + n - VMB_CONFIG_BLOCK);
+		memset(disk + 148, ' ', 8);
+		for (int i = 0; i < VMB_CONFIG_BLOCK; i++)
+			sum += disk[i];
+		sprintf((char *)disk + 148, "%06o", sum);
+		CU_ASSERT_EQUAL(vmb_config_decode(disk, file + n, &c, &why),
+				entries <= 1024 ? 0 : -EBADMSG);
+		ASSERT_STR(why, entries <= 1024 ? "" : "arg");
+	}
+}
+
+static void a_string_has_at_most_its_maximum(void)
+{
+	_cleanup_free_ char *s = malloc(VMB_CONFIG_STRING_MAX + 2);
+	struct vmb_guest_config c = sample(), back;
+	_cleanup_free_ uint8_t *disk = NULL;
+	size_t n;
+
+	memset(s, 's', VMB_CONFIG_STRING_MAX + 1);
+	s[VMB_CONFIG_STRING_MAX] = '\0';
+	c.args[0] = s;
+	disk = encoded(&c, &n);
+	CU_ASSERT_EQUAL_FATAL(vmb_config_decode(disk, n, &back, NULL), 0);
+	CU_ASSERT(same(&c, &back));
+	s[VMB_CONFIG_STRING_MAX] = 's';
+	s[VMB_CONFIG_STRING_MAX + 1] = '\0';
+	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -E2BIG);
+}
+
+/* Eight long strings and one that fills the rest to the last byte. */
+static void the_whole_has_at_most_its_maximum(void)
+{
+	_cleanup_free_ char *s = calloc(1, VMB_CONFIG_STRING_MAX + 1);
+	_cleanup_free_ char *last = calloc(1, VMB_CONFIG_STRING_MAX + 1);
+	struct vmb_guest_config c = sample(), back;
+	_cleanup_free_ uint8_t *disk = NULL;
+	size_t n, file, fill;
+
+	memset(s, 's', VMB_CONFIG_STRING_MAX);
+	memset(c.args, 0, sizeof(c.args));
+	for (int i = 0; i < 7; i++)
+		c.args[i] = s;
+	c.args[7] = last;
+	disk = encoded(&c, &n);
+	file = (size_t)vmb_config_length(disk) - VMB_CONFIG_BLOCK;
+	free(TAKE_PTR(disk));
+	fill = VMB_CONFIG_SIZE_MAX - file;
+	CU_ASSERT_FATAL(fill > 0 && fill < VMB_CONFIG_STRING_MAX);
+	memset(last, 'l', fill);
+	disk = encoded(&c, &n);
+	CU_ASSERT_EQUAL(vmb_config_length(disk), VMB_CONFIG_BLOCK + VMB_CONFIG_SIZE_MAX);
+	CU_ASSERT_EQUAL_FATAL(vmb_config_decode(disk, n, &back, NULL), 0);
+	CU_ASSERT(same(&c, &back));
+	last[fill] = 'l';
+	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -E2BIG);
+}
+
+static void too_small_a_buffer_is_not_touched(void)
+{
+	struct vmb_guest_config c = sample();
+	uint8_t small[VMB_CONFIG_PAD - 1];
+	size_t changed = 0;
+
+	memset(small, 0xaa, sizeof(small));
+	CU_ASSERT_EQUAL(vmb_config_encode(&c, small, sizeof(small)), VMB_CONFIG_PAD);
+	for (size_t i = 0; i < sizeof(small); i++)
+		changed += small[i] != 0xaa;
+	CU_ASSERT_EQUAL(changed, 0);
+}
+
+static void the_same_config_gives_the_same_bytes(void)
+{
+	struct vmb_guest_config c = sample();
+	_cleanup_free_ uint8_t *a = NULL, *b = NULL;
+	size_t n, m;
+
+	a = encoded(&c, &n);
+	b = encoded(&c, &m);
+	CU_ASSERT_FATAL(n == m);
+	CU_ASSERT_EQUAL(memcmp(a, b, n), 0);
+}
+
+TEST_MAIN("wire/config", {"decodes what it encodes", decodes_what_it_encodes},
+	  {"tar shows it", tar_shows_it},
+	  {"every truncation is refused or harmless", every_truncation_is_refused_or_harmless},
+	  {"every single bit flip is refused or harmless",
+	   every_single_bit_flip_is_refused_or_harmless},
+	  {"records that are wrong", records_that_are_wrong},
+	  {"another version is told from damage", another_version_is_told_from_damage},
+	  {"a refused disk changes nothing", a_refused_disk_changes_nothing},
+	  {"what is no config disk", what_is_no_config_disk},
+	  {"another archive is refused", another_archive_is_refused},
+	  {"values that cannot be are not encoded", values_that_cannot_be_are_not_encoded},
+	  {"a list has at most 1024 entries", a_list_has_at_most_1024_entries},
+	  {"more entries are refused by the decoder", more_entries_are_refused_by_the_decoder},
+	  {"a string has at most its maximum", a_string_has_at_most_its_maximum},
+	  {"the whole has at most its maximum", the_whole_has_at_most_its_maximum},
+	  {"too small a buffer is not touched", too_small_a_buffer_is_not_touched},
+	  {"the same config gives the same bytes", the_same_config_gives_the_same_bytes})
