@@ -103,8 +103,8 @@ int vmb_write_file_atomic(const char *path, const void *data, size_t n, mode_t m
 	r = vmb_write_all(fd, tmp, data, n);
 	if (r < 0)
 		return r;
-	/* a network file system, or a quota, may tell only now */
-	if (close(TAKE_FD(fd)) < 0)
+	/* a network file system, or a quota, may tell only on close; fd itself stays */
+	if (close(dup(fd)) < 0)
 		return vmb_errno(errno, "cannot write %s", tmp);
 	r = vmb_rename(tmp, path);
 	if (r < 0)

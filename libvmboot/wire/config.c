@@ -283,7 +283,7 @@ static const char *check_head(const char *file, size_t n, int *ret_error, const 
 int vmb_config_decode(const uint8_t *bytes, size_t n, struct vmb_guest_config *ret,
 		      const char **ret_why)
 {
-	const char *unused, **why = ret_why ? ret_why : &unused;
+	const char *unused = NULL, **why = ret_why ? ret_why : &unused;
 	struct vmb_guest_config config = {0};
 	const char *records;
 	long length;

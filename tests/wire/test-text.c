@@ -49,6 +49,14 @@ static void lines_are_told_from_others(void)
 	CU_ASSERT(!vmb_wire_is_line("a\xc3\xa9", 2));
 }
 
+static void utf8_may_have_control_characters(void)
+{
+	CU_ASSERT(vmb_wire_is_utf8("a\n\x1b\x7f\xc2\x80é", 8));
+	CU_ASSERT(vmb_wire_is_utf8("", 0));
+	CU_ASSERT(!vmb_wire_is_utf8("a\xc3", 2));
+	CU_ASSERT(!vmb_wire_is_utf8("\xed\xa0\x80", 3));
+}
+
 static void what_offends_becomes_a_question_mark(void)
 {
 	char s[64];
@@ -79,5 +87,6 @@ static void cleaned_is_always_clean(void)
 }
 
 TEST_MAIN("wire/text", {"lines are told from others", lines_are_told_from_others},
+	  {"UTF-8 may have control characters", utf8_may_have_control_characters},
 	  {"what offends becomes a question mark", what_offends_becomes_a_question_mark},
 	  {"cleaned is always clean", cleaned_is_always_clean})
