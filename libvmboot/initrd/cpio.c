@@ -34,7 +34,7 @@ int vmb_cpio_open(int fd, const char *what, struct vmb_cpio **ret)
 	c->archive = archive_write_new();
 	c->entry = archive_entry_new();
 	if (!c->archive || !c->entry)
-		return vmb_oom();
+		return vmb_oom(); /* cppcheck-suppress memleak ; it has a cleanup */
 	if (vmb_strdup(what, &c->what) < 0)
 		return -ENOMEM;
 	if (archive_write_set_format_cpio_newc(c->archive) != ARCHIVE_OK ||

@@ -209,6 +209,7 @@ static void candidates_done(struct candidates *c)
 	free(c->list);
 }
 
+/* path becomes the list's, or is freed. */
 static int add_candidate(struct candidates *c, char *path, const char *release)
 {
 	_cleanup_free_ char *owned = path, *copy = NULL;
@@ -262,15 +263,13 @@ static int look_in(const char *root, const struct place *place, struct candidate
 	return 0;
 }
 
-/* Newest first; of two files of one release, the shorter path: /boot before /lib/modules. */
+/* Newest first; of one release, /boot before /lib/modules. */
 static int compare(const void *a, const void *b)
 {
 	const struct candidate *x = a, *y = b;
 	int r = strverscmp(y->release, x->release);
 
-	if (r == 0)
-		r = strncmp(x->path, y->path, strlen(x->path));
-	return r ? r : (int)(strlen(x->path) > strlen(y->path));
+	return r ? r : strcmp(x->path, y->path);
 }
 
 static int try(const char *root, const struct candidate *c, struct vmb_kernel *ret)

@@ -59,6 +59,11 @@ static void refuses_a_header_that_lies(void)
 		CU_ASSERT_EQUAL(vmb_kernel_decode_release(bytes, n, release), -EBADMSG);
 		bytes[lies[i].at] = was;
 	}
+	/* a pointer of 0 means none, whatever lies there */
+	memcpy(bytes + 0x200, "1 ", 2);
+	bytes[0x20f] = 0;
+	CU_ASSERT_EQUAL(vmb_kernel_decode_release(bytes, n, release), -EBADMSG);
+	bytes[0x20f] = 4;
 	memset(bytes + 0x600, '1', VMB_RELEASE_MAX);
 	bytes[0x600 + VMB_RELEASE_MAX] = ' ';
 	CU_ASSERT_EQUAL(vmb_kernel_decode_release(bytes, n, release), 0);
@@ -109,8 +114,10 @@ static void refuses_a_kernel_without_modules(void)
 	ASSERT_ERROR(vmb_kernel_find(root, NULL, &k), VMBOOT_EKERNEL, "no kernel in");
 	RUN("mkdir", test_path("%s/boot", root));
 	fake_kernel(test_path("%s/boot/vmlinuz-9.9.9", root), "9.9.9");
+	test_write(test_path("%s/boot/vmlinuz-9.9.8", root), "no kernel");
 	ASSERT_ERROR(vmb_kernel_find(root, NULL, &k), VMBOOT_EKERNEL,
 		     "no installed kernel fits; the newest: the kernel");
+	CU_ASSERT(test_error_is(-VMBOOT_EKERNEL, "has no modules"));
 	RUN("mkdir", "-p", test_path("%s/lib/modules/9.9.9", root));
 	ASSERT_ERROR(vmb_kernel_find(root, NULL, &k), VMBOOT_EKERNEL, "depmod 9.9.9");
 }
