@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -136,7 +137,7 @@ static void refuses_sizes_that_cannot_be(void)
 	struct vmb_store store = store_in("store");
 
 	ASSERT_ERROR(vmb_overlay_create(&store, path, 0, &silent), EINVAL, "0 MiB");
-	ASSERT_ERROR(vmb_overlay_create(&store, path, UINT64_MAX, &silent), EINVAL, "MiB");
+	ASSERT_ERROR(vmb_overlay_create(&store, path, UINT64_MAX, &silent), EINVAL, "MiB cannot");
 	CU_ASSERT(!vmb_exists(path));
 }
 
@@ -169,25 +170,36 @@ static void leaves_nothing_half_made(void)
 struct job {
 	const struct vmb_store *store;
 	const char *path;
+	atomic_int *templates; /* made by all */
 	int r;
 };
+
+static void count_templates(enum vmboot_log_level level, const char *message, void *data)
+{
+	(void)level;
+	if (strstr(message, "template"))
+		atomic_fetch_add((atomic_int *)data, 1);
+}
 
 static void *create(void *arg)
 {
 	struct job *job = arg;
+	struct vmb_log log = {.log = count_templates, .log_data = job->templates};
 
-	job->r = vmb_overlay_create(job->store, job->path, 64, &silent);
+	job->r = vmb_overlay_create(job->store, job->path, 64, &log);
 	return NULL;
 }
 
 static void many_create_at_once(void)
 {
 	struct vmb_store store = store_in("store");
+	atomic_int templates = 0;
 	pthread_t threads[4];
 	struct job jobs[4];
 
 	for (int i = 0; i < 4; i++) {
-		jobs[i] = (struct job){&store, test_path("%s/%d", test_tmpdir(), i), -1};
+		jobs[i] =
+			(struct job){&store, test_path("%s/%d", test_tmpdir(), i), &templates, -1};
 		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, create, &jobs[i]), 0);
 	}
 	for (int i = 0; i < 4; i++) {
@@ -195,6 +207,7 @@ static void many_create_at_once(void)
 		CU_ASSERT_EQUAL(jobs[i].r, 0);
 		RUN("cmp", jobs[0].path, jobs[i].path);
 	}
+	CU_ASSERT_EQUAL(templates, 1);
 	RUN("sh", "-c", "test $(find \"$0\" -name '*.img' -o -name '*.tmp-*' | wc -l) = 1",
 	    store.path);
 }
