@@ -13,9 +13,9 @@
 
 /*
  * All features by name (and no mke2fs.conf), so that neither the host's configuration nor a newer
- * e2fsprogs adds one that an older guest kernel does not know. sparse_super2 keeps two copies of the superblock instead of
- * a dozen, and without resize_inode nothing is set aside for growing in place: that is what makes
- * a clone of 10 GiB 84 KiB. It can still be grown, unmounted, by resize2fs.
+ * e2fsprogs adds one that an older guest kernel does not know. sparse_super2 keeps two copies of
+ * the superblock instead of a dozen, and without resize_inode nothing is set aside for growing in
+ * place: so a clone of 10 GiB is 84 KiB of real disk. It can be grown, unmounted, by resize2fs.
  */
 #define FEATURES                                                                                   \
 	"none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super2,"         \

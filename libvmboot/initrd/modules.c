@@ -22,9 +22,9 @@ enum when { EARLY, EARLY_IF_THERE, LATE_IF_THERE };
  * What must be there, in the order in which it is loaded; what a module depends on goes before it.
  *
  * crc32c_generic stands for the soft dependency "crc32c" of ext4, jbd2 and libcrc32c, which look
- * that checksum up by name when they start. Kernels from 6.14 on have no such module and no such
- * need. Other soft dependencies are not followed: they are faster variants (crc32c_intel) that a
- * guest's CPU may not even have.
+ * that checksum up by name when they start; a kernel that calls it directly may lack the module.
+ * Other soft dependencies are not followed: they are faster variants (crc32c_intel) that a guest's
+ * CPU may not even have.
  */
 static const struct need {
 	const char *module;
