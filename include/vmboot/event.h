@@ -20,10 +20,10 @@ enum vmboot_phase {
 	VMBOOT_PHASE_NONE = 0,
 
 	/* the host, inside vmboot_create() or vmboot_start() */
-	VMBOOT_PHASE_VALIDATE = 1,  /**< opts and host facts checked, the plan made */
-	VMBOOT_PHASE_IMAGE = 2,	    /**< the image is in the store */
-	VMBOOT_PHASE_INITRAMFS = 3, /**< kernel and initramfs are in the store */
-	VMBOOT_PHASE_ACCEL = 4,	    /**< KVM tried, if nobody knew whether it works */
+	VMBOOT_PHASE_VALIDATE = 1,  /**< opts and host facts checked */
+	VMBOOT_PHASE_ACCEL = 2,	    /**< KVM tried, if nobody knew whether it works */
+	VMBOOT_PHASE_IMAGE = 3,	    /**< the image is in the store */
+	VMBOOT_PHASE_INITRAMFS = 4, /**< kernel and initramfs are in the store */
 	VMBOOT_PHASE_DISKS = 5,	    /**< overlay and config disk made */
 	VMBOOT_PHASE_XML = 6,	    /**< domain XML rendered */
 	VMBOOT_PHASE_LIBVIRT = 7,   /**< libvirt has started the domain */

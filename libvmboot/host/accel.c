@@ -203,10 +203,16 @@ static enum vmboot_accel find_out(const struct vmb_store *store, virConnectPtr c
 	return known ? VMBOOT_ACCEL_KVM : VMBOOT_ACCEL_TCG;
 }
 
-int vmb_accel_resolve(enum vmboot_accel asked, bool kvm_offered, const struct vmb_store *store,
-		      virConnectPtr c, struct vmb_facts *facts, const struct vmb_log *log)
+int vmb_accel_resolve(enum vmboot_accel asked, const struct vmb_store *store, struct vmb_conn *conn,
+		      struct vmb_facts *facts, const struct vmb_log *log)
 {
-	if (asked == VMBOOT_ACCEL_KVM && !kvm_offered) {
+	_cleanup_connect_ virConnectPtr c = NULL;
+	int r;
+
+	r = vmb_conn_get(conn, NULL, &c);
+	if (r < 0)
+		return r;
+	if (asked == VMBOOT_ACCEL_KVM && !facts->kvm_offered) {
 		vmb_error(VMBOOT_EHOST, "accel is kvm, but libvirt offers no KVM here (is /dev/kvm "
 					"there, and may its user open it?)");
 		vmb_error_field("accel");
@@ -214,7 +220,7 @@ int vmb_accel_resolve(enum vmboot_accel asked, bool kvm_offered, const struct vm
 	}
 	if (asked != VMBOOT_ACCEL_AUTO)
 		facts->accel = asked;
-	else if (!kvm_offered)
+	else if (!facts->kvm_offered)
 		facts->accel = VMBOOT_ACCEL_TCG;
 	else
 		facts->accel = find_out(store, c, facts, log);

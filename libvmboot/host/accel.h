@@ -13,8 +13,8 @@
 #include "plan/plan.h"
 
 /* Sets facts->accel. asked KVM: -VMBOOT_EHOST if libvirt does not offer it. */
-int vmb_accel_resolve(enum vmboot_accel asked, bool kvm_offered, const struct vmb_store *store,
-		      virConnectPtr c, struct vmb_facts *facts, const struct vmb_log *log);
+int vmb_accel_resolve(enum vmboot_accel asked, const struct vmb_store *store, struct vmb_conn *conn,
+		      struct vmb_facts *facts, const struct vmb_log *log);
 
 /* What is remembered: 1 it works, 0 it does not, -1 nobody tried. */
 int vmb_accel_remembered(const struct vmb_store *store, const struct vmb_kernel *kernel);

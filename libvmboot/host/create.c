@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "host/accel.h"
 #include "host/facts.h"
 #include "host/files.h"
 #include "host/vm.h"
@@ -40,14 +41,24 @@ static void undo(struct creation *c)
 	vmboot_close(c->vm);
 }
 
-static int make_plan(const struct vmboot_opts *opts, const struct vmb_store *store,
-		     struct vmb_conn *conn, const struct vmb_log *log, struct vmb_plan *ret)
+static int make_plan(const struct vmboot_opts *opts, struct vmboot_vm *vm, struct vmb_plan *ret)
 {
+	struct vmb_host_phases *phases = &vm->phases;
+	const struct vmb_store *store = &vm->store;
+	struct vmb_conn *conn = vm->conn;
+	const struct vmb_log *log = &vm->log;
 	_cleanup_facts_ struct vmb_facts facts = {0};
 	int r;
 
-	r = vmb_facts_gather(opts, store, conn, log, &facts);
-	return r < 0 ? r : vmb_plan_make(opts, &facts, ret);
+	r = vmb_facts_gather(opts, store, conn, &facts);
+	if (r < 0)
+		return r;
+	vmb_host_phases_mark(phases, VMBOOT_PHASE_VALIDATE);
+	r = vmb_accel_resolve(opts->accel, store, conn, &facts, log);
+	if (r < 0)
+		return r;
+	vmb_host_phases_mark(phases, VMBOOT_PHASE_ACCEL);
+	return vmb_plan_make(opts, &facts, ret);
 }
 
 static int check_name_free(const struct vmboot_vm *vm)
@@ -157,12 +168,11 @@ static int create(const struct vmboot_opts *opts, struct creation *c)
 
 	r = check_name_free(c->vm);
 	if (r == 0)
-		r = make_plan(opts, &c->vm->store, c->vm->conn, &c->vm->log, &c->plan);
+		r = make_plan(opts, c->vm, &c->plan);
 	if (r == 0)
 		r = fill_handle(c);
 	if (r < 0)
 		return r;
-	vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_VALIDATE);
 	r = ensure_shared(c);
 	if (r == 0)
 		r = make_files(c);
@@ -216,7 +226,7 @@ static int plan_only(const struct vmboot_opts *opts, struct vmb_plan *ret)
 	if (r == 0)
 		r = vmb_vm_new(&own, own.name, &vm);
 	if (r == 0)
-		r = make_plan(&own, &vm->store, vm->conn, &vm->log, ret);
+		r = make_plan(&own, vm, ret);
 	return r;
 }
 

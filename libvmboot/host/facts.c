@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "host/accel.h"
 #include "host/caps.h"
 #include "initrd/initrd.h"
 
@@ -36,7 +35,7 @@ static void take_label(struct vmb_caps *caps, struct vmb_facts *f)
 }
 
 int vmb_facts_gather(const struct vmboot_opts *opts, const struct vmb_store *store,
-		     struct vmb_conn *conn, const struct vmb_log *log, struct vmb_facts *ret)
+		     struct vmb_conn *conn, struct vmb_facts *ret)
 {
 	_cleanup_facts_ struct vmb_facts f = {0};
 	_cleanup_caps_ struct vmb_caps caps = {0};
@@ -53,10 +52,8 @@ int vmb_facts_gather(const struct vmboot_opts *opts, const struct vmb_store *sto
 	if (r < 0)
 		return r;
 	f.machine = TAKE_PTR(caps.machine);
+	f.kvm_offered = caps.kvm;
 	take_label(&caps, &f);
-	r = vmb_accel_resolve(opts->accel, caps.kvm, store, c, &f, log);
-	if (r < 0)
-		return r;
 	*ret = f;
 	f = (struct vmb_facts){0};
 	return 0;

@@ -7,7 +7,8 @@
 #include "host/connect.h"
 #include "plan/plan.h"
 
+/* All but the accelerator, which can need a trial: see host/accel.h. */
 int vmb_facts_gather(const struct vmboot_opts *opts, const struct vmb_store *store,
-		     struct vmb_conn *conn, const struct vmb_log *log, struct vmb_facts *ret);
+		     struct vmb_conn *conn, struct vmb_facts *ret);
 
 #endif

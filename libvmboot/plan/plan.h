@@ -25,6 +25,7 @@ struct vmb_facts {
 	char *init;		    /* path of our init */
 	char *kernel_copy;	    /* paths in the store */
 	char *initramfs;
+	bool kvm_offered;	 /* by libvirt; it may not work all the same */
 	enum vmboot_accel accel; /* KVM or TCG: resolved */
 	char *machine;		 /* libvirt's machine type, e.g. "pc" */
 	char *dac_label;	 /* "+107:+107": we make the files for that user; or NULL */

@@ -9,10 +9,10 @@ static const struct {
 	enum vmboot_phase phase;
 	const char *name, *help;
 } phases[] = {
-	{VMBOOT_PHASE_VALIDATE, "validate", "opts and host facts checked, the plan made"},
+	{VMBOOT_PHASE_VALIDATE, "validate", "opts and host facts checked"},
+	{VMBOOT_PHASE_ACCEL, "accel", "it is known whether KVM works here"},
 	{VMBOOT_PHASE_IMAGE, "image", "the image is in the store"},
 	{VMBOOT_PHASE_INITRAMFS, "initramfs", "kernel and initramfs are in the store"},
-	{VMBOOT_PHASE_ACCEL, "accel", "it is known whether KVM works here"},
 	{VMBOOT_PHASE_DISKS, "disks", "overlay and config disk made"},
 	{VMBOOT_PHASE_XML, "xml", "domain XML rendered"},
 	{VMBOOT_PHASE_LIBVIRT, "libvirt", "libvirt started the domain"},
