@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What the shell tests share; to be sourced. Each has a folder of its own, $tmp, that goes with it.
 
+# shellcheck shell=sh disable=SC2034
 set -u
 builddir=${TEST_BUILDDIR:-$(pwd)}
 testsdir=${TEST_SRCDIR:-$(cd "$(dirname "$0")/.." && pwd)}
