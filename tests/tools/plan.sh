@@ -50,6 +50,15 @@ same -e B=2 --memory-mib 256 --on-exit poweroff --cmd run --cmd --me --cmd -e
 expect 0 vmboot plan --request "$tmp/request" -e B=2 --memory-mib 256 -- run --me -e
 cmp -s "$tmp/flags" "$tmp/out" && fail "on_exit of the request is lost"
 
+# only one "--" is ours
+expect 0 vmboot plan "$@" "$ref" -- -- x && has out '"--"'
+expect 0 vmboot plan "$@" -- "$ref" -- x && has out '"--"'
+expect 0 vmboot plan "$@" -- "$ref" x && lacks out '"--"'
+
+# a closed output does not become one of the files that libvirt opens
+vmboot plan "$@" "$ref" >&- 2>"$tmp/err" && fail "a plan into a closed output is no error"
+has err "cannot write to standard output: Bad file descriptor"
+
 # an empty list is none: the image's entrypoint is not used
 expect 0 vmboot plan "$@" "$ref" && has out /bin/serve
 expect 0 vmboot plan "$@" --entrypoint '' "$ref" /bin/true && lacks out /bin/serve
