@@ -9,6 +9,7 @@
 #include "image/tree.h"
 
 #define WHITEOUT ".wh."
+#define OPAQUE_NAME WHITEOUT WHITEOUT ".opq"
 
 /* All content together; more is a trap, not an image. */
 static const int64_t content_max = 1LL << 40;
@@ -31,19 +32,30 @@ enum meaning {
 	OPAQUE,
 };
 
+/* aufs keeps its own things in .wh..wh.NAME; the one that OCI took over is not among them. */
+static bool is_of_aufs(const char *path)
+{
+	for (const char *p = path; p; p = strchr(p, '/')) {
+		p += *p == '/';
+		if (vmb_skip_prefix(p, WHITEOUT WHITEOUT) && !vmb_streq(p, OPAQUE_NAME))
+			return true;
+	}
+	return false;
+}
+
 /* path becomes what the whiteout is about. */
 static int meaning_of(char path[PATH_MAX], enum meaning *ret)
 {
 	char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
 	const char *name = vmb_skip_prefix(base, WHITEOUT);
 
-	if (!name) {
+	if (is_of_aufs(path)) {
+		*ret = SKIP;
+	} else if (!name) {
 		*ret = PLAIN;
-	} else if (vmb_streq(name, ".wh..opq")) {
+	} else if (vmb_streq(base, OPAQUE_NAME)) {
 		*ret = OPAQUE;
 		*(slash ? slash : path) = '\0';
-	} else if (vmb_skip_prefix(name, WHITEOUT)) {
-		*ret = SKIP;
 	} else if (!*name || vmb_streq(name, ".") || vmb_streq(name, "..")) {
 		return vmb_error(VMBOOT_EIMAGE, "the whiteout %s names nothing",
 				 vmb_show(path).text);

@@ -16,25 +16,23 @@ struct vmb_squash_root vmb_squash_root_of(unsigned mode, int64_t uid, int64_t gi
 int vmb_squash_start(struct vmb_squash *s, const char *path, const struct vmb_squash_root *root,
 		     const struct vmb_log *log)
 {
-	char mode[16], uid[16], gid[16], mtime[16];
+	_cleanup_free_ char *tool = vmb_find_tool("sqfstar");
 	/* clang-format off */
 	const char *argv[] = {
-		"sqfstar", "-comp", "lz4", "-mkfs-time", "0", "-no-progress", "-quiet",
-		"-exit-on-error",
-		"-root-mode", mode, "-root-uid", uid, "-root-gid", gid, "-root-time", mtime,
-		path, NULL,
+		/* it would change all times, and cannot be had together with -mkfs-time */
+		"env", "-u", "SOURCE_DATE_EPOCH",
+		tool ? tool : "sqfstar", "-comp", "lz4", "-mkfs-time", "0",
+		"-noI", /* for squash-root.h */
+		"-no-progress", "-quiet", "-exit-on-error", path, NULL,
 	};
 	/* clang-format on */
-	int r;
+	int r = vmb_process_start(&s->process, tool ? argv : argv + 3, VMB_PIPE_STDIN);
 
-	snprintf(mode, sizeof(mode), "%o", root->mode);
-	snprintf(uid, sizeof(uid), "%u", root->uid);
-	snprintf(gid, sizeof(gid), "%u", root->gid);
-	snprintf(mtime, sizeof(mtime), "%u", root->mtime);
-	r = vmb_process_start(&s->process, argv, VMB_PIPE_STDIN);
 	if (r < 0)
 		return r;
+	s->process.tool = "sqfstar";
 	s->path = path;
+	s->root = *root;
 	return vmb_tarout_init(&s->out, s->process.stdin_fd, "sqfstar", log);
 }
 
@@ -47,11 +45,15 @@ int vmb_squash_finish(struct vmb_squash *s, int result)
 	if (result < 0 && result != -EPIPE)
 		return result;
 	r = vmb_process_finish(&s->process);
-	if (r < 0)
-		return r;
-	if (result < 0)
-		return vmb_error(VMBOOT_EHOST, "sqfstar ended before it had read everything");
-	return 0;
+	if (r == 0 && result < 0)
+		r = vmb_error(VMBOOT_EHOST, "sqfstar ended before it had read everything");
+	if (r == 0)
+		r = vmb_squash_set_root(s->path, &s->root);
+	if (r > 0)
+		vmb_log(s->out.log, VMBOOT_LOG_WARNING,
+			"the root folder belongs to %u:%u, not to %u:%u, which owns nothing else",
+			getuid(), getgid(), s->root.uid, s->root.gid);
+	return r < 0 ? r : 0;
 }
 
 void vmb_squash_done(struct vmb_squash *s)

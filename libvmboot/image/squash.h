@@ -5,17 +5,14 @@
 /* sqfstar: a tar stream in, a squashfs file out; needs no root and no unpacked tree. */
 
 #include "base/process.h"
+#include "image/squash-root.h"
 #include "image/tarout.h"
-
-/* What the root folder is; it cannot come in the stream. */
-struct vmb_squash_root {
-	unsigned mode, uid, gid, mtime;
-};
 
 struct vmb_squash {
 	struct vmb_process process;
 	struct vmb_tarout out; /* write here */
 	const char *path;
+	struct vmb_squash_root root;
 };
 #define VMB_SQUASH_INIT                                                                            \
 	{                                                                                          \
