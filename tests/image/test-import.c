@@ -606,6 +606,7 @@ static void a_store_that_lost_a_disk_gets_it_again(void)
 
 	fixture_image(oci, NULL, NULL, plain, 1, "gzip");
 	disk = disk_of(test_path("oci:%s", oci), "x");
+	RUN("chmod", "u+w", disk);
 	RUN("truncate", "-s", "100", disk);
 	ASSERT_ERROR(find("x", &image), VMBOOT_ENOIMAGE, "has no image");
 	ASSERT_STR(list(), "");
