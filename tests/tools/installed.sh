@@ -42,6 +42,7 @@ find "$dest" -name '*.a' | grep . && fail "a static library is installed"
 want=$(sed -n 's/^#define VERSION "\(.*\)"/\1/p' "$builddir/config.h")
 [ "$(pkg-config --modversion vmboot)" = "$want" ] || fail "pkg-config does not say $want"
 flags=$(pkg-config --cflags --libs vmboot) || fail "pkg-config --cflags --libs vmboot"
+cflags=$(pkg-config --cflags vmboot)
 pkg-config --libs vmboot | grep -q -e '-lvirt' && fail "vmboot.pc makes callers link libvirt"
 
 # the example, with warnings as errors, as C11 without extensions
@@ -58,10 +59,10 @@ headers=$(cd "$root/include" && find vmboot -name '*.h' | sort)
 for header in $headers; do
 	printf '#include <%s>\nint one_of_its_own;\n' "$header" | tee "$tmp/h.cc" >"$tmp/h.c"
 	# shellcheck disable=SC2086
-	$cc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only $flags "$tmp/h.c" \
+	$cc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only $cflags "$tmp/h.c" \
 		>"$tmp/log" 2>&1 || fail "$header alone, in C: $(cat "$tmp/log")"
 	# shellcheck disable=SC2086
-	[ -z "$cxx" ] || $cxx -std=c++17 -Wall -Wextra -Werror -fsyntax-only $flags "$tmp/h.cc" \
+	[ -z "$cxx" ] || $cxx -std=c++17 -Wall -Wextra -Werror -fsyntax-only $cflags "$tmp/h.cc" \
 		>"$tmp/log" 2>&1 || fail "$header alone, in C++: $(cat "$tmp/log")"
 done
 
