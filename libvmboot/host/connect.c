@@ -233,7 +233,9 @@ void vmb_conn_unref(struct vmb_conn *conn)
 	struct vmb_conn **p;
 
 	pthread_mutex_lock(&list_lock);
-	if (--conn->refs == 0) {
+	/* libvirt registers its driver anew each time that the embedded one is opened, and runs out
+	 * of places after a few: once open, it stays open for the next user in this process */
+	if (--conn->refs == 0 && !(conn->embed && conn->c)) {
 		for (p = &list; *p && *p != conn; p = &(*p)->next)
 			;
 		if (*p)

@@ -61,10 +61,25 @@ static int collect_probe(struct gc *gc, virDomainPtr d)
 	return 0;
 }
 
+/*
+ * A domain whose maker died: either its files are gone, or they are there without a ledger, which
+ * is written when all else is done, and nobody holds them any more.
+ */
+static const char *why_remove(const struct vmb_plan_files *files)
+{
+	_cleanup_close_ int lock = -1;
+
+	if (!vmb_exists(files->folder))
+		return "its files are gone";
+	if (vmb_exists(files->ledger) || vmb_files_lock(files->folder, LOCK_EX, &lock) < 0)
+		return NULL;
+	return "half-made, and nobody works on it";
+}
+
 static int collect_domain(struct gc *gc, const struct vmb_domains_row *row)
 {
 	_cleanup_plan_files_ struct vmb_plan_files files = {0};
-	const char *name = virDomainGetName(row->domain);
+	const char *name = virDomainGetName(row->domain), *why;
 	enum vmboot_state state;
 	int r;
 
@@ -75,12 +90,14 @@ static int collect_domain(struct gc *gc, const struct vmb_domains_row *row)
 	r = vmb_plan_files(row->metadata.store, name, &files);
 	if (r < 0)
 		return r;
-	if (vmb_exists(files.folder) || vmb_vm_state(row->domain, &state) < 0 ||
-	    state != VMBOOT_STATE_STOPPED)
+	why = why_remove(&files);
+	if (!why || vmb_vm_state(row->domain, &state) < 0 || state != VMBOOT_STATE_STOPPED)
 		return 0;
 	if (!gc->dry && virDomainUndefine(row->domain) < 0)
 		return vmb_libvirt_error("cannot remove the domain \"%s\"", name);
-	report(gc, "domain", name, "its files are gone");
+	if (!gc->dry)
+		(void)vmb_rm_rf(files.folder);
+	report(gc, "domain", name, why);
 	return 0;
 }
 

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The life of VMs: all or nothing, many at once, guests that die, hang or talk nonsense, and what a
+ * killed program leaves. libvirt's calls fail on demand in this program's own versions of them.
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <libvirt/libvirt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "boot.h"
+
+static enum { NOTHING, FAIL, DIE } in_define, in_create;
+
+virDomainPtr virDomainDefineXML(virConnectPtr conn, const char *xml)
+{
+	virDomainPtr (*real)(virConnectPtr, const char *);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "virDomainDefineXML");
+	if (in_define == DIE)
+		raise(SIGKILL);
+	return in_define == FAIL ? NULL : real(conn, xml);
+}
+
+int virDomainCreate(virDomainPtr d)
+{
+	int (*real)(virDomainPtr);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "virDomainCreate");
+	if (in_create == DIE)
+		raise(SIGKILL);
+	return in_create == FAIL ? -1 : real(d);
+}
+
+static struct vmboot_opts where(void)
+{
+	return (struct vmboot_opts)VMBOOT_OPTS(.store = boot_store(), .uri = "embed");
+}
+
+static void leaves_nothing_when_libvirt_refuses(void)
+{
+	struct vmboot_opts opts = boot_opts("life-refused", "true");
+	struct vmboot_vm *vm = NULL;
+
+	in_define = FAIL;
+	CU_ASSERT_EQUAL(vmboot_create(&opts, &vm), -VMBOOT_ELIBVIRT);
+	in_define = NOTHING;
+	boot_assert_nothing_left("life-refused");
+	in_create = FAIL;
+	CU_ASSERT_EQUAL(vmboot_create(&opts, &vm), -VMBOOT_ELIBVIRT);
+	in_create = NOTHING;
+	boot_assert_nothing_left("life-refused");
+	CU_ASSERT_PTR_NULL(vm);
+}
+
+/* QEMU itself refuses: libvirt's words reach the caller. */
+static void tells_what_libvirt_said(void)
+{
+	struct vmboot_opts opts = boot_opts("life-memory", "true");
+
+	opts.memory_mib = 16777216;
+	CU_ASSERT_EQUAL(vmboot_create(&opts, NULL), -VMBOOT_ELIBVIRT);
+	CU_ASSERT(vmboot_last_error()->libvirt_code != 0);
+	CU_ASSERT(*vmboot_last_error()->libvirt_message != '\0');
+	boot_assert_nothing_left("life-memory");
+}
+
+static void refuses_a_name_that_is_taken(void)
+{
+	struct vmboot_opts opts = boot_opts("life-taken", "sleep 1000");
+	struct vmboot_vm *vm;
+
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	ASSERT_ERROR(vmboot_create(&opts, NULL), EEXIST, "life-taken");
+	/* and the VM that has the name is none the worse for it */
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmboot_destroy(vm));
+	ASSERT_OK(vmboot_destroy(vm)); /* gone already: no error */
+	vmboot_close(vm);
+}
+
+static void opens_and_lists_by_name(void)
+{
+	struct vmboot_opts opts = boot_opts("life-list", "sleep 1000"), here = where();
+	struct vmboot_info **infos, *info;
+	struct vmboot_vm *vm, *again;
+
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	vmboot_close(vm); /* the VM goes on */
+	CU_ASSERT_EQUAL_FATAL(vmboot_list(&here, &infos), 1);
+	ASSERT_STR(infos[0]->name, "life-list");
+	ASSERT_STR(infos[0]->image, "docker.io/library/test:latest");
+	CU_ASSERT_EQUAL(infos[0]->state, VMBOOT_STATE_RUNNING);
+	CU_ASSERT_EQUAL(infos[0]->memory_mib, 256);
+	vmboot_list_free(infos);
+	ASSERT_OK(vmboot_open(&here, "life-list", &again));
+	ASSERT_OK(vmboot_wait(again, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmboot_info(again, &info));
+	ASSERT_STR(info->accel, "tcg");
+	vmboot_info_free(info);
+	ASSERT_OK(vmboot_destroy(again));
+	vmboot_close(again);
+}
+
+static void an_ephemeral_vm_leaves_nothing(void)
+{
+	struct vmboot_opts opts = boot_opts("life-ephemeral", "sleep 1000");
+	struct vmboot_vm *vm;
+
+	opts.ephemeral = true;
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmboot_stop(vm, BOOT_TIMEOUT_MS));
+	vmboot_close(vm);
+	boot_assert_nothing_left("life-ephemeral");
+}
+
+/* libvirt's embedded driver can be registered a few times only in a process. */
+static void opens_and_closes_many_times(void)
+{
+	struct vmboot_opts here = where();
+	struct vmboot_info **infos;
+
+	for (int i = 0; i < 50; i++) {
+		CU_ASSERT_EQUAL_FATAL(vmboot_list(&here, &infos), 0);
+		vmboot_list_free(infos);
+	}
+}
+
+static pid_t qemu_pid(const char *name)
+{
+	char *text;
+	pid_t pid;
+
+	ASSERT_OK(vmb_read_file(test_path("%s/embed/run/qemu/%s.pid", boot_store(), name), 32,
+				&text, NULL));
+	pid = (pid_t)atol(text);
+	free(text);
+	CU_ASSERT_FATAL(pid > 1);
+	return pid;
+}
+
+static void a_guest_that_dies_ends_the_wait(void)
+{
+	struct vmboot_opts opts = boot_opts("life-dies", "sleep 1000");
+	struct vmboot_vm *vm;
+
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	kill(qemu_pid("life-dies"), SIGKILL);
+	ASSERT_ERROR(vmboot_wait(vm, VMBOOT_PHASE_EXIT, BOOT_TIMEOUT_MS), VMBOOT_EENDED, "ended");
+	ASSERT_STR(vmboot_last_error()->phase, "program");
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_STOPPED, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+	boot_assert_nothing_left("life-dies");
+}
+
+static void a_guest_that_hangs_meets_the_deadline(void)
+{
+	struct vmboot_opts opts = boot_opts("life-hangs", "true");
+	struct vmboot_vm *vm;
+
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	kill(qemu_pid("life-hangs"), SIGSTOP);
+	CU_ASSERT_EQUAL(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, 500), -ETIMEDOUT);
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+	boot_assert_nothing_left("life-hangs");
+}
+
+/* The image's program takes the place of init on the boot event port, as root in a guest can. */
+static void a_guest_that_talks_nonsense_is_an_error(void)
+{
+	struct vmboot_opts opts = boot_opts("life-nonsense", "sleep 1000");
+	const char *events = test_path("%s/vms/life-nonsense/events", boot_store());
+	struct vmboot_vm *vm;
+	char junk[4096];
+	int fd;
+
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	fd = open(events, O_WRONLY | O_APPEND);
+	CU_ASSERT_FATAL(fd >= 0);
+	memset(junk, 'x', sizeof(junk));
+	CU_ASSERT_EQUAL(write(fd, junk, sizeof(junk)), (ssize_t)sizeof(junk));
+	close(fd);
+	ASSERT_ERROR(vmboot_wait(vm, VMBOOT_PHASE_EXIT, BOOT_TIMEOUT_MS), VMBOOT_EGUEST,
+		     "no boot event");
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+/* A child makes a VM and is killed in the middle; returns when it is dead. */
+static void killed_creator(const char *name, bool defined)
+{
+	struct vmboot_opts opts = boot_opts(name, "true");
+	int status;
+	pid_t pid;
+
+	/* an embedded libvirt serves one process: this one has given it back by now */
+	pid = fork();
+	if (pid == 0) {
+		in_define = defined ? NOTHING : DIE;
+		in_create = DIE;
+		vmboot_create(&opts, NULL);
+		_exit(0);
+	}
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT(WIFSIGNALED(status));
+}
+
+static void gc_removes_what_a_killed_program_left(void)
+{
+	struct vmboot_opts here = where(), opts = boot_opts("life-kept", "sleep 1000");
+	struct vmboot_vm *vm;
+	char *json;
+
+	killed_creator("life-killed-1", false);
+	killed_creator("life-killed-2", true);
+	CU_ASSERT(vmb_exists(test_path("%s/vms/life-killed-1", boot_store())));
+	CU_ASSERT(vmb_exists(test_path("%s/vms/life-killed-2", boot_store())));
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	CU_ASSERT_EQUAL(vmboot_gc(&here, VMBOOT_GC_DRY_RUN, NULL), 2);
+	CU_ASSERT(vmb_exists(test_path("%s/vms/life-killed-1", boot_store())));
+	CU_ASSERT_EQUAL(vmboot_gc(&here, 0, &json), 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(json, "life-killed-1"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(json, "life-killed-2"));
+	vmboot_free(json);
+	boot_assert_nothing_left("life-killed-1");
+	boot_assert_nothing_left("life-killed-2");
+	/* what is in use stays */
+	CU_ASSERT_EQUAL(vmboot_gc(&here, 0, NULL), 0);
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+struct racer {
+	pthread_t thread;
+	struct vmboot_opts opts;
+	int result;
+};
+
+static void *race(void *arg)
+{
+	struct racer *r = arg;
+	struct vmboot_vm *vm = NULL;
+
+	r->result = vmboot_create(&r->opts, &vm);
+	if (r->result == 0)
+		r->result = vmboot_wait(vm, VMBOOT_PHASE_EXIT, BOOT_TIMEOUT_MS);
+	if (vm && vmboot_destroy(vm) < 0)
+		r->result = -1;
+	vmboot_close(vm);
+	return NULL;
+}
+
+static void run_race(struct racer *racers, int n)
+{
+	for (int i = 0; i < n; i++)
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
+	for (int i = 0; i < n; i++)
+		pthread_join(racers[i].thread, NULL);
+}
+
+static void four_threads_make_four_vms(void)
+{
+	struct racer racers[4] = {0};
+
+	for (int i = 0; i < 4; i++)
+		racers[i].opts = boot_opts(test_path("life-thread-%d", i), "true");
+	run_race(racers, 4);
+	for (int i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(racers[i].result, 0);
+}
+
+static void one_of_three_gets_the_name(void)
+{
+	struct racer racers[3] = {0};
+	int won = 0, refused = 0;
+
+	for (int i = 0; i < 3; i++)
+		racers[i].opts = boot_opts("life-race", "sleep 1");
+	run_race(racers, 3);
+	for (int i = 0; i < 3; i++) {
+		won += racers[i].result == 0;
+		refused += racers[i].result == -EEXIST;
+	}
+	CU_ASSERT_EQUAL(won, 1);
+	CU_ASSERT_EQUAL(refused, 2);
+	boot_assert_nothing_left("life-race");
+}
+
+/* One request, from JSON to PID 1's own words. */
+static void both_skips_travel_the_whole_way(void)
+{
+	struct vmboot_opts *request, opts;
+	struct vmboot_ledger *ledger;
+	char *plan, *xml;
+	const char *console;
+	struct vmboot_vm *vm;
+
+	ASSERT_OK(vmboot_opts_from_json("{\"name\": \"life-skips\", \"image\": \"test\","
+					" \"skip_kernel_headers\": true,"
+					" \"skip_guest_agent\": true}",
+					&request));
+	opts = *request;
+	opts.store = boot_store();
+	opts.uri = "embed";
+	ASSERT_OK(vmboot_plan(&opts, &plan));
+	CU_ASSERT_PTR_NOT_NULL(strstr(plan, "\"skip_kernel_headers\": true"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(plan, "\"skip_guest_agent\": true"));
+	vmboot_free(plan);
+	ASSERT_OK(vmboot_render_xml(&opts, &xml));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(xml, "<vmboot:skip_kernel_headers>true</vmboot:skip_kernel_headers>"));
+	vmboot_free(xml);
+	vm = boot_run(&opts, 0);
+	console = boot_output(vm, VMBOOT_STREAM_CONSOLE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(console, "skipping kernel headers setup"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(console, "skipping guest agent"));
+	ASSERT_OK(vmboot_ledger(vm, &ledger));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(boot_event(ledger, VMBOOT_PHASE_HEADERS)->detail, "skipping"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(boot_event(ledger, VMBOOT_PHASE_AGENT)->detail, "skipping"));
+	vmboot_ledger_free(ledger);
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+	vmboot_opts_free(request);
+
+	/* and without them, no such words */
+	opts = boot_opts("life-noskips", "true");
+	vm = boot_run(&opts, 0);
+	CU_ASSERT_PTR_NULL(strstr(boot_output(vm, VMBOOT_STREAM_CONSOLE), "skipping"));
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+static void the_same_request_gives_the_same_bytes(void)
+{
+	struct vmboot_opts opts = boot_opts("life-plan", "true");
+	const char *file = test_path("%s/plan.xml", test_tmpdir());
+	const char *const validate[] = {"virt-xml-validate", file, "domain", NULL};
+	char *a, *b;
+
+	ASSERT_OK(vmboot_plan(&opts, &a));
+	ASSERT_OK(vmboot_plan(&opts, &b));
+	ASSERT_STR(a, b);
+	vmboot_free(a);
+	vmboot_free(b);
+	ASSERT_OK(vmboot_render_xml(&opts, &a));
+	ASSERT_OK(vmboot_render_xml(&opts, &b));
+	ASSERT_STR(a, b);
+	test_write(file, a);
+	ASSERT_OK(vmb_run(validate, NULL));
+	vmboot_free(a);
+	vmboot_free(b);
+	boot_assert_nothing_left("life-plan");
+}
+
+/* The overlay costs what is written to it, and the config disk is for its owner alone. */
+static void a_vm_costs_little_disk_and_hides_its_config(void)
+{
+	struct vmboot_opts opts = boot_opts("life-disk", "true");
+	struct vmboot_vm *vm;
+	struct stat st;
+
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	CU_ASSERT_EQUAL_FATAL(stat(test_path("%s/vms/life-disk/overlay.img", boot_store()), &st),
+			      0);
+	CU_ASSERT_EQUAL(st.st_size, 10240LL << 20);
+	CU_ASSERT(st.st_blocks * 512 < 1 << 20);
+	CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
+	CU_ASSERT_EQUAL_FATAL(stat(test_path("%s/vms/life-disk/config.img", boot_store()), &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
+	CU_ASSERT(st.st_size <= 4096 * 2);
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+BOOT_MAIN("boot/life",
+	  {"gc removes what a killed program left", gc_removes_what_a_killed_program_left},
+	  {"leaves nothing when libvirt refuses", leaves_nothing_when_libvirt_refuses},
+	  {"tells what libvirt said", tells_what_libvirt_said},
+	  {"refuses a name that is taken", refuses_a_name_that_is_taken},
+	  {"opens and lists by name", opens_and_lists_by_name},
+	  {"opens and closes many times", opens_and_closes_many_times},
+	  {"an ephemeral VM leaves nothing", an_ephemeral_vm_leaves_nothing},
+	  {"a guest that dies ends the wait", a_guest_that_dies_ends_the_wait},
+	  {"a guest that hangs meets the deadline", a_guest_that_hangs_meets_the_deadline},
+	  {"a guest that talks nonsense is an error", a_guest_that_talks_nonsense_is_an_error},
+	  {"four threads make four VMs", four_threads_make_four_vms},
+	  {"one of three gets the name", one_of_three_gets_the_name},
+	  {"both skips travel the whole way", both_skips_travel_the_whole_way},
+	  {"the same request gives the same bytes", the_same_request_gives_the_same_bytes},
+	  {"a VM costs little disk and hides its config",
+	   a_vm_costs_little_disk_and_hides_its_config})
