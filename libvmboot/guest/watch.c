@@ -24,8 +24,8 @@ struct vmb_watch {
 	off_t events_at;
 	struct vmb_event events[VMB_EVENT_MAX_PER_BOOT];
 	size_t n;
-	int broken; /* the error that the guest's nonsense gave, for ever */
-	bool live;  /* at least one event was seen when it came */
+	int broken;		      /* the error that the guest's nonsense gave, for ever */
+	bool live;		      /* at least one event was seen when it came */
 	int64_t offset_us, second_us; /* the two smallest */
 };
 

@@ -261,8 +261,9 @@ static int write_disk(struct walk *w, const char *disk)
 	r = vmb_squash_start(&squash, disk, &root, w->log);
 	if (r < 0)
 		return r;
-	w->squash = &squash;
+	w->squash = &squash; // cppcheck-suppress autoVariables
 	r = walk(w, write_entry);
+	w->squash = NULL;
 	return vmb_squash_finish(&squash, r);
 }
 

@@ -5,7 +5,7 @@
 
 struct vmb_shown vmb_show(const char *s)
 {
-	struct vmb_shown shown;
+	struct vmb_shown shown = {""};
 
 	vmb_strlcpy(shown.text, s ? s : "(no name)", sizeof(shown.text));
 	for (char *c = shown.text; *c; c++)

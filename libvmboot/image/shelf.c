@@ -372,8 +372,8 @@ int vmb_image_use(const struct vmb_store *store, const struct vmb_image *image, 
 	if (r == 0)
 		r = vmb_shelf_find(store, &now);
 	if (r == 0)
-		r = vmb_error(VMBOOT_ENOIMAGE, "the image %s was removed just now",
-			      image->name ? image->name : image->digest);
+		return vmb_error(VMBOOT_ENOIMAGE, "the image %s was removed just now",
+				 image->name ? image->name : image->digest);
 	if (r > 0)
 		r = vmb_asprintf(&link, "%s/image", folder);
 	if (r < 0)
