@@ -77,10 +77,15 @@ static int shorten_root(const char *root, char **ret)
 	vmb_hash_str(&h, root);
 	vmb_hash_hex(&h, hex);
 	r = link_folder(&folder);
+	/* root's QEMU runs as a user of its own, who must get through */
 	if (r == 0)
-		r = vmb_mkdir_p(folder, 0700);
-	if (r == 0)
-		r = vmb_asprintf(&link, "%s/%.*s", folder, LINK_NAME_HEX, hex);
+		r = vmb_mkdir_p(folder, geteuid() == 0 ? 0711 : 0700);
+	if (r < 0)
+		return r;
+	if (lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+	    (st.st_mode & 022))
+		return vmb_error(EPERM, "%s is not a folder of ours alone; remove it", folder);
+	r = vmb_asprintf(&link, "%s/%.*s", folder, LINK_NAME_HEX, hex);
 	if (r < 0)
 		return r;
 	if (strlen(link) > EMBED_ROOT_MAX)
