@@ -17,10 +17,17 @@ static inline void vmb_json_putp(struct json_object **o)
 
 /*
  * One strict JSON value and nothing behind it but white space; nested at most depth deep, valid
- * UTF-8. Else -code, with the words "<what> is not valid JSON at byte N: …".
+ * UTF-8, no name with a 0 byte in it. Else -code, with the words "<what> is not valid JSON at
+ * byte N: …". text: n bytes and a 0. Of a name that is given twice the last value counts.
  */
 int vmb_json_parse(const char *text, size_t n, int depth, int code, const char *what,
 		   struct json_object **ret);
+
+/*
+ * 1 and a name that the outermost object of text gives twice, freed by the caller; 0 if there is
+ * none; or -ENOMEM. text: what vmb_json_parse() has taken, which keeps only one of the two.
+ */
+int vmb_json_repeated(const char *text, char **ret_name);
 
 /* Indented text that ends with a newline; freed by the caller. root NULL: out of memory. */
 int vmb_json_text(struct json_object *root, char **ret);
