@@ -156,7 +156,7 @@ VMBOOT_API int vmboot_opts_new(struct vmboot_opts **ret_opts);
  * @ret_opts: (out) freed with vmboot_opts_free().
  *
  * Unknown fields, wrong types and values out of range are refused with the field's name, the value
- * and the rule; so is anything after the object.
+ * and the rule; so is a field that is given twice, and anything after the object.
  *
  * Returns: 0, -VMBOOT_EOPTS, -E2BIG or -ENOMEM. Thread-safe. Since 0.1.
  */

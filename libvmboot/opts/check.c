@@ -6,10 +6,19 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "opts/opts.h"
+#include "wire/config.h"
 #include "wire/text.h"
 
-/* The struct as version 0.1 had it; no caller can know less. */
-enum { FIRST_SIZE = offsetof(struct vmboot_opts, progress_data) + sizeof(void *) };
+enum {
+	/* The struct as version 0.1 had it; no caller can know less. */
+	FIRST_SIZE = offsetof(struct vmboot_opts, progress_data) + sizeof(void *),
+	/* No version will have more; a larger size was never set. */
+	LAST_SIZE = 4096,
+};
+
+_Static_assert((int)VMB_OPTS_LIST_MAX == (int)VMB_CONFIG_ARGS_MAX &&
+		       (int)VMB_OPTS_LIST_MAX == (int)VMB_CONFIG_ENV_MAX,
+	       "what a request may ask for is what a guest config can hold");
 
 int vmb_field_refuse(const struct vmb_field *field, const char *value)
 {
@@ -43,6 +52,16 @@ int vmb_field_check_uint(const struct vmb_field *field, uint64_t value)
 	return vmb_field_refuse(field, text);
 }
 
+int vmb_field_check_length(const struct vmb_field *field, size_t length)
+{
+	char text[48];
+
+	if (length <= VMB_OPTS_LIST_MAX)
+		return 0;
+	snprintf(text, sizeof(text), "a list of %zu", length);
+	return vmb_field_refuse(field, text);
+}
+
 static int check_enum(const struct vmb_field *field, unsigned value)
 {
 	char text[16];
@@ -55,7 +74,7 @@ static int check_enum(const struct vmb_field *field, unsigned value)
 
 static int check_list(const struct vmb_field *field, const char *const *list)
 {
-	int r = 0;
+	int r = vmb_field_check_length(field, vmb_list_len(list));
 
 	for (size_t i = 0; list && list[i] && r == 0; i++)
 		r = vmb_field_check_text(field, list[i]);
@@ -103,7 +122,7 @@ static int copy_struct(const struct vmboot_opts *opts, struct vmboot_opts *ret)
 	const char *bytes = (const char *)opts;
 
 	memset(ret, 0, sizeof(*ret));
-	if (opts && opts->size < FIRST_SIZE)
+	if (opts && (opts->size < FIRST_SIZE || opts->size > LAST_SIZE))
 		return vmb_error(EINVAL, "opts.size is %zu: set it to sizeof(struct vmboot_opts)",
 				 opts->size);
 	if (opts)

@@ -36,7 +36,9 @@ static int take_list(struct vmboot_opts *opts, const struct vmb_field *field,
 
 	if (!json_object_is_type(value, json_type_array))
 		return refuse_type(field, value);
-	r = vmb_opts_empty(opts, field);
+	r = vmb_field_check_length(field, json_object_array_length(value));
+	if (r == 0)
+		r = vmb_opts_empty(opts, field);
 	for (size_t i = 0; i < json_object_array_length(value) && r == 0; i++) {
 		const char *s = plain_string(json_object_array_get_idx(value, i));
 
@@ -78,6 +80,29 @@ static int take_field(struct vmboot_opts *opts, const struct vmb_field *field,
 	return 0;
 }
 
+static int refuse_unknown(const char *name)
+{
+	vmb_error(
+		VMBOOT_EOPTS,
+		"the request has an unknown field \"%s\"; vmboot-request(5) lists those there are",
+		name);
+	vmb_error_field(name);
+	return -VMBOOT_EOPTS;
+}
+
+/* Which of two values is meant, nobody knows. */
+static int check_once(const char *json)
+{
+	_cleanup_free_ char *name = NULL;
+	int r = vmb_json_repeated(json, &name);
+
+	if (r <= 0)
+		return r;
+	vmb_error(VMBOOT_EOPTS, "the request has the field \"%s\" twice", name);
+	vmb_error_field(name);
+	return -VMBOOT_EOPTS;
+}
+
 int vmboot_opts_from_json(const char *json, struct vmboot_opts **ret_opts)
 {
 	vmb_cleanup(opts_freep) struct vmboot_opts *opts = NULL;
@@ -92,22 +117,16 @@ int vmboot_opts_from_json(const char *json, struct vmboot_opts **ret_opts)
 		return r;
 	if (!json_object_is_type(root, json_type_object))
 		return vmb_error(VMBOOT_EOPTS, "the request is not a JSON object");
-	r = vmboot_opts_new(&opts);
+	r = check_once(json);
+	if (r == 0)
+		r = vmboot_opts_new(&opts);
 	if (r < 0)
 		return r;
 	json_object_object_foreachC(root, it)
 	{
 		const struct vmb_field *field = vmb_field_find(it.key);
 
-		if (!field) {
-			r = vmb_error(VMBOOT_EOPTS,
-				      "the request has an unknown field \"%s\"; vmboot-request(5) "
-				      "lists those there are",
-				      it.key);
-			vmb_error_field(it.key);
-			return r;
-		}
-		r = take_field(opts, field, it.val);
+		r = field ? take_field(opts, field, it.val) : refuse_unknown(it.key);
 		if (r < 0)
 			return r;
 	}

@@ -10,6 +10,8 @@
 
 #include <vmboot/opts.h>
 
+enum { VMB_OPTS_LIST_MAX = 1024 }; /* strings in a LIST; more do not fit into a guest config */
+
 /* A row of the table: the public part and the rule that words cannot check. */
 struct vmb_field {
 	struct vmboot_field pub;
@@ -30,9 +32,10 @@ const char *vmb_field_choice(const struct vmb_field *field, const struct vmboot_
 /* -VMBOOT_EOPTS with field, value and rule in the error. */
 int vmb_field_refuse(const struct vmb_field *field, const char *value);
 
-/* Checks one text by a STRING's or LIST's rule, and one number by a UINT's. */
+/* Checks one text by a STRING's or LIST's rule, one number by a UINT's, and how long a LIST is. */
 int vmb_field_check_text(const struct vmb_field *field, const char *value);
 int vmb_field_check_uint(const struct vmb_field *field, uint64_t value);
+int vmb_field_check_length(const struct vmb_field *field, size_t length);
 
 /*
  * Copies the caller's struct, whatever version of the header it is from, into ours. The strings

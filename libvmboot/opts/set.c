@@ -49,9 +49,12 @@ int vmb_opts_set_string(struct vmboot_opts *opts, const struct vmb_field *field,
 
 int vmb_opts_add(struct vmboot_opts *opts, const struct vmb_field *field, const char *value)
 {
+	char ***member = vmb_field_member(field, opts);
 	int r = vmb_field_check_text(field, value);
 
-	return r < 0 ? r : vmb_list_add(vmb_field_member(field, opts), value);
+	if (r == 0)
+		r = vmb_field_check_length(field, vmb_list_len(vmb_list_const(*member)) + 1);
+	return r < 0 ? r : vmb_list_add(member, value);
 }
 
 int vmb_opts_empty(struct vmboot_opts *opts, const struct vmb_field *field)
@@ -106,8 +109,11 @@ int vmboot_opts_set(struct vmboot_opts *opts, const char *name, const char *valu
 {
 	const struct vmb_field *field = vmb_field_find(name);
 
-	if (!field)
-		return vmb_error(VMBOOT_EOPTS, "there is no field \"%s\"", name);
+	if (!field) {
+		vmb_error(VMBOOT_EOPTS, "there is no field \"%s\"", name);
+		vmb_error_field(name);
+		return -VMBOOT_EOPTS;
+	}
 	switch (field->pub.type) {
 	case VMBOOT_FIELD_STRING:
 		return vmb_opts_set_string(opts, field, value);
