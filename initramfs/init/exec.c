@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,9 +21,16 @@ static const char *env_value(char *const *env, const char *key)
 
 static int add_default(char **env, size_t *n, const char *key, const char *value)
 {
+	size_t size;
+
 	if (env_value(env, key))
 		return 0;
-	return asprintf(&env[(*n)++], "%s=%s", key, value) < 0 ? -ENOMEM : 0;
+	size = strlen(key) + strlen(value) + 2;
+	env[*n] = malloc(size);
+	if (!env[*n])
+		return -ENOMEM;
+	init_format(env[(*n)++], size, "%s=%s", key, value);
+	return 0;
 }
 
 /* PID 1 makes one environment in its life: the strings are never freed one by one. */
@@ -59,8 +65,8 @@ int init_exec(const char *const *args, char *const *env)
 		return -ENOENT;
 	for (size_t n; dir; dir = dir[n] ? dir + n + 1 : NULL) {
 		n = strcspn(dir, ":");
-		if (snprintf(path, sizeof(path), "%.*s/%s", n ? (int)n : 1, n ? dir : ".", name) >=
-		    (int)sizeof(path))
+		if (init_format(path, sizeof(path), "%.*s/%s", n ? (int)n : 1, n ? dir : ".",
+				name) >= sizeof(path))
 			continue;
 		execve(path, argv, env);
 		/* another folder may have it; that one was there and refused is what to report */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <stdio.h>
 
 #include "init.h"
 
@@ -11,6 +10,6 @@ int init_headers(struct init *init, struct init_report *report)
 		what = "skipping kernel headers setup";
 		init_log(init, "%s", what);
 	}
-	snprintf(report->detail, sizeof(report->detail), "%s", what);
+	init_format(report->detail, sizeof(report->detail), "%s", what);
 	return 0;
 }

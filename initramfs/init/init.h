@@ -13,6 +13,7 @@
  * test can run a phase on a folder instead of a guest.
  */
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -171,6 +172,10 @@ void init_log(const struct init *init, const char *fmt, ...) VMB_PRINTF(2, 3);
 void init_debug(const struct init *init, const char *fmt, ...) VMB_PRINTF(2, 3);
 void init_log_drain(const struct init *init);
 void init_shell(const struct init *init); /* on the console, if the boot is debugged */
+
+/* format.c: as snprintf, but with few conversions; returns the length that there would be. */
+size_t init_format(char *text, size_t size, const char *fmt, ...) VMB_PRINTF(3, 4);
+size_t init_vformat(char *text, size_t size, const char *fmt, va_list ap) VMB_PRINTF(3, 0);
 
 /* util.c: paths below init->root; small files. Texts come without the newline at their end. */
 #define INIT_PATH_MAX 512

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <signal.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -10,7 +9,7 @@
 #include "init.h"
 #include "wire/text.h"
 
-static void write_line(const struct init *init, const char *fmt, va_list ap)
+static void VMB_PRINTF(2, 0) write_line(const struct init *init, const char *fmt, va_list ap)
 {
 	static const char prefix[] = "vmboot: ";
 	char line[400];
@@ -19,7 +18,7 @@ static void write_line(const struct init *init, const char *fmt, va_list ap)
 	if (init->console < 0)
 		return;
 	memcpy(line, prefix, n);
-	vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
+	init_vformat(line + n, sizeof(line) - n - 1, fmt, ap);
 	vmb_wire_clean_line(line);
 	n = strlen(line);
 	line[n] = '\n';

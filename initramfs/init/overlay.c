@@ -41,7 +41,8 @@ int init_overlay(struct init *init, struct init_report *report)
 	init_path(init, device, "/dev/%s", init->disk[INIT_DISK_OVERLAY]);
 	mkdir("/overlay", 0755);
 	mkdir("/newroot", 0755);
-	r = init->ops->mount(device, "/overlay", "ext4", MS_NOATIME, NULL);
+	/* tables that are zeroed in the background would fill a sparse disk */
+	r = init->ops->mount(device, "/overlay", "ext4", MS_NOATIME, "noinit_itable");
 	if (r < 0)
 		return init_failed(report, r, "mounting it as ext4");
 	r = make_folders();

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -60,7 +59,10 @@ static int enter_workdir(const struct start *s)
 		*slash = '/';
 	}
 	mkdir(path, 0755);
-	return chdir(path) < 0 ? -errno : 0;
+	if (chdir(path) == 0)
+		return 0;
+	/* ENOENT would be understood as a missing command */
+	return errno == ENOENT ? -ENOTDIR : -errno;
 }
 
 static void default_signals(void)

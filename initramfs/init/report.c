@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "init.h"
@@ -11,7 +10,7 @@ int init_failed(struct init_report *report, int err, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(report->detail, sizeof(report->detail), fmt, ap);
+	init_vformat(report->detail, sizeof(report->detail), fmt, ap);
 	va_end(ap);
 	return err < 0 ? err : -err;
 }
@@ -20,7 +19,8 @@ void init_report_disk(const struct init *init, enum init_role role, struct init_
 {
 	const char *name = init->disk[role][0] ? init->disk[role] : init_contract[role].target;
 
-	snprintf(report->device, sizeof(report->device), "%s %s", name, init_contract[role].serial);
+	init_format(report->device, sizeof(report->device), "%s %s", name,
+		    init_contract[role].serial);
 }
 
 void init_tell(struct init *init, enum vmboot_phase phase, uint64_t start_us, int error,

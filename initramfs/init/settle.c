@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "init.h"
@@ -107,21 +106,22 @@ static bool take(struct init *init, enum init_role role, struct init_report *rep
 	strcpy(init->disk[role], d->name);
 	init_report_disk(init, role, report);
 	if (!d->serial[0])
-		snprintf(report->detail, sizeof(report->detail), "no serial: taken by its letter");
+		init_format(report->detail, sizeof(report->detail),
+			    "no serial: taken by its letter");
 	return true;
 }
 
 static int give_up(const struct init *init, enum init_role role, struct init_report *report)
 {
-	size_t n = (size_t)snprintf(report->detail, sizeof(report->detail), "seen:");
+	size_t n = init_format(report->detail, sizeof(report->detail), "seen:");
 
 	init_report_disk(init, role, report);
 	for (size_t i = 0; i < init->n_seen && n < sizeof(report->detail); i++)
 		if (init->seen[i].present)
-			n += (size_t)snprintf(report->detail + n, sizeof(report->detail) - n,
-					      " %s=%s", init->seen[i].name, init->seen[i].serial);
+			n += init_format(report->detail + n, sizeof(report->detail) - n, " %s=%s",
+					 init->seen[i].name, init->seen[i].serial);
 	if (!strchr(report->detail, '='))
-		snprintf(report->detail, sizeof(report->detail), "seen: nothing");
+		init_format(report->detail, sizeof(report->detail), "seen: nothing");
 	return -ENODEV;
 }
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -56,7 +55,7 @@ static int make_point(const char *name, char path[INIT_PATH_MAX], struct init_re
 {
 	struct stat st;
 
-	snprintf(path, INIT_PATH_MAX, "/newroot/%s", name);
+	init_format(path, INIT_PATH_MAX, "/newroot/%s", name);
 	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		return init_failed(report, errno, "making /%s in the image", name);
 	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode))
@@ -70,7 +69,7 @@ static int move_mounts(struct init *init, struct init_report *report)
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(moved); i++) {
-		snprintf(from, sizeof(from), "/%s", moved[i]);
+		init_format(from, sizeof(from), "/%s", moved[i]);
 		r = make_point(moved[i], to, report);
 		if (r < 0)
 			return r;

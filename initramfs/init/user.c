@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,8 +107,8 @@ static int find_passwd(const struct init *init, const struct wanted *w, struct i
 			continue;
 		user->uid = uid;
 		user->gid = gid;
-		snprintf(user->home, sizeof(user->home), "%s", n > 5 && f[5][0] ? f[5] : "/");
-		snprintf(name, size, "%s", f[0]);
+		init_format(user->home, sizeof(user->home), "%s", n > 5 && f[5][0] ? f[5] : "/");
+		init_format(name, size, "%s", f[0]);
 		r = 1;
 	}
 	return r;
@@ -155,7 +154,7 @@ static int find_group(const struct init *init, const char *spec, struct init_use
 			return 0;
 		}
 	if (!w.is_id)
-		return init_failed(report, ENOENT, "no group \"%s\" in the image's /etc/group",
+		return init_failed(report, EINVAL, "no group \"%s\" in the image's /etc/group",
 				   spec);
 	user->gid = w.id;
 	return 0;
@@ -184,7 +183,7 @@ int init_user_find(const struct init *init, const char *spec, struct init_user *
 	struct wanted w;
 	int r;
 
-	if (snprintf(text, sizeof(text), "%s", spec) >= (int)sizeof(text))
+	if (init_format(text, sizeof(text), "%s", spec) >= sizeof(text))
 		return init_failed(report, EINVAL, "the user's name is too long");
 	who = strsep(&group, ":");
 	w = wanted(who[0] ? who : "0");
@@ -192,7 +191,7 @@ int init_user_find(const struct init *init, const char *spec, struct init_user *
 	if (r < 0)
 		return r;
 	if (r == 0 && !w.is_id)
-		return init_failed(report, ENOENT, "no user \"%s\" in the image's /etc/passwd",
+		return init_failed(report, EINVAL, "no user \"%s\" in the image's /etc/passwd",
 				   who);
 	if (r == 0)
 		user.uid = w.id;

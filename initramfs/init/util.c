@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,17 +25,15 @@ const char *init_path(const struct init *init, char path[INIT_PATH_MAX], const c
 {
 	size_t n = strlen(init->root);
 	va_list ap;
-	int r;
 
 	path[0] = '\0';
 	if (n >= INIT_PATH_MAX)
 		return path;
 	memcpy(path, init->root, n + 1);
 	va_start(ap, fmt);
-	r = vsnprintf(path + n, INIT_PATH_MAX - n, fmt, ap);
-	va_end(ap);
-	if (r < 0 || (size_t)r >= INIT_PATH_MAX - n)
+	if (init_vformat(path + n, INIT_PATH_MAX - n, fmt, ap) >= INIT_PATH_MAX - n)
 		path[0] = '\0';
+	va_end(ap);
 	return path;
 }
 

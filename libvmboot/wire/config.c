@@ -257,11 +257,20 @@ static int decode_records(const char *p, const char *end, struct vmb_guest_confi
 	return 0;
 }
 
+/* By hand: init has no printf. */
+static bool is_crc_record(const char *record, uint32_t crc)
+{
+	char expected[CRC_RECORD] = "crc32=";
+
+	for (int i = 0; i < 8; i++)
+		expected[6 + i] = "0123456789abcdef"[crc >> (28 - 4 * i) & 15];
+	return memcmp(record, expected, sizeof(expected)) == 0;
+}
+
 /* The bytes behind the two leading records, or NULL; checks both. */
 static const char *check_head(const char *file, size_t n, int *ret_error, const char **why)
 {
 	const size_t version = sizeof(VERSION_RECORD), head = version + CRC_RECORD;
-	char crc[CRC_RECORD];
 
 	*ret_error = -EBADMSG;
 	*why = "too short, or not ended";
@@ -276,8 +285,8 @@ static const char *check_head(const char *file, size_t n, int *ret_error, const 
 		return NULL;
 	*why = "damaged: the checksum differs";
 	*ret_error = -EBADMSG;
-	snprintf(crc, sizeof(crc), "crc32=%08x", (unsigned)vmb_crc32(0, file + head, n - head));
-	return memcmp(file + version, crc, sizeof(crc)) == 0 ? file + head : NULL;
+	return is_crc_record(file + version, vmb_crc32(0, file + head, n - head)) ? file + head
+										  : NULL;
 }
 
 int vmb_config_decode(const uint8_t *bytes, size_t n, struct vmb_guest_config *ret,

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "guest.h"
+#include "test.h"
+#include "wire/disks.h"
+
+typedef int (*phase_fn)(struct init *init, struct init_report *report);
+
+static const phase_fn phases[INIT_N_DISKS] = {init_settle_root, init_settle_overlay,
+					      init_settle_config};
+static const char *const serials[INIT_N_DISKS] = {VMB_SERIAL_ROOT, VMB_SERIAL_OVERLAY,
+						  VMB_SERIAL_CONFIG};
+static const char *const letters[INIT_N_DISKS] = {"vda", "vdb", "vdc"};
+
+static void by_serial_whatever_the_letter(void)
+{
+	static const char *const names[INIT_N_DISKS] = {"vdc", "vda", "vdb"};
+	struct init *init = guest_new();
+
+	for (int i = 0; i < INIT_N_DISKS; i++)
+		guest_disk(init, names[i], serials[i]);
+	guest_disk(init, "vdd", NULL);
+	for (int i = 0; i < INIT_N_DISKS; i++) {
+		struct init_report report = {0};
+
+		CU_ASSERT_EQUAL(phases[i](init, &report), 0);
+		ASSERT_STR(init->disk[i], names[i]);
+		ASSERT_STR(report.device, test_path("%s %s", names[i], serials[i]));
+		ASSERT_STR(report.detail, "");
+	}
+	guest_free(init);
+}
+
+static void by_letter_without_serials(void)
+{
+	struct init *init = guest_new();
+
+	guest_disk(init, "vda", NULL);
+	guest_disk(init, "vdb", "");
+	guest_disk(init, "vdc", NULL);
+	for (int i = 0; i < INIT_N_DISKS; i++) {
+		struct init_report report = {0};
+
+		CU_ASSERT_EQUAL(phases[i](init, &report), 0);
+		ASSERT_STR(init->disk[i], letters[i]);
+		ASSERT_STR(report.detail, "no serial: taken by its letter");
+	}
+	guest_free(init);
+}
+
+/* A serial may be shown a moment after the disk: then it decides, not the letter. */
+static void no_letter_at_the_first_look(void)
+{
+	struct init *init = guest_new();
+	struct init_report report = {0};
+	int pair[2];
+
+	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+	init->uevents = pair[0];
+	guest_disk(init, "vda", NULL);
+	guest_disk(init, "vdb", VMB_SERIAL_OVERLAY);
+	CU_ASSERT_EQUAL(init_settle_overlay(init, &report), 0);
+	guest_write(init, VMB_SERIAL_CONFIG, "sys/block/vda/serial");
+	CU_ASSERT_EQUAL(init_settle_config(init, &report), 0);
+	ASSERT_STR(init->disk[INIT_DISK_CONFIG], "vda");
+	init->seen[0].blank = 10; /* nor later, once there is one */
+	guest_disk(init, "vdz", VMB_SERIAL_ROOT);
+	CU_ASSERT_EQUAL(init_settle_root(init, &report), 0);
+	ASSERT_STR(init->disk[INIT_DISK_ROOT], "vdz");
+	close(pair[1]);
+	guest_free(init);
+}
+
+/* Runs the phase while another process makes the disk after_ms later; how long it took, in ms. */
+static int64_t settle_late(int role, int after_ms, bool tell, bool node_last)
+{
+	struct init *init = guest_new();
+	struct init_report report = {0};
+	int64_t start = vmb_monotonic_us();
+	int pair[2], r;
+	pid_t pid;
+
+	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+	init->uevents = pair[0];
+	if (node_last)
+		guest_write(init, serials[role], "sys/block/%s/serial", letters[role]);
+	pid = fork();
+	if (pid == 0) {
+		usleep((useconds_t)after_ms * 1000);
+		guest_disk(init, letters[role], serials[role]);
+		if (tell && write(pair[1], "add@/block", 11) != 11)
+			_exit(1);
+		_exit(0);
+	}
+	r = phases[role](init, &report);
+	start = (vmb_monotonic_us() - start) / 1000;
+	CU_ASSERT_EQUAL(r, 0);
+	ASSERT_STR(report.device, test_path("%s %s", letters[role], serials[role]));
+	waitpid(pid, NULL, 0);
+	close(pair[1]);
+	guest_free(init);
+	CU_ASSERT_EQUAL(vmb_rm_rf(test_path("%s/guest", test_tmpdir())), 0);
+	return start;
+}
+
+static void late_disks_are_waited_for(void)
+{
+	for (int i = 0; i < INIT_N_DISKS; i++) {
+		int64_t ms = settle_late(i, 300, true, false);
+
+		CU_ASSERT(ms >= 300 && ms < 1000);
+	}
+}
+
+static void lost_events_do_no_harm(void)
+{
+	CU_ASSERT(settle_late(INIT_DISK_CONFIG, 100, false, false) < 800);
+}
+
+static void the_node_is_waited_for(void)
+{
+	CU_ASSERT(settle_late(INIT_DISK_OVERLAY, 100, true, true) >= 100);
+}
+
+static void a_missing_disk_is_named(void)
+{
+	struct init *init = guest_new();
+	struct init_report report = {0};
+	int64_t ms, start;
+
+	guest_disk(init, "vda", VMB_SERIAL_ROOT);
+	guest_disk(init, "vdb", "some-other-disk");
+	guest_disk(init, "vdc", VMB_SERIAL_CONFIG);
+	guest_disk(init, "loop0", NULL);
+	start = vmb_monotonic_us();
+	CU_ASSERT_EQUAL(init_settle_overlay(init, &report), -ENODEV);
+	ms = (vmb_monotonic_us() - start) / 1000;
+	CU_ASSERT(ms >= 2000 && ms < 2500);
+	ASSERT_STR(report.device, "vdb vmboot-overlay");
+	ASSERT_STR(report.detail, "seen: vda=vmboot-root vdb=some-other-disk vdc=vmboot-config");
+	guest_free(init);
+}
+
+static void too_many_disks_fit_the_report(void)
+{
+	struct init *init = guest_new();
+	struct init_report report = {0};
+
+	for (int i = 0; i < INIT_SEEN_MAX + 10; i++)
+		guest_disk(init, test_path("vd%03d", i), "a-serial-of-20-bytes");
+	CU_ASSERT_EQUAL(init_settle_root(init, &report), -ENODEV);
+	CU_ASSERT_EQUAL(strlen(report.detail), VMB_EVENT_DETAIL_MAX);
+	guest_free(init);
+}
+
+/* ---- ports ---- */
+
+static void guest_port(const struct init *init, int i, const char *name)
+{
+	guest_write(init, "", "dev/vport0p%d", i);
+	guest_write(init, "0", "sys/class/virtio-ports/vport0p%d/dev", i);
+	if (name)
+		guest_write(init, test_path("%s\n", name), "sys/class/virtio-ports/vport0p%d/name",
+			    i);
+}
+
+static void queued_events_go_out_when_the_port_comes(void)
+{
+	struct init *init = guest_new();
+	struct vmb_event e = {.kind = VMB_EVENT_PHASE, .phase = VMBOOT_PHASE_KERNEL};
+	_cleanup_close_ int fd = -1;
+
+	init_event_push(&init->events, &e);
+	init_event_push(&init->events, &e);
+	CU_ASSERT(!init_ports_look(init));
+	guest_port(init, 1, "org.qemu.guest_agent.0");
+	guest_port(init, 2, VMB_EVENT_PORT);
+	CU_ASSERT(init_ports_look(init));
+	CU_ASSERT_EQUAL(init->events.n, 0);
+	fd = open(test_path("%s/dev/vport0p2", init->root), O_RDONLY);
+	for (uint32_t i = 0; i < 2; i++) {
+		CU_ASSERT(guest_event(fd, &e));
+		CU_ASSERT_EQUAL(e.seq, i);
+	}
+	CU_ASSERT_EQUAL(init->ports[INIT_PORT_STDOUT], -1);
+	guest_free(init);
+}
+
+static void all_three_ports_are_opened(void)
+{
+	struct init *init = guest_new();
+
+	guest_port(init, 3, VMB_EVENT_PORT);
+	guest_port(init, 1, VMB_STDOUT_PORT);
+	guest_port(init, 2, VMB_STDERR_PORT);
+	CU_ASSERT(init_ports_look(init));
+	for (int i = 0; i < INIT_N_PORTS; i++)
+		CU_ASSERT(init->ports[i] >= 0);
+	guest_free(init);
+}
+
+static void a_wait_for_ports_ends(void)
+{
+	struct init *init = guest_new();
+	int64_t start = vmb_monotonic_us();
+
+	/* no device: none can come */
+	init_ports_wait(init, vmb_deadline_in(5000));
+	CU_ASSERT(vmb_monotonic_us() - start < 500000);
+	/* ours is there, and one that never gets a name */
+	guest_write(init, "", "sys/bus/virtio/drivers/virtio_console/virtio3");
+	guest_port(init, 1, VMB_EVENT_PORT);
+	guest_port(init, 2, NULL);
+	start = vmb_monotonic_us();
+	init_ports_wait(init, vmb_deadline_in(5000));
+	CU_ASSERT(init->events.fd >= 0);
+	CU_ASSERT(vmb_monotonic_us() - start < 1000000);
+	guest_free(init);
+}
+
+TEST_MAIN("init/settle", {"by serial, whatever the letter", by_serial_whatever_the_letter},
+	  {"by letter where there is no serial", by_letter_without_serials},
+	  {"no letter is believed at the first look", no_letter_at_the_first_look},
+	  {"late disks are waited for", late_disks_are_waited_for},
+	  {"lost events do no harm", lost_events_do_no_harm},
+	  {"the device node is waited for", the_node_is_waited_for},
+	  {"a missing disk is named, with what was seen", a_missing_disk_is_named},
+	  {"too many disks fit the report", too_many_disks_fit_the_report},
+	  {"queued events go out when the port comes", queued_events_go_out_when_the_port_comes},
+	  {"all three ports are opened", all_three_ports_are_opened},
+	  {"a wait for ports ends", a_wait_for_ports_ends})
