@@ -133,36 +133,18 @@ static int make_pipe(int *ret_read, int *ret_write)
 	return r < 0 ? r : lift(ret_write);
 }
 
-/*
- * A tool that dies while it is fed must be an error of ours, not the end of the caller's program:
- * as long as a tool has our pipe, SIGPIPE is blocked in the thread that feeds it, whoever writes.
- */
-static void block_sigpipe(struct vmb_process *p)
+/* From here the caller feeds the tool, and it may die meanwhile; see base/sigpipe.h. */
+static void guard(struct vmb_process *p)
 {
-	sigset_t pipe, pending, old;
-
-	sigemptyset(&pipe);
-	sigaddset(&pipe, SIGPIPE);
-	sigemptyset(&pending);
-	sigpending(&pending);
-	if (sigismember(&pending, SIGPIPE) || pthread_sigmask(SIG_BLOCK, &pipe, &old) != 0)
-		return;
-	p->sigpipe_blocked = !sigismember(&old, SIGPIPE);
+	p->sigpipe = vmb_sigpipe_block();
+	p->guarded = true;
 }
 
-static void unblock_sigpipe(struct vmb_process *p)
+static void unguard(struct vmb_process *p)
 {
-	const struct timespec now = {0};
-	sigset_t pipe;
-
-	if (!p->sigpipe_blocked)
-		return;
-	sigemptyset(&pipe);
-	sigaddset(&pipe, SIGPIPE);
-	while (sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
-		;
-	pthread_sigmask(SIG_UNBLOCK, &pipe, NULL);
-	p->sigpipe_blocked = false;
+	if (p->guarded)
+		vmb_sigpipe_restore(&p->sigpipe);
+	p->guarded = false;
 }
 
 int vmb_process_start(struct vmb_process *p, const char *const *argv, int pipes)
@@ -182,7 +164,7 @@ int vmb_process_start(struct vmb_process *p, const char *const *argv, int pipes)
 		return vmb_errno(errno, "cannot keep what %s says", argv[0]);
 	r = lift(&p->stderr_fd);
 	if (r == 0 && (pipes & VMB_PIPE_STDIN))
-		block_sigpipe(p);
+		guard(p);
 	if (r == 0 && (pipes & VMB_PIPE_STDIN))
 		r = make_pipe(&in, &p->stdin_fd);
 	if (r == 0 && (pipes & VMB_PIPE_STDOUT))
@@ -238,7 +220,7 @@ int vmb_process_finish(struct vmb_process *p)
 	pid_t pid;
 
 	close_fd(&p->stdin_fd);
-	unblock_sigpipe(p);
+	unguard(p);
 	drain(p->stdout_fd);
 	do
 		pid = waitpid(p->pid, &status, 0);
@@ -265,7 +247,7 @@ void vmb_process_done(struct vmb_process *p)
 			;
 	}
 	close_fd(&p->stdin_fd);
-	unblock_sigpipe(p);
+	unguard(p);
 	close_fd(&p->stdout_fd);
 	close_fd(&p->stderr_fd);
 	p->pid = -1;

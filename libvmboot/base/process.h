@@ -11,13 +11,16 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/sigpipe.h"
+
 struct vmb_process {
 	pid_t pid;
 	int stdin_fd;  /* write end, or -1 */
 	int stdout_fd; /* read end, or -1 */
 	int stderr_fd; /* read end of what it said: an unlinked file, never full */
 	const char *tool;
-	bool sigpipe_blocked; /* by us, in the thread that started it */
+	bool guarded; /* SIGPIPE is blocked by us, in the thread that started it */
+	struct vmb_sigpipe sigpipe;
 };
 #define VMB_PROCESS_INIT                                                                           \
 	{                                                                                          \

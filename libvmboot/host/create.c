@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/sigpipe.h"
 #include "host/accel.h"
 #include "host/facts.h"
 #include "host/files.h"
@@ -192,6 +193,7 @@ static int create(const struct vmboot_opts *opts, struct creation *c)
 
 int vmboot_create(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm)
 {
+	VMB_NO_SIGPIPE;
 	vmb_cleanup(undo) struct creation c = {.lock = -1};
 	struct vmb_host_phases phases;
 	struct vmboot_opts own;
@@ -232,6 +234,7 @@ static int plan_only(const struct vmboot_opts *opts, struct vmb_plan *ret)
 
 int vmboot_plan(const struct vmboot_opts *opts, char **ret_json)
 {
+	VMB_NO_SIGPIPE;
 	_cleanup_plan_ struct vmb_plan plan = {0};
 	int r = plan_only(opts, &plan);
 
@@ -240,6 +243,7 @@ int vmboot_plan(const struct vmboot_opts *opts, char **ret_json)
 
 int vmboot_render_xml(const struct vmboot_opts *opts, char **ret_xml)
 {
+	VMB_NO_SIGPIPE;
 	_cleanup_plan_ struct vmb_plan plan = {0};
 	int r = plan_only(opts, &plan);
 

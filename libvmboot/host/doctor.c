@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/process.h"
+#include "base/sigpipe.h"
 #include "host/accel.h"
 #include "host/caps.h"
 #include "host/vm.h"
@@ -179,6 +180,7 @@ static struct json_object *examine(struct exam *e, size_t i, int *errors)
 
 int vmboot_doctor(const struct vmboot_opts *where, char **ret_json)
 {
+	VMB_NO_SIGPIPE;
 	vmb_cleanup(exam_done) struct exam e = {0};
 	_cleanup_json_ struct json_object *root = json_object_new_object();
 	struct json_object *list = json_object_new_array();

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/sigpipe.h"
 #include "host/domains.h"
 #include "host/files.h"
 #include "host/vm.h"
@@ -193,6 +194,7 @@ static int collect(struct gc *gc)
 
 int vmboot_gc(const struct vmboot_opts *where, unsigned flags, char **ret_json)
 {
+	VMB_NO_SIGPIPE;
 	_cleanup_vm_ struct vmboot_vm *vm = NULL;
 	_cleanup_json_ struct json_object *list = NULL;
 	struct gc gc = {.dry = flags & VMBOOT_GC_DRY_RUN};

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/sigpipe.h"
 #include "host/files.h"
 #include "host/vm.h"
 
@@ -44,6 +45,7 @@ static int start_again(struct vmboot_vm *vm, virDomainPtr d)
 
 int vmboot_start(struct vmboot_vm *vm)
 {
+	VMB_NO_SIGPIPE;
 	_cleanup_domain_ virDomainPtr d = NULL, again = NULL;
 	_cleanup_close_ int lock = -1;
 	char lock_name[128];
@@ -107,6 +109,7 @@ static int ask_to_stop(struct vmboot_vm *vm, virDomainPtr d, int timeout_ms)
 
 int vmboot_stop(struct vmboot_vm *vm, int timeout_ms)
 {
+	VMB_NO_SIGPIPE;
 	_cleanup_domain_ virDomainPtr d = NULL;
 	enum vmboot_state state;
 	int r, asked = -ETIMEDOUT;
@@ -128,6 +131,7 @@ int vmboot_stop(struct vmboot_vm *vm, int timeout_ms)
 
 int vmboot_destroy(struct vmboot_vm *vm)
 {
+	VMB_NO_SIGPIPE;
 	_cleanup_domain_ virDomainPtr d = NULL;
 	enum vmboot_state state;
 	int r;

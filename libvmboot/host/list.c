@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/sigpipe.h"
 #include "host/domains.h"
 #include "host/vm.h"
 
@@ -84,6 +85,7 @@ static int make_info(virDomainPtr d, const struct vmb_metadata *m, struct vmboot
 
 int vmboot_info(struct vmboot_vm *vm, struct vmboot_info **ret_info)
 {
+	VMB_NO_SIGPIPE;
 	_cleanup_domain_ virDomainPtr d = NULL;
 	int r;
 
@@ -100,6 +102,7 @@ static int by_name(const void *a, const void *b)
 
 int vmboot_list(const struct vmboot_opts *where, struct vmboot_info ***ret_infos)
 {
+	VMB_NO_SIGPIPE;
 	vmb_cleanup(list_freep) struct vmboot_info **infos = NULL;
 	_cleanup_domains_ struct vmb_domains domains = {0};
 	_cleanup_vm_ struct vmboot_vm *vm = NULL;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/sigpipe.h"
 #include "guest/console.h"
 #include "host/vm.h"
 
@@ -260,6 +261,7 @@ static int step(struct vmboot_vm *vm, enum vmboot_phase phase, struct waiting *w
 
 int vmboot_wait(struct vmboot_vm *vm, enum vmboot_phase phase, int timeout_ms)
 {
+	VMB_NO_SIGPIPE;
 	struct waiting w = {.deadline = vmb_deadline_in(timeout_ms), .health = vmb_deadline_in(0)};
 	struct pollfd fd = {.events = POLLIN};
 	int r, cap;

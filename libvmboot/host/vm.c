@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/sigpipe.h"
 #include "host/caps.h"
 #include "host/files.h"
 #include "opts/opts.h"
@@ -37,6 +38,7 @@ int vmb_vm_new(const struct vmboot_opts *where, const char *name, struct vmboot_
 
 void vmboot_close(struct vmboot_vm *vm)
 {
+	VMB_NO_SIGPIPE;
 	if (!vm)
 		return;
 	vmb_watch_close(vm->watch);
@@ -137,6 +139,7 @@ static int read_label(struct vmboot_vm *vm)
 
 int vmboot_open(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret_vm)
 {
+	VMB_NO_SIGPIPE;
 	_cleanup_vm_ struct vmboot_vm *vm = NULL;
 	_cleanup_domain_ virDomainPtr d = NULL;
 	int r;
@@ -163,6 +166,7 @@ int vmboot_open(const struct vmboot_opts *where, const char *name, struct vmboot
 
 int vmboot_xml(struct vmboot_vm *vm, char **ret_xml)
 {
+	VMB_NO_SIGPIPE;
 	_cleanup_domain_ virDomainPtr d = NULL;
 	char *xml;
 	int r;

@@ -2,6 +2,7 @@
 #include <vmboot/image.h>
 
 #include "base/error.h"
+#include "base/sigpipe.h"
 #include "image/path.h"
 #include "image/record.h"
 #include "image/shelf.h"
@@ -70,6 +71,7 @@ static int open_store(const struct vmboot_opts *where, struct vmb_store *ret)
 int vmboot_image_import(const struct vmboot_opts *where, const char *source, const char *name,
 			struct vmboot_image **ret_image)
 {
+	VMB_NO_SIGPIPE;
 	_cleanup_store_ struct vmb_store store = {0};
 	_cleanup_image_ struct vmb_image image = {0};
 	struct vmb_log log = vmb_log_of(where);

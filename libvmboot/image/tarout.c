@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/sigpipe.h"
 #include "image/path.h"
 
 enum {
@@ -46,21 +47,10 @@ void vmb_tarout_done(struct vmb_tarout *out)
 /* write(2) that gives -EPIPE without the signal, whatever the caller's program does with it. */
 static ssize_t write_quietly(int fd, const void *data, size_t n)
 {
-	struct timespec now = {0};
-	sigset_t pipe, old, pending;
-	ssize_t r;
+	VMB_NO_SIGPIPE;
+	ssize_t r = write(fd, data, n);
 
-	sigemptyset(&pipe);
-	sigaddset(&pipe, SIGPIPE);
-	sigpending(&pending);
-	pthread_sigmask(SIG_BLOCK, &pipe, &old);
-	r = write(fd, data, n);
-	r = r < 0 ? -errno : r;
-	if (r == -EPIPE && !sigismember(&pending, SIGPIPE))
-		while (sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
-			;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r;
+	return r < 0 ? -errno : r;
 }
 
 static int wait_writable(struct vmb_tarout *out)

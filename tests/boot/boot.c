@@ -13,6 +13,7 @@
 
 static char folder[64];
 static char store[96];
+static const char *uri = "embed";
 
 static void __attribute__((noreturn)) cannot(const char *why)
 {
@@ -52,9 +53,19 @@ void boot_setup(void)
 	make_image();
 }
 
-static void destroy_all(void)
+void boot_set_uri(const char *chosen)
 {
-	struct vmboot_opts where = VMBOOT_OPTS(.store = store, .uri = "embed");
+	uri = chosen;
+}
+
+struct vmboot_opts boot_where(void)
+{
+	return (struct vmboot_opts)VMBOOT_OPTS(.store = store, .uri = uri);
+}
+
+void boot_destroy_all(void)
+{
+	struct vmboot_opts where = boot_where();
 	struct vmboot_info **infos = NULL;
 	struct vmboot_vm *vm;
 
@@ -71,7 +82,7 @@ static void destroy_all(void)
 void boot_teardown(void)
 {
 	if (vmb_exists(store))
-		destroy_all();
+		boot_destroy_all();
 	if (vmb_rm_rf(folder) < 0)
 		fprintf(stderr, "%s\n", vmboot_last_error()->message);
 }
@@ -85,7 +96,7 @@ struct vmboot_opts boot_opts(const char *name, const char *script)
 {
 	/* a list lives until the test ends */
 	const char **cmd = (const char **)(void *)test_alloc(4 * sizeof(char *));
-	struct vmboot_opts opts = VMBOOT_OPTS(.name = name, .image = "test", .uri = "embed");
+	struct vmboot_opts opts = VMBOOT_OPTS(.name = name, .image = "test", .uri = uri);
 
 	cmd[0] = "/bin/sh";
 	cmd[1] = "-c";
@@ -106,7 +117,7 @@ static void collect(struct vmboot_vm *vm, enum vmboot_stream stream, const char 
 
 const char *boot_output(struct vmboot_vm *vm, enum vmboot_stream stream)
 {
-	struct vmboot_opts where = VMBOOT_OPTS(.store = store, .uri = "embed");
+	struct vmboot_opts where = boot_where();
 	struct vmb_buf buf = {0};
 	struct vmboot_vm *fresh;
 	const char *text;
@@ -170,7 +181,7 @@ static bool process_with(const char *word)
 
 void boot_assert_nothing_left(const char *name)
 {
-	struct vmboot_opts where = VMBOOT_OPTS(.store = store, .uri = "embed");
+	struct vmboot_opts where = boot_where();
 	struct vmboot_vm *vm = NULL;
 
 	CU_ASSERT_EQUAL(vmboot_open(&where, name, &vm), -VMBOOT_ENOVM);

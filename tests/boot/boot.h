@@ -23,6 +23,14 @@ void boot_teardown(void);
 
 const char *boot_store(void);
 
+/* Another libvirt than the embedded one; before boot_setup(). */
+void boot_set_uri(const char *uri);
+
+/* Opts that say where: the store and the URI. */
+struct vmboot_opts boot_where(void);
+
+void boot_destroy_all(void);
+
 /* Opts for a VM of this store: name, the test image, `sh -c script`. */
 struct vmboot_opts boot_opts(const char *name, const char *script);
 

@@ -39,11 +39,6 @@ int virDomainCreate(virDomainPtr d)
 	return in_create == FAIL ? -1 : real(d);
 }
 
-static struct vmboot_opts where(void)
-{
-	return (struct vmboot_opts)VMBOOT_OPTS(.store = boot_store(), .uri = "embed");
-}
-
 static void leaves_nothing_when_libvirt_refuses(void)
 {
 	struct vmboot_opts opts = boot_opts("life-refused", "true");
@@ -88,7 +83,7 @@ static void refuses_a_name_that_is_taken(void)
 
 static void opens_and_lists_by_name(void)
 {
-	struct vmboot_opts opts = boot_opts("life-list", "sleep 1000"), here = where();
+	struct vmboot_opts opts = boot_opts("life-list", "sleep 1000"), here = boot_where();
 	struct vmboot_info **infos, *info;
 	struct vmboot_vm *vm, *again;
 
@@ -125,7 +120,7 @@ static void an_ephemeral_vm_leaves_nothing(void)
 /* libvirt's embedded driver can be registered a few times only in a process. */
 static void opens_and_closes_many_times(void)
 {
-	struct vmboot_opts here = where();
+	struct vmboot_opts here = boot_where();
 	struct vmboot_info **infos;
 
 	for (int i = 0; i < 50; i++) {
@@ -219,7 +214,7 @@ static void killed_creator(const char *name, bool defined)
 
 static void gc_removes_what_a_killed_program_left(void)
 {
-	struct vmboot_opts here = where(), opts = boot_opts("life-kept", "sleep 1000");
+	struct vmboot_opts here = boot_where(), opts = boot_opts("life-kept", "sleep 1000");
 	struct vmboot_vm *vm;
 	char *json;
 

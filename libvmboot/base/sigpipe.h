@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_BASE_SIGPIPE_H
+#define VMB_BASE_SIGPIPE_H
+
+/*
+ * A peer that goes away (libvirtd restarts, a tool dies) raises SIGPIPE in whoever writes to it,
+ * and its default ends the program. The program's dispositions are not ours to change, so public
+ * functions that may write to a peer begin with VMB_NO_SIGPIPE: the signal is blocked in this
+ * thread until the function returns, and one that came meanwhile is taken away.
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+
+struct vmb_sigpipe {
+	sigset_t before;
+	bool was_pending; /* the program's own business */
+};
+
+static inline struct vmb_sigpipe vmb_sigpipe_block(void)
+{
+	struct vmb_sigpipe s;
+	sigset_t set;
+
+	sigpending(&set);
+	s.was_pending = sigismember(&set, SIGPIPE);
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &set, &s.before);
+	return s;
+}
+
+static inline void vmb_sigpipe_restore(struct vmb_sigpipe *s)
+{
+	const struct timespec now = {0};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	while (!s->was_pending && sigtimedwait(&set, NULL, &now) < 0 && errno == EINTR)
+		;
+	pthread_sigmask(SIG_SETMASK, &s->before, NULL);
+}
+
+#define VMB_NO_SIGPIPE                                                                             \
+	vmb_cleanup(vmb_sigpipe_restore) VMB_UNUSED struct vmb_sigpipe no_sigpipe_ =               \
+		vmb_sigpipe_block()
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The system's libvirt, as root: it re-owns nothing that VMs share, other processes find the VM,
+ * and a handle outlives the daemon. Where no daemon runs, the program runs its own.
+ */
+#include <libvirt/libvirt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "boot.h"
+
+enum { DAEMON_MS = 30000 };
+
+static char pid_files[64];
+static bool own_daemon;
+
+static bool answers(void)
+{
+	virConnectPtr c = virConnectOpen("qemu:///system");
+
+	if (c)
+		virConnectClose(c);
+	return c;
+}
+
+static pid_t daemon_pid(const char *name)
+{
+	char *text = NULL;
+	pid_t pid = 0;
+
+	if (vmb_read_file(test_path("%s/%s.pid", pid_files, name), 32, &text, NULL) == 0)
+		pid = (pid_t)atol(text);
+	free(text);
+	return pid;
+}
+
+static void start_daemon(const char *name)
+{
+	const char *file = test_path("%s/%s.pid", pid_files, name);
+	const char *const argv[] = {name, "-d", "-p", file, NULL};
+
+	ASSERT_OK(vmb_run(argv, NULL));
+}
+
+static void await_libvirt(void)
+{
+	struct vmb_deadline deadline = vmb_deadline_in(DAEMON_MS);
+
+	while (!answers() && !vmb_deadline_passed(deadline))
+		poll(NULL, 0, 50);
+	CU_ASSERT_FATAL(answers());
+}
+
+static void stop_daemon(const char *name)
+{
+	struct vmb_deadline deadline = vmb_deadline_in(DAEMON_MS);
+	pid_t pid = daemon_pid(name);
+
+	if (pid > 1)
+		kill(pid, SIGTERM);
+	while (pid > 1 && kill(pid, 0) == 0 && !vmb_deadline_passed(deadline))
+		poll(NULL, 0, 20);
+}
+
+/* ---- what must stay as it is ---- */
+
+struct mark {
+	const char *path;
+	struct stat st;
+	char xattrs[1024];
+	ssize_t n;
+};
+
+struct marks {
+	struct mark list[16];
+	size_t n;
+};
+
+static void add_mark(struct marks *m, const char *path)
+{
+	struct mark *mark = &m->list[m->n++];
+
+	CU_ASSERT_FATAL(m->n <= 16);
+	mark->path = path;
+	CU_ASSERT_EQUAL_FATAL(stat(path, &mark->st), 0);
+	mark->n = listxattr(path, mark->xattrs, sizeof(mark->xattrs));
+}
+
+/* A change of owner, mode or label shows in ctime, even if it was taken back since. */
+static void assert_unchanged(const struct marks *m, const char *when)
+{
+	struct marks now = {0};
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct mark *a = &m->list[i], *b = &now.list[i];
+		bool same;
+
+		add_mark(&now, a->path);
+		same = a->st.st_uid == b->st.st_uid && a->st.st_gid == b->st.st_gid &&
+		       a->st.st_mode == b->st.st_mode && a->st.st_size == b->st.st_size &&
+		       a->st.st_ctim.tv_sec == b->st.st_ctim.tv_sec &&
+		       a->st.st_ctim.tv_nsec == b->st.st_ctim.tv_nsec && a->n == b->n &&
+		       (a->n <= 0 || memcmp(a->xattrs, b->xattrs, (size_t)a->n) == 0);
+		if (!same)
+			fprintf(stderr, "%s changed %s: now %u:%u %o\n", a->path, when,
+				(unsigned)b->st.st_uid, (unsigned)b->st.st_gid,
+				(unsigned)b->st.st_mode);
+		CU_ASSERT(same);
+	}
+}
+
+/* The value of a key of the plan's, which is a path. */
+static const char *plan_path(const char *plan, const char *key)
+{
+	const char *at = strstr(plan, test_path("\"%s\": \"", key));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	at += strlen(key) + strlen("\"\": \"");
+	return test_path("%.*s", (int)strcspn(at, "\""), at);
+}
+
+static void mark_shared(const struct vmboot_opts *opts, struct marks *m)
+{
+	char *plan;
+
+	ASSERT_OK(vmboot_plan(opts, &plan));
+	add_mark(m, plan_path(plan, "disk"));
+	add_mark(m, plan_path(plan, "source")); /* the host's own kernel */
+	add_mark(m, plan_path(plan, "file"));	/* our copy of it */
+	add_mark(m, plan_path(plan, "initramfs"));
+	add_mark(m, boot_store());
+	vmboot_free(plan);
+}
+
+static void run_once(const struct vmboot_opts *opts, const struct marks *m)
+{
+	struct vmboot_vm *vm;
+
+	ASSERT_OK(vmboot_create(opts, &vm));
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	if (m)
+		assert_unchanged(m, "while the VM ran");
+	ASSERT_OK(vmboot_stop(vm, BOOT_TIMEOUT_MS));
+	if (m)
+		assert_unchanged(m, "when the VM stopped");
+	ASSERT_OK(vmboot_start(vm));
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+static void re_owns_nothing(void)
+{
+	struct vmboot_opts opts = boot_opts("system-owners", "sleep 1000");
+	struct marks m = {0};
+
+	run_once(&opts, NULL); /* fills the store */
+	mark_shared(&opts, &m);
+	run_once(&opts, &m);
+	assert_unchanged(&m, "when the VM was removed");
+	boot_assert_nothing_left("system-owners");
+}
+
+static void a_handle_outlives_the_daemon(void)
+{
+	struct vmboot_opts opts = boot_opts("system-restart", "sleep 1000");
+	struct vmboot_info *info;
+	struct vmboot_vm *vm;
+
+	if (!own_daemon) {
+		printf("(the system's libvirt is not ours to restart) ");
+		return;
+	}
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	stop_daemon("libvirtd");
+	start_daemon("libvirtd");
+	await_libvirt();
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmboot_info(vm, &info));
+	CU_ASSERT_EQUAL(info->state, VMBOOT_STATE_RUNNING);
+	vmboot_info_free(info);
+	CU_ASSERT_EQUAL(vmboot_stop(vm, BOOT_TIMEOUT_MS), 0);
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+/* What another process does with it: finds it, waits for it, stops it. */
+static int other_process(const char *name)
+{
+	struct vmboot_opts here = boot_where();
+	struct vmboot_vm *vm;
+
+	if (vmboot_open(&here, name, &vm) < 0)
+		return 10;
+	if (vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS) < 0)
+		return 11;
+	if (vmboot_stop(vm, BOOT_TIMEOUT_MS) != 0)
+		return 12;
+	vmboot_close(vm);
+	return 0;
+}
+
+static void another_process_finds_the_vm(void)
+{
+	struct vmboot_opts opts = boot_opts("system-other", "sleep 1000");
+	struct vmboot_vm *vm;
+	int status;
+	pid_t pid;
+
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	pid = fork();
+	if (pid == 0)
+		_exit(other_process("system-other"));
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT(WIFEXITED(status));
+	CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_STOPPED, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+/* A store that libvirt's user cannot reach is a clear error, before anything starts. */
+static void names_the_folder_that_is_in_the_way(void)
+{
+	struct vmboot_opts opts = boot_opts("system-closed", "true");
+
+	CU_ASSERT_EQUAL_FATAL(chmod(boot_store(), 0700), 0);
+	ASSERT_ERROR(vmboot_create(&opts, NULL), VMBOOT_EHOST, boot_store());
+	CU_ASSERT_EQUAL_FATAL(chmod(boot_store(), 0711), 0);
+	boot_assert_nothing_left("system-closed");
+}
+
+static void begin(void)
+{
+	strcpy(pid_files, "/tmp/vmbt-pid-XXXXXX");
+	CU_ASSERT_FATAL(mkdtemp(pid_files) != NULL);
+	if (answers())
+		return;
+	own_daemon = true;
+	start_daemon("virtlogd");
+	start_daemon("libvirtd");
+	await_libvirt();
+}
+
+static void end(void)
+{
+	if (own_daemon) {
+		boot_destroy_all();
+		stop_daemon("libvirtd");
+		stop_daemon("virtlogd");
+	}
+	ASSERT_OK(vmb_rm_rf(pid_files));
+}
+
+int main(void)
+{
+	static const struct test_case cases[] = {
+		{"the system's libvirt is there, or started", begin},
+		{"re-owns nothing", re_owns_nothing},
+		{"a handle outlives the daemon", a_handle_outlives_the_daemon},
+		{"another process finds the VM", another_process_finds_the_vm},
+		{"names the folder that is in the way", names_the_folder_that_is_in_the_way},
+		{"and is stopped again", end},
+	};
+	int r;
+
+	if (geteuid() != 0)
+		test_skip("qemu:///system needs root here");
+	boot_set_uri("qemu:///system");
+	boot_setup();
+	r = test_run("boot/system", cases, sizeof(cases) / sizeof(cases[0]));
+	boot_teardown();
+	return r;
+}
