@@ -168,6 +168,15 @@ static int program_status(const struct vmboot_ledger *ledger)
 	return ledger->exit_signal ? EXIT_SIGNAL + ledger->exit_signal : ledger->exit_code;
 }
 
+/* What a program wrote and nobody got is a failure, however the program ended. */
+static int write_failed(const struct run *run)
+{
+	if (run->write_error == EPIPE)
+		return EXIT_SIGNAL + SIGPIPE;
+	say("cannot pass the program's output on: %s", strerror(run->write_error));
+	return EXIT_RUN_FAILED;
+}
+
 /* The program ended: let the guest power off, and tell how the program ended. */
 static int finish(struct run *run)
 {
@@ -178,19 +187,14 @@ static int finish(struct run *run)
 		vmboot_dispatch(run->vm);
 	if (run->args->report && run->poweroff)
 		take_ledger(run);
-	return program_status(run->ledger);
+	return run->write_error ? write_failed(run) : program_status(run->ledger);
 }
 
 static int interrupted(struct run *run)
 {
 	stop(run);
 	take_ledger(run);
-	if (signals)
-		return EXIT_SIGNAL + first_signal;
-	if (run->write_error == EPIPE)
-		return EXIT_SIGNAL + SIGPIPE;
-	say("cannot pass the program's output on: %s", strerror(run->write_error));
-	return EXIT_RUN_FAILED;
+	return signals ? EXIT_SIGNAL + first_signal : write_failed(run);
 }
 
 static int follow(struct run *run)

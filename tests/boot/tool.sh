@@ -1,0 +1,154 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The command with real guests: what run passes on and how it ends, signals, and the life of a VM.
+. "$(dirname "$0")/../tools/lib.sh"
+
+need jq umoci busybox qemu-system-x86_64
+ls /boot/vmlinuz-* >/dev/null 2>&1 || skip "no kernel is installed here"
+chmod 711 "$tmp"
+export LIBVIRT_DEFAULT_URI=embed
+LIMIT=120
+
+vmboot() {
+	timeout -k 10 $LIMIT "$builddir/tools/vmboot" "$@"
+}
+
+# whatever goes wrong, no guest outlives the test
+clean_up() {
+	for name in $(vmboot ps -aq 2>/dev/null); do
+		vmboot rm -f "$name" >/dev/null 2>&1
+	done
+	rm -rf "$tmp"
+}
+trap clean_up EXIT
+
+nothing_left() {
+	[ -z "$(vmboot ps -aq)" ] || fail "$1: VMs are left: $(vmboot ps -aq)"
+	[ -z "$(ls "$VMBOOT_STORE/vms" 2>/dev/null)" ] || fail "$1: $(ls "$VMBOOT_STORE/vms")"
+	if grep -lsF "$VMBOOT_STORE/vms" /proc/[0-9]*/cmdline; then
+		fail "$1: a process is left"
+	fi
+}
+
+# started FILE WORDS: waits until the words are in the file
+started() {
+	for _ in $(seq 600); do
+		grep -qF "$2" "$1" && return
+		sleep 0.1
+	done
+	fail "no \"$2\" in a minute"
+}
+
+sh "$testsdir/boot/mkimage.sh" "$tmp" >"$tmp/log" 2>&1 || skip "no image: $(cat "$tmp/log")"
+expect 0 vmboot import --name test "oci:$tmp/image:test"
+set -- run --rm --memory-mib 256
+
+echo "- output, exit code and ledger"
+expect 7 vmboot "$@" --report -e GREETING=hello test -- /bin/sh -c \
+	'echo "$GREETING" "$FROM_IMAGE"; echo oops >&2; exit 7'
+[ "$(cat "$tmp/out")" = "hello yes" ] || fail "stdout: $(cat "$tmp/out")"
+[ "$(head -n 1 "$tmp/err")" = oops ] || fail "stderr: $(cat "$tmp/err")"
+has err settle-overlay vmboot-overlay program exit
+nothing_left "run --rm"
+
+echo "- a request; a program that is killed"
+echo '{"image": "test", "ephemeral": true, "memory_mib": 256, "name": "asked",
+	"cmd": ["/bin/sh", "-c", "hostname; kill -9 $$"]}' >"$tmp/request"
+expect 137 vmboot run --request "$tmp/request"
+[ "$(cat "$tmp/out")" = asked ] || fail "hostname: $(cat "$tmp/out")"
+[ -s "$tmp/err" ] && fail "words about a program that was killed: $(cat "$tmp/err")"
+
+echo "- commands that are not there or cannot be executed"
+expect 127 vmboot "$@" test /bin/nosuch && has err /bin/nosuch "No such file"
+expect 126 vmboot "$@" test /etc/greeting && has err /etc/greeting "Permission denied"
+nothing_left "a boot that fails"
+
+echo "- SIGTERM, and a second one for a program that does not care"
+"$builddir/tools/vmboot" "$@" test /bin/sh -c 'echo up; exec sleep 1000' \
+	>"$tmp/out" 2>"$tmp/err" &
+pid=$!
+started "$tmp/out" up
+kill -TERM $pid
+status=0
+wait $pid || status=$?
+[ $status -eq 143 ] || fail "exit $status, not 143, after SIGTERM: $(cat "$tmp/err")"
+nothing_left "SIGTERM"
+
+"$builddir/tools/vmboot" "$@" test /bin/sh -c 'trap "echo no" TERM; echo up; while :; do sleep 1; done' \
+	>"$tmp/out" 2>"$tmp/err" &
+pid=$!
+started "$tmp/out" up
+kill -HUP $pid
+sleep 1
+kill -TERM $pid
+status=0
+wait $pid || status=$?
+[ $status -eq 129 ] || fail "exit $status, not 129, after SIGHUP: $(cat "$tmp/err")"
+nothing_left "two signals"
+
+echo "- output that nobody reads, or that has no room"
+{
+	status=0
+	vmboot "$@" test yes 2>"$tmp/err" || status=$?
+	echo $status >"$tmp/status"
+} | head -n 1 >"$tmp/out"
+[ "$(cat "$tmp/out")" = y ] || fail "stdout: $(cat "$tmp/out")"
+[ "$(cat "$tmp/status")" = 141 ] || fail "exit $(cat "$tmp/status"), not 141, when nobody reads"
+[ -s "$tmp/err" ] && fail "words when nobody reads: $(cat "$tmp/err")"
+status=0
+vmboot "$@" test echo hello >/dev/full 2>"$tmp/err" || status=$?
+[ $status -eq 125 ] || fail "exit $status, not 125, when output has no room"
+has err "No space left on device"
+nothing_left "output that fails"
+
+echo "- the life of a VM that is kept"
+set -- --memory-mib 256
+expect 0 vmboot run -d --name web "$@" test /bin/sh -c \
+	'echo boot >>/tmp/boots; cat /tmp/boots; echo err >&2; sleep 3; exit 3'
+[ "$(cat "$tmp/out")" = web ] || fail "run -d prints $(cat "$tmp/out")"
+expect 125 vmboot run --name web "$@" test && has err '"web"'
+expect 0 vmboot wait --phase program -t 60 web && [ ! -s "$tmp/out" ] || fail "wait --phase prints"
+expect 0 vmboot ps && has out web running docker.io/library/test
+expect 0 vmboot ps --json
+jq -e '.[0] | .name == "web" and .state == "running" and .memory_mib == 256 and .accel != ""' \
+	"$tmp/out" >/dev/null || fail "ps --json: $(cat "$tmp/out")"
+expect 0 vmboot start web && has out web # it runs already
+expect 1 vmboot rm web && has err "web is running"
+expect 0 vmboot wait web
+[ "$(cat "$tmp/out")" = 3 ] || fail "wait prints $(cat "$tmp/out")"
+expect 0 vmboot logs web
+[ "$(cat "$tmp/out")" = boot ] || fail "logs: $(cat "$tmp/out")"
+[ "$(cat "$tmp/err")" = err ] || fail "logs, on stderr: $(cat "$tmp/err")"
+expect 0 vmboot ps -q && has out web # on_exit is keep
+expect 1 vmboot rmi test && has err test
+expect 0 vmboot stop web web && has out web
+expect 0 vmboot ps -q && [ ! -s "$tmp/out" ] || fail "stopped, and in ps"
+expect 0 vmboot ps -a && has out web stopped
+expect 0 vmboot start web
+expect 0 vmboot wait --phase program -t 60 web
+"$builddir/tools/vmboot" logs -f web >"$tmp/follow" 2>/dev/null &
+pid=$!
+started "$tmp/follow" "boot"
+kill $pid
+wait
+expect 1 vmboot wait -t 0 --phase poweroff web && has err web
+expect 0 vmboot stop -t 20 web
+expect 0 vmboot logs web
+[ "$(grep -c boot "$tmp/out")" = 2 ] || fail "its writes are lost: $(cat "$tmp/out")"
+expect 0 vmboot logs --console web
+expect 0 vmboot report web && has out vmboot-root program
+expect 0 vmboot report --json web && jq -e . "$tmp/out" >/dev/null || fail "report --json"
+expect 0 vmboot rm web && has out web
+expect 1 vmboot logs web && has err web
+expect 1 vmboot rm web && has err web
+expect 0 vmboot rm -f web
+
+echo "- on_exit keep in the foreground: the VM stays, until it is removed by force"
+expect 0 vmboot run --name stay --on-exit keep "$@" test true
+expect 0 vmboot ps -q && has out stay
+expect 0 vmboot rm -f stay && has out stay
+nothing_left "rm -f"
+expect 0 vmboot gc --json
+[ "$(jq length "$tmp/out")" = 0 ] || fail "gc finds: $(cat "$tmp/out")"
+
+done_testing
