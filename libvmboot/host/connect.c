@@ -35,6 +35,24 @@ static void quiet(void *data VMB_UNUSED, virErrorPtr error VMB_UNUSED)
 {
 }
 
+/*
+ * The embedded driver takes up the guests that it finds running in threads of its own. Until they
+ * are through, a state may be wrong, and a process that ends runs libraries' destructors under
+ * their feet and crashes. A query has to wait for them.
+ */
+static void wait_for_guests(virConnectPtr c)
+{
+	virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
+	virDomainPtr *domains = NULL;
+	int n = virConnectListAllDomains(c, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+
+	for (int i = 0; i < n; i++) {
+		virDomainMemoryStats(domains[i], stats, VIR_DOMAIN_MEMORY_STAT_NR, 0);
+		virDomainFree(domains[i]);
+	}
+	free(domains);
+}
+
 static int open_connection(struct vmb_conn *conn)
 {
 	virConnectPtr c = virConnectOpen(conn->uri);
@@ -45,6 +63,8 @@ static int open_connection(struct vmb_conn *conn)
 			"it?)",
 			conn->uri);
 	virConnSetErrorFunc(c, NULL, quiet);
+	if (conn->embed)
+		wait_for_guests(c);
 	conn->c = c;
 	return 0;
 }
