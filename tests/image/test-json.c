@@ -66,7 +66,7 @@ static void refuses_bad_indexes(void)
 		 "not of the type object"},
 		{INDEX("{\"digest\":\"sha256:" HEX "\",\"size\":1,\"mediaType\":\"a\\u0000b\"}"),
 		 "0 byte"},
-		{INDEX("{\"mediaType\":\"\xff\"}"), "utf-8"},
+		{INDEX("{\"mediaType\":\"\xff\"}"), "UTF-8"},
 		{"{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
 		 "]]]]]]]"
 		 "}",
