@@ -13,7 +13,7 @@
 #define VMB_DOMAIN_XMLNS "https://vmboot.org/xmlns/domain/1.0"
 #define VMB_DOMAIN_PREFIX "vmboot"
 
-/* The whole XML; freed by the caller. */
+/* The whole XML; freed by the caller. -EILSEQ: a path is not UTF-8. */
 int vmb_domain_xml(const struct vmb_plan *plan, char **ret);
 
 /* What <metadata> says about a VM. */
@@ -27,7 +27,10 @@ struct vmb_metadata {
 void vmb_metadata_done(struct vmb_metadata *metadata);
 #define _cleanup_metadata_ vmb_cleanup(vmb_metadata_done)
 
-/* xml: our element, as virDomainGetMetadata() returns it. -VMBOOT_ELIBVIRT if it is not ours. */
+/*
+ * xml: our element, as virDomainGetMetadata() returns it (without its namespace).
+ * -VMBOOT_ELIBVIRT if it is not ours.
+ */
 int vmb_metadata_parse(const char *xml, struct vmb_metadata *ret);
 
 /* The smallest domain in which our init says that it runs, for trying an accelerator. */

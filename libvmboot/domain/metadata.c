@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/str.h"
 
+enum { METADATA_MAX = 65536 }; /* bytes; ours has two paths and a few words */
+
 static const char *bool_text(bool b)
 {
 	return b ? "true" : "false";
@@ -89,17 +91,17 @@ static int child_is(xmlNodePtr vm, const char *name, const char *wanted, bool *r
 	return r;
 }
 
-int vmb_metadata_parse(const char *xml, struct vmb_metadata *ret)
+static int not_ours(void)
 {
-	const int flags = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING;
-	_cleanup_xml_ xmlDocPtr doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL, flags);
-	xmlNodePtr vm = doc ? xmlDocGetRootElement(doc) : NULL;
+	return vmb_error(VMBOOT_ELIBVIRT, "the domain's metadata is not ours");
+}
+
+static int read_facts(xmlNodePtr vm, struct vmb_metadata *ret)
+{
 	_cleanup_metadata_ struct vmb_metadata m = {0};
 	bool systemd = false;
 	int r;
 
-	if (!vm || strcmp((const char *)vm->name, "vm") != 0)
-		return vmb_error(VMBOOT_ELIBVIRT, "the domain's metadata is not ours");
 	r = child_text(vm, "store", &m.store);
 	if (r == 0)
 		r = child_text(vm, "image", &m.image);
@@ -117,10 +119,28 @@ int vmb_metadata_parse(const char *xml, struct vmb_metadata *ret)
 		r = child_is(vm, "skip_kernel_headers", "true", &m.skip_kernel_headers);
 	if (r == 0)
 		r = child_is(vm, "skip_guest_agent", "true", &m.skip_guest_agent);
+	if (r == 0 && m.store[0] != '/')
+		r = not_ours();
 	if (r < 0)
 		return r;
 	m.init_mode = systemd ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC;
 	*ret = m;
 	m = (struct vmb_metadata){0};
 	return 0;
+}
+
+int vmb_metadata_parse(const char *xml, struct vmb_metadata *ret)
+{
+	const int flags = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING;
+	size_t n = strnlen(xml, METADATA_MAX + 1);
+	_cleanup_xml_ xmlDocPtr doc = NULL;
+	xmlNodePtr vm;
+
+	if (n <= METADATA_MAX)
+		doc = xmlReadMemory(xml, (int)n, NULL, NULL, flags);
+	vm = doc ? xmlDocGetRootElement(doc) : NULL;
+	/* we declare no entities, so whoever does is not us */
+	if (!vm || doc->intSubset || strcmp((const char *)vm->name, "vm") != 0)
+		return not_ours();
+	return read_facts(vm, ret);
 }

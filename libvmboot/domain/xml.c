@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "wire/text.h"
 
 VMB_DEFINE_CLEANUP(xml_bufferp, xmlBufferPtr, xmlBufferFree)
 
@@ -40,18 +41,33 @@ xmlNodePtr vmb_xml_attrs(xmlNodePtr node, ...)
 	return node;
 }
 
-/* Not xmlDocDumpFormatMemory: its result is freed with a function that a program can replace, and
- * its indentation follows a global. */
+/* Indentation follows a variable of the thread's, which is the caller's to set. */
+static int dump(xmlDocPtr doc, xmlBufferPtr buffer)
+{
+	const int theirs = xmlIndentTreeOutput;
+	int n;
+
+	xmlIndentTreeOutput = 1;
+	n = xmlNodeDump(buffer, doc, xmlDocGetRootElement(doc), 0, 1);
+	xmlIndentTreeOutput = theirs;
+	return n;
+}
+
+/* Not xmlDocDumpFormatMemory: its result is freed with a function that a program can replace. */
 int vmb_xml_text(xmlDocPtr doc, char **ret)
 {
 	vmb_cleanup(xml_bufferp) xmlBufferPtr buffer = xmlBufferCreate();
 	_cleanup_buf_ struct vmb_buf b = {0};
-	int n = -1;
+	const char *text;
 
-	if (buffer && doc)
-		n = xmlNodeDump(buffer, doc, xmlDocGetRootElement(doc), 0, 1);
-	if (n < 0)
+	if (!buffer || !doc || dump(doc, buffer) < 0)
 		return vmb_oom();
+	/* opts are UTF-8, but what the environment names (a store) may be anything */
+	text = (const char *)xmlBufferContent(buffer);
+	if (!vmb_wire_is_utf8(text, (size_t)xmlBufferLength(buffer)))
+		return vmb_error(EILSEQ,
+				 "a path or name is not UTF-8, so no XML can say it; is the "
+				 "store's?");
 	vmb_buf_add(&b, xmlBufferContent(buffer), (size_t)xmlBufferLength(buffer));
 	vmb_buf_str(&b, "\n");
 	return vmb_buf_take(&b, ret);

@@ -17,7 +17,7 @@ xmlNodePtr vmb_xml_addf(xmlNodePtr parent, const char *name, const char *fmt, ..
 /* name, value, …, NULL; returns node */
 xmlNodePtr vmb_xml_attrs(xmlNodePtr node, ...) __attribute__((sentinel));
 
-/* The document as text, freed by the caller; 0 or -ENOMEM with the error set. */
+/* The document as text, freed by the caller; -ENOMEM; or -EILSEQ: a text in it is not UTF-8. */
 int vmb_xml_text(xmlDocPtr doc, char **ret);
 
 #endif
