@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain/domain.h"
+
+#include <errno.h>
+#include <libxml/parser.h>
+#include <libxml/tree.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/process.h"
+#include "base/str.h"
+#include "facts.h"
+#include "test.h"
+
+#define PLAIN .name = "my-instance", .image = "node:20"
+
+static const char *xml_of(const struct vmb_plan *plan)
+{
+	_cleanup_free_ char *xml = NULL;
+
+	ASSERT_OK(vmb_domain_xml(plan, &xml));
+	return xml ? test_path("%s", xml) : "";
+}
+
+static const char *render(const struct vmboot_opts *opts, struct vmb_facts facts)
+{
+	_cleanup_plan_ struct vmb_plan plan = test_plan(opts, facts);
+
+	return xml_of(&plan);
+}
+
+/* libvirt's own schema, if its tool is here. */
+static void validate(const char *xml)
+{
+	const char *path = test_path("%s/domain.xml", test_tmpdir());
+	const char *const argv[] = {"virt-xml-validate", path, "domain", NULL};
+	_cleanup_free_ char *tool = vmb_find_tool(argv[0]);
+
+	if (!tool) {
+		printf("(not validated: there is no %s) ", argv[0]);
+		return;
+	}
+	test_write(path, xml);
+	ASSERT_OK(vmb_run(argv, NULL));
+}
+
+static void check(const char *golden, const char *xml)
+{
+	test_golden(golden, xml);
+	validate(xml);
+}
+
+static void tcg(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN);
+
+	check("domain/tcg.xml", render(&o, test_facts()));
+}
+
+static void kvm(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN, .vcpus = 4, .memory_mib = 4096);
+	struct vmb_facts f = test_facts();
+
+	f.accel = VMBOOT_ACCEL_KVM;
+	test_facts_set(&f.machine, "q35");
+	check("domain/kvm.xml", render(&o, f));
+}
+
+static void systemd(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN, .init_mode = VMBOOT_INIT_SYSTEMD);
+
+	check("domain/systemd.xml", render(&o, test_facts()));
+}
+
+static void ephemeral_with_both_skips(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN, .ephemeral = true, .skip_guest_agent = true,
+						 .skip_kernel_headers = true);
+
+	check("domain/ephemeral.xml", render(&o, test_facts()));
+}
+
+/* We may not make files for libvirt's user: libvirt does, but not the shared root disk. */
+static void libvirt_labels(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN);
+	struct vmb_facts f = test_facts();
+
+	f.dac_relabels = true;
+	check("domain/dac-relabels.xml", render(&o, f));
+}
+
+static void we_label(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN);
+	struct vmb_facts f = test_facts();
+
+	f.dac_label = strdup("+64055:+64055");
+	check("domain/dac-label.xml", render(&o, f));
+}
+
+#define ODD "/srv/a&b <c>\"d'é]]>"
+
+static void odd_names_are_escaped(void)
+{
+	const struct vmboot_opts o =
+		VMBOOT_OPTS(PLAIN, .kernel_args = "a=\"b\" c=<&> d='e' &amp; ]]>");
+	struct vmb_facts f = test_facts();
+
+	test_facts_set(&f.store, ODD);
+	test_facts_set(&f.image.name, "a&b<c>\"d'");
+	test_facts_set(&f.image.disk, ODD "/root");
+	test_facts_set(&f.kernel_copy, ODD "/vmlinuz");
+	test_facts_set(&f.initramfs, ODD "/cpio");
+	check("domain/escapes.xml", render(&o, f));
+}
+
+static void a_probe(void)
+{
+	const struct vmb_probe probe = {
+		.store = "/var/lib/vmboot",
+		.name = "vmboot-probe-x1y2z3",
+		.machine = "pc",
+		.kernel = "/var/lib/vmboot/kernels/k/vmlinuz",
+		.initramfs = "/var/lib/vmboot/initramfs/i.cpio",
+		.console = "/var/lib/vmboot/memo/p/console",
+		.events = "/var/lib/vmboot/memo/p/events",
+		.dac_label = "+0:+0",
+		.accel = VMBOOT_ACCEL_KVM,
+	};
+	_cleanup_free_ char *xml = NULL;
+
+	ASSERT_OK(vmb_domain_probe_xml(&probe, &xml));
+	check("domain/probe.xml", xml);
+}
+
+/* A program may have set libxml2 up for itself: that neither changes the XML nor is changed. */
+static void libxml2s_settings_do_not_matter(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN);
+	const int was = xmlIndentTreeOutput;
+
+	xmlIndentTreeOutput = 0;
+	test_golden("domain/tcg.xml", render(&o, test_facts()));
+	CU_ASSERT_EQUAL(xmlIndentTreeOutput, 0);
+	xmlIndentTreeOutput = was;
+}
+
+static void what_is_not_utf8_is_refused(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN);
+	struct vmb_facts f = test_facts();
+	struct vmb_plan plan;
+	char *xml = NULL;
+
+	test_facts_set(&f.kernel_copy, "/srv/\xe9/vmlinuz");
+	plan = test_plan(&o, f);
+	ASSERT_ERROR(vmb_domain_xml(&plan, &xml), EILSEQ, "not UTF-8");
+	CU_ASSERT_PTR_NULL(xml);
+	vmb_plan_done(&plan);
+}
+
+/* ---- metadata ---- */
+
+/* What libvirt gives back: our element, its namespace and prefixes taken off. */
+static const char *metadata_of(const char *xml)
+{
+	_cleanup_buf_ struct vmb_buf b = {0};
+	_cleanup_free_ char *text = NULL;
+	const char *start = strstr(xml, "<vmboot:vm "), *end = strstr(xml, "</vmboot:vm>");
+
+	CU_ASSERT_FATAL(start && end);
+	for (const char *p = start; p < end + strlen("</vmboot:vm>"); p++)
+		if (vmb_skip_prefix(p, "vmboot:"))
+			p += strlen("vmboot:") - 1;
+		else if (vmb_skip_prefix(p, " xmlns:"))
+			p = strchr(p, '>') - 1;
+		else
+			vmb_buf_add(&b, p, 1);
+	ASSERT_OK(vmb_buf_take(&b, &text));
+	return test_path("%s", text);
+}
+
+static void metadata_there_and_back(void)
+{
+	for (unsigned bits = 0; bits < 16; bits++) {
+		const struct vmboot_opts o =
+			VMBOOT_OPTS(PLAIN, .ephemeral = bits & 1, .skip_kernel_headers = bits & 2,
+				    .skip_guest_agent = bits & 4,
+				    .init_mode = bits & 8 ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC);
+		_cleanup_metadata_ struct vmb_metadata m = {0};
+		struct vmb_facts f = test_facts();
+		const char *digest = test_path("%s", f.image.digest);
+
+		test_facts_set(&f.store, ODD);
+		f.accel = bits & 1 ? VMBOOT_ACCEL_KVM : VMBOOT_ACCEL_TCG;
+		ASSERT_OK(vmb_metadata_parse(metadata_of(render(&o, f)), &m));
+		ASSERT_STR(m.store, ODD);
+		ASSERT_STR(m.image, "docker.io/library/node:20");
+		ASSERT_STR(m.digest, digest);
+		ASSERT_STR(m.accel, bits & 1 ? "kvm" : "tcg");
+		CU_ASSERT_EQUAL(m.ephemeral, (bits & 1) != 0);
+		CU_ASSERT_EQUAL(m.skip_kernel_headers, (bits & 2) != 0);
+		CU_ASSERT_EQUAL(m.skip_guest_agent, (bits & 4) != 0);
+		CU_ASSERT_EQUAL(m.init_mode, bits & 8 ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC);
+		CU_ASSERT_FALSE(m.probe);
+	}
+}
+
+static void metadata_of_a_probe(void)
+{
+	const struct vmb_probe probe = {.store = "/s", .name = "p", .machine = "pc"};
+	_cleanup_metadata_ struct vmb_metadata m = {0};
+	_cleanup_free_ char *xml = NULL;
+
+	ASSERT_OK(vmb_domain_probe_xml(&probe, &xml));
+	ASSERT_OK(vmb_metadata_parse(metadata_of(xml), &m));
+	CU_ASSERT_TRUE(m.probe);
+	ASSERT_STR(m.store, "/s");
+	ASSERT_STR(m.image, "");
+}
+
+static void metadata_with_its_namespace(void)
+{
+	_cleanup_metadata_ struct vmb_metadata m = {0};
+
+	ASSERT_OK(vmb_metadata_parse("<v:vm xmlns:v='" VMB_DOMAIN_XMLNS "'><v:store>/s</v:store>"
+				     "<v:more/></v:vm>",
+				     &m));
+	ASSERT_STR(m.store, "/s");
+}
+
+#define LAUGHS                                                                                     \
+	"<!DOCTYPE vm [<!ENTITY a '/aaaaaaaaaa'>"                                                  \
+	"<!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;'><!ENTITY c '&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;'>" \
+	"<!ENTITY d '&c;&c;&c;&c;&c;&c;&c;&c;&c;&c;'><!ENTITY e '&d;&d;&d;&d;&d;&d;&d;&d;&d;&d;'>" \
+	"<!ENTITY f '&e;&e;&e;&e;&e;&e;&e;&e;&e;&e;'><!ENTITY g '&f;&f;&f;&f;&f;&f;&f;&f;&f;&f;'>" \
+	"]>"
+
+static void metadata_that_is_not_ours(void)
+{
+	static const char *const rows[] = {
+		"",
+		" ",
+		"vm",
+		"<vm>",
+		"<vm></vm><vm></vm>",
+		"<vm><store>/s</vm>",
+		"<vm/>",
+		"<vm><store/></vm>",
+		"<vm><store>s</store></vm>",
+		"<vm><stores>/s</stores></vm>",
+		"<vm><a><store>/s</store></a></vm>",
+		"<vm><store><!-- /s --></store></vm>",
+		"<vm><store><b>/s</b></store></vm>",
+		"<domain><store>/s</store></domain>",
+		"<VM><store>/s</store></VM>",
+		"<vm><store>/\xff</store></vm>",
+		"<vm><store>/&nothing;</store></vm>",
+		"<!DOCTYPE vm [<!ENTITY s '/s'>]><vm><store>&s;</store></vm>",
+		"<!DOCTYPE vm [<!ENTITY s SYSTEM "
+		"'file:///etc/passwd'>]><vm><store>&s;</store></vm>",
+		"<!DOCTYPE vm SYSTEM 'http://127.0.0.1:9/x'><vm><store>/s</store></vm>",
+		LAUGHS "<vm><store>/&g;</store></vm>",
+		LAUGHS "<vm store='&g;'><store>/s</store></vm>",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct vmb_metadata m = {0};
+
+		ASSERT_ERROR(vmb_metadata_parse(rows[i], &m), VMBOOT_ELIBVIRT,
+			     "the domain's metadata is not ours");
+		if (m.store)
+			fprintf(stderr, "taken: %s\n", rows[i]);
+		CU_ASSERT_PTR_NULL(m.store);
+	}
+}
+
+/* <vm><store>/s</store>…</vm> of n bytes in all. */
+static const char *metadata_of_size(size_t n)
+{
+	static const char head[] = "<vm><store>/s</store><image>", tail[] = "</image></vm>";
+	char *text = test_alloc(n + 1);
+
+	memset(text, 'x', n);
+	memcpy(text, head, strlen(head));
+	memcpy(text + n - strlen(tail), tail, strlen(tail));
+	return text;
+}
+
+static void metadata_has_a_bound(void)
+{
+	_cleanup_metadata_ struct vmb_metadata m = {0};
+	struct vmb_metadata none = {0};
+
+	ASSERT_OK(vmb_metadata_parse(metadata_of_size(65536), &m));
+	CU_ASSERT(strlen(m.image) > 65000);
+	ASSERT_ERROR(vmb_metadata_parse(metadata_of_size(65537), &none), VMBOOT_ELIBVIRT,
+		     "not ours");
+	CU_ASSERT_PTR_NULL(none.store);
+}
+
+TEST_MAIN("domain/domain", {"TCG", tcg}, {"KVM", kvm}, {"systemd", systemd},
+	  {"ephemeral, with both skips", ephemeral_with_both_skips},
+	  {"libvirt labels", libvirt_labels}, {"we label", we_label},
+	  {"odd names are escaped", odd_names_are_escaped}, {"a probe", a_probe},
+	  {"libxml2's settings do not matter", libxml2s_settings_do_not_matter},
+	  {"what is not UTF-8 is refused", what_is_not_utf8_is_refused},
+	  {"metadata there and back", metadata_there_and_back},
+	  {"metadata of a probe", metadata_of_a_probe},
+	  {"metadata with its namespace", metadata_with_its_namespace},
+	  {"metadata that is not ours", metadata_that_is_not_ours},
+	  {"metadata has a bound", metadata_has_a_bound})

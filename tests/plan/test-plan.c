@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan/plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "facts.h"
+#include "opts/opts.h"
+#include "test.h"
+
+static const char *plan_json(const struct vmboot_opts *opts, struct vmb_facts facts)
+{
+	_cleanup_plan_ struct vmb_plan plan = test_plan(opts, facts);
+	_cleanup_free_ char *json = NULL;
+
+	ASSERT_OK(vmb_plan_json(&plan, &json));
+	return test_path("%s", json);
+}
+
+static void a_plain_request(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(.name = "my-instance", .image = "node:20");
+
+	test_golden("plan/plain.json", plan_json(&o, test_facts()));
+}
+
+/* Everything that a caller can ask for, and an image that is not there yet. */
+static void everything_asked_for(void)
+{
+	static const char *const entrypoint[] = {"/bin/sh", "-c", NULL};
+	static const char *const cmd[] = {"echo \"$A\"; exit 7", NULL};
+	static const char *const env[] = {"A=a b", "PATH=/bin", NULL};
+	const struct vmboot_opts o =
+		VMBOOT_OPTS(.name = "all", .image = "oci:/srv/web", .skip_kernel_headers = true,
+			    .skip_guest_agent = true, .vcpus = 4, .memory_mib = 2048,
+			    .overlay_mib = 64, .entrypoint = entrypoint, .cmd = cmd, .env = env,
+			    .workdir = "/srv", .user = "1000:www",
+			    .on_exit = VMBOOT_ON_EXIT_POWEROFF, .kernel_args = "loglevel=7 x=y",
+			    .ephemeral = true, .debug = true);
+	struct vmb_facts f = test_facts();
+
+	f.accel = VMBOOT_ACCEL_KVM;
+	f.image.present = false;
+	test_golden("plan/everything.json", plan_json(&o, f));
+}
+
+static void an_init_system(void)
+{
+	static const char *const cmd[] = {"/sbin/init", NULL};
+	const struct vmboot_opts o = VMBOOT_OPTS(.name = "sys", .image = "debian", .cmd = cmd);
+	struct vmb_facts f = test_facts();
+
+	vmb_list_free(f.image.config.entrypoint);
+	f.image.config.entrypoint = NULL;
+	test_golden("plan/systemd.json", plan_json(&o, f));
+}
+
+static void same_input_same_bytes(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(.name = "a", .image = "b");
+	const char *first = plan_json(&o, test_facts());
+
+	ASSERT_STR(plan_json(&o, test_facts()), first);
+}
+
+static void who_is_pid_1(void)
+{
+	static const struct {
+		const char *program;
+		enum vmboot_init_mode asked, expected;
+	} rows[] = {
+		{"/sbin/init", VMBOOT_INIT_AUTO, VMBOOT_INIT_SYSTEMD},
+		{"/usr/sbin/init", VMBOOT_INIT_AUTO, VMBOOT_INIT_SYSTEMD},
+		{"/bin/init", VMBOOT_INIT_AUTO, VMBOOT_INIT_SYSTEMD},
+		{"/init", VMBOOT_INIT_AUTO, VMBOOT_INIT_SYSTEMD},
+		{"/lib/systemd/systemd", VMBOOT_INIT_AUTO, VMBOOT_INIT_SYSTEMD},
+		{"/usr/lib/systemd/systemd", VMBOOT_INIT_AUTO, VMBOOT_INIT_SYSTEMD},
+		{"/bin/systemd", VMBOOT_INIT_AUTO, VMBOOT_INIT_SYSTEMD},
+		{"/usr/bin/systemd", VMBOOT_INIT_AUTO, VMBOOT_INIT_SYSTEMD},
+		{"/sbin/openrc-init", VMBOOT_INIT_AUTO, VMBOOT_INIT_SYSTEMD},
+		{"/usr/sbin/openrc-init", VMBOOT_INIT_AUTO, VMBOOT_INIT_SYSTEMD},
+		/* helpers that container images run are no init systems */
+		{"/sbin/tini", VMBOOT_INIT_AUTO, VMBOOT_INIT_EXEC},
+		{"/usr/bin/dumb-init", VMBOOT_INIT_AUTO, VMBOOT_INIT_EXEC},
+		{"/sbin/init2", VMBOOT_INIT_AUTO, VMBOOT_INIT_EXEC},
+		{"/opt/sbin/init", VMBOOT_INIT_AUTO, VMBOOT_INIT_EXEC},
+		{"/bin/sh", VMBOOT_INIT_AUTO, VMBOOT_INIT_EXEC},
+		{"/sbin/init", VMBOOT_INIT_EXEC, VMBOOT_INIT_EXEC},
+		{"/bin/sh", VMBOOT_INIT_SYSTEMD, VMBOOT_INIT_SYSTEMD},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *const entrypoint[] = {rows[i].program, NULL};
+		const struct vmboot_opts o =
+			VMBOOT_OPTS(.name = "a", .image = "b", .entrypoint = entrypoint,
+				    .init_mode = rows[i].asked);
+		_cleanup_plan_ struct vmb_plan plan = test_plan(&o, test_facts());
+		_cleanup_free_ struct vmb_guest_config *config = malloc(sizeof(*config));
+
+		CU_ASSERT_EQUAL(plan.init_mode, rows[i].expected);
+		ASSERT_OK(vmb_plan_guest_config(&plan, config));
+		ASSERT_STR(config->mode,
+			   rows[i].expected == VMBOOT_INIT_SYSTEMD ? "systemd" : "exec");
+	}
+}
+
+/* Each of the two skips and on_exit reaches the guest by itself. */
+static void switches_reach_the_guest(void)
+{
+	for (unsigned bits = 0; bits < 8; bits++) {
+		const struct vmboot_opts o =
+			VMBOOT_OPTS(.name = "a", .image = "b", .skip_kernel_headers = bits & 1,
+				    .skip_guest_agent = bits & 2,
+				    .on_exit = bits & 4 ? VMBOOT_ON_EXIT_POWEROFF
+							: VMBOOT_ON_EXIT_KEEP);
+		_cleanup_plan_ struct vmb_plan plan = test_plan(&o, test_facts());
+		_cleanup_free_ struct vmb_guest_config *config = malloc(sizeof(*config));
+
+		ASSERT_OK(vmb_plan_guest_config(&plan, config));
+		CU_ASSERT_EQUAL(config->skip_kernel_headers, (bits & 1) != 0);
+		CU_ASSERT_EQUAL(config->skip_guest_agent, (bits & 2) != 0);
+		ASSERT_STR(config->on_exit, bits & 4 ? "poweroff" : "keep");
+		ASSERT_STR(config->hostname, "a");
+		ASSERT_STR(config->root_fstype, "squashfs");
+	}
+}
+
+static void the_callers_kernel_arguments_come_last(void)
+{
+	static const struct {
+		const char *args;
+		bool debug;
+		const char *expected;
+	} rows[] = {
+		{NULL, false, "console=ttyS0 panic=-1 quiet"},
+		{"", false, "console=ttyS0 panic=-1 quiet"},
+		{"panic=0 a", false, "console=ttyS0 panic=-1 quiet panic=0 a"},
+		{"quiet", true, "console=ttyS0 panic=-1 vmboot.debug quiet"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct vmboot_opts o =
+			VMBOOT_OPTS(.name = "a", .image = "b", .kernel_args = rows[i].args,
+				    .debug = rows[i].debug);
+		_cleanup_plan_ struct vmb_plan plan = test_plan(&o, test_facts());
+
+		ASSERT_STR(plan.cmdline, rows[i].expected);
+	}
+}
+
+static void files_of_a_vm(void)
+{
+	_cleanup_plan_files_ struct vmb_plan_files f = {0};
+
+	ASSERT_OK(vmb_plan_files("/s", "a-1", &f));
+	ASSERT_STR(f.folder, "/s/vms/a-1");
+	ASSERT_STR(f.overlay, "/s/vms/a-1/overlay.img");
+	ASSERT_STR(f.config, "/s/vms/a-1/config.img");
+	ASSERT_STR(f.console, "/s/vms/a-1/console.log");
+	ASSERT_STR(f.out, "/s/vms/a-1/stdout.log");
+	ASSERT_STR(f.err, "/s/vms/a-1/stderr.log");
+	ASSERT_STR(f.events, "/s/vms/a-1/events");
+	ASSERT_STR(f.ledger, "/s/vms/a-1/ledger");
+}
+
+/* Facts are taken over in any case, and nothing is returned of a plan that cannot be. */
+static int make(const struct vmboot_opts *opts, struct vmb_facts facts)
+{
+	static const struct vmb_facts empty;
+	struct vmb_plan plan = {0};
+	struct vmboot_opts own;
+	int r;
+
+	ASSERT_OK(vmb_opts_read(opts, true, &own));
+	r = vmb_plan_make(&own, &facts, &plan);
+	CU_ASSERT_EQUAL(memcmp(&facts, &empty, sizeof(empty)), 0);
+	CU_ASSERT_EQUAL(plan.name != NULL, r == 0);
+	vmb_plan_done(&plan);
+	return r;
+}
+
+static const char *const *many(size_t n, const char *fmt)
+{
+	const char **list = test_alloc((n + 1) * sizeof(*list));
+
+	for (size_t i = 0; i < n; i++) {
+		char *s = test_alloc(32);
+
+		snprintf(s, 32, "%.8s%zu=", fmt, i);
+		list[i] = s;
+	}
+	return list;
+}
+
+static void too_many_arguments_are_refused(void)
+{
+	const struct vmboot_opts full =
+		VMBOOT_OPTS(.name = "a", .image = "b", .entrypoint = many(1000, "x"),
+			    .cmd = many(24, "x"));
+	const struct vmboot_opts over =
+		VMBOOT_OPTS(.name = "a", .image = "b", .entrypoint = many(1000, "x"),
+			    .cmd = many(25, "x"));
+
+	ASSERT_OK(make(&full, test_facts()));
+	ASSERT_ERROR(make(&over, test_facts()), VMBOOT_EIMAGE, "more than 1024 parts");
+}
+
+static void too_many_variables_are_refused(void)
+{
+	/* the image has two */
+	const struct vmboot_opts full =
+		VMBOOT_OPTS(.name = "a", .image = "b", .env = many(1022, "V"));
+	const struct vmboot_opts over =
+		VMBOOT_OPTS(.name = "a", .image = "b", .env = many(1023, "V"));
+
+	ASSERT_OK(make(&full, test_facts()));
+	ASSERT_ERROR(make(&over, test_facts()), VMBOOT_EIMAGE,
+		     "more than 1024 environment variables");
+}
+
+/* The guest config counts for itself too: a plan may be made in other ways one day. */
+static void a_guest_config_that_cannot_hold_a_plan(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(.name = "a", .image = "b");
+	_cleanup_free_ struct vmb_guest_config *config = malloc(sizeof(*config));
+	struct vmb_plan plan = test_plan(&o, test_facts());
+	struct vmb_plan over = plan;
+
+	over.command.args = (char **)many(1025, "x");
+	ASSERT_ERROR(vmb_plan_guest_config(&over, config), E2BIG,
+		     "has 1025 arguments; at most 1024 fit");
+	over = plan;
+	over.command.env = (char **)many(1025, "x");
+	ASSERT_ERROR(vmb_plan_guest_config(&over, config), E2BIG,
+		     "has 1025 environment variables; at most 1024 fit");
+	over.command.env = NULL;
+	ASSERT_OK(vmb_plan_guest_config(&over, config));
+	CU_ASSERT_PTR_NULL(config->env[0]);
+	vmb_plan_done(&plan);
+}
+
+static void too_much_in_all_is_refused(void)
+{
+	const char **env = test_alloc(10 * sizeof(*env));
+	const struct vmboot_opts o = VMBOOT_OPTS(.name = "a", .image = "b", .env = env);
+
+	for (int i = 0; i < 9; i++) {
+		char *s = test_alloc(131072);
+
+		memset(s, 'x', 131071);
+		s[0] = (char)('A' + i);
+		s[1] = '=';
+		env[i] = s;
+	}
+	ASSERT_ERROR(make(&o, test_facts()), E2BIG, "larger than 1048576 bytes");
+	env[7] = NULL;
+	ASSERT_OK(make(&o, test_facts()));
+}
+
+static void an_image_without_a_program_needs_one(void)
+{
+	static const char *const cmd[] = {"true", NULL}, *const none[] = {NULL};
+	const struct vmboot_opts o = VMBOOT_OPTS(.name = "a", .image = "b", .entrypoint = none);
+	const struct vmboot_opts given =
+		VMBOOT_OPTS(.name = "a", .image = "b", .entrypoint = none, .cmd = cmd);
+
+	ASSERT_ERROR(make(&o, test_facts()), VMBOOT_EIMAGE, "has no entrypoint or cmd");
+	ASSERT_OK(make(&given, test_facts()));
+}
+
+TEST_MAIN("plan/plan", {"a plain request", a_plain_request},
+	  {"everything asked for", everything_asked_for}, {"an init system", an_init_system},
+	  {"same input, same bytes", same_input_same_bytes}, {"who is PID 1", who_is_pid_1},
+	  {"switches reach the guest", switches_reach_the_guest},
+	  {"the caller's kernel arguments come last", the_callers_kernel_arguments_come_last},
+	  {"files of a VM", files_of_a_vm},
+	  {"too many arguments are refused", too_many_arguments_are_refused},
+	  {"too many variables are refused", too_many_variables_are_refused},
+	  {"a guest config that cannot hold a plan", a_guest_config_that_cannot_hold_a_plan},
+	  {"too much in all is refused", too_much_in_all_is_refused},
+	  {"an image without a program needs one", an_image_without_a_program_needs_one})
