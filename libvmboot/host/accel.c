@@ -13,6 +13,7 @@
 #include "domain/domain.h"
 #include "guest/watch.h"
 #include "host/files.h"
+#include "host/kvm.h"
 #include "initrd/initrd.h"
 
 enum {
@@ -23,12 +24,13 @@ enum {
 	MEMO_MAX = 256,
 };
 
-/* memo/kvm-<hash of this boot of the host, the kernel and QEMU> */
+/* memo/kvm-<hash of this boot of the host, its KVM, the kernel and QEMU> */
 static int memo_path(const struct vmb_store *store, const struct vmb_kernel *kernel, char **ret)
 {
 	_cleanup_free_ char *boot_id = NULL;
 	char hex[VMB_SHA256_HEX + 1];
 	struct stat st = {0};
+	struct vmb_kvm kvm;
 	struct vmb_hash h;
 	int r;
 
@@ -36,8 +38,10 @@ static int memo_path(const struct vmb_store *store, const struct vmb_kernel *ker
 	if (r < 0)
 		return r;
 	(void)stat("/usr/bin/qemu-system-x86_64", &st);
+	vmb_kvm_look(&kvm);
 	vmb_hash_init(&h);
 	vmb_hash_str(&h, boot_id);
+	vmb_hash_str(&h, kvm.since);
 	vmb_hash_str(&h, kernel->key);
 	vmb_hash_add(&h, &st.st_mtim, sizeof(st.st_mtim));
 	vmb_hash_hex(&h, hex);

@@ -9,6 +9,7 @@
 #include "base/sigpipe.h"
 #include "host/accel.h"
 #include "host/caps.h"
+#include "host/kvm.h"
 #include "host/vm.h"
 #include "initrd/initrd.h"
 #include "opts/opts.h"
@@ -126,6 +127,7 @@ static enum status check_libvirt(struct exam *e)
 
 static enum status check_kvm(struct exam *e)
 {
+	struct vmb_kvm kvm;
 	int known = e->kernel.key ? vmb_accel_remembered(&e->store, &e->kernel) : -1;
 
 	if (e->caps.kvm && known == 1) {
@@ -136,8 +138,13 @@ static enum status check_kvm(struct exam *e)
 		FOUND(e, "offered; the first create will try whether a guest runs under it");
 		return OK;
 	}
-	FOUND(e, e->caps.kvm ? "/dev/kvm is there, but no guest runs under it"
-			     : "libvirt offers no KVM");
+	vmb_kvm_look(&kvm);
+	if (!kvm.there)
+		FOUND(e, "this host has no KVM device");
+	else if (e->caps.kvm)
+		FOUND(e, "%s is there, but no guest runs under it", kvm.node);
+	else
+		FOUND(e, "%s is there, but libvirt offers no KVM: may its user open it?", kvm.node);
 	MEND(e, "turn on virtualisation in the firmware or the outer hypervisor, load kvm_intel or "
 		"kvm_amd; until then TCG is used, which is slower");
 	return WARNING;
