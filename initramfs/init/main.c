@@ -10,25 +10,28 @@
 
 enum { LAST_WORDS_MS = 200, PROBE_MS = 500 };
 
-/* The boot, from first to last. What POWER_OFF says of a failure: it is told, and the guest ends. */
+/*
+ * The boot, from first to last, and what the failure of a phase means. Every failure is told to the
+ * host and on the console, and ends in power-off.
+ */
 static const struct phase {
 	enum vmboot_phase phase;
 	int (*run)(struct init *init, struct init_report *report);
-	enum { POWER_OFF, GO_ON } on_failure;
+	const char *failure;
 } phases[] = {
-	{VMBOOT_PHASE_MOUNTS, init_mounts, POWER_OFF},
-	{VMBOOT_PHASE_MODULES, init_modules, POWER_OFF},
-	{VMBOOT_PHASE_SETTLE_ROOT, init_settle_root, POWER_OFF},
-	{VMBOOT_PHASE_SETTLE_OVERLAY, init_settle_overlay, POWER_OFF},
-	{VMBOOT_PHASE_SETTLE_CONFIG, init_settle_config, POWER_OFF},
-	{VMBOOT_PHASE_CONFIG, init_config, POWER_OFF},
-	{VMBOOT_PHASE_ROOT, init_root, POWER_OFF},
-	{VMBOOT_PHASE_OVERLAY, init_overlay, POWER_OFF},
-	{VMBOOT_PHASE_HEADERS, init_headers, POWER_OFF},
-	{VMBOOT_PHASE_NETWORK, init_network, POWER_OFF},
-	{VMBOOT_PHASE_SWITCH, init_switch, POWER_OFF},
-	{VMBOOT_PHASE_AGENT, init_agent, POWER_OFF},
-	{VMBOOT_PHASE_PROGRAM, init_program, POWER_OFF},
+	{VMBOOT_PHASE_MOUNTS, init_mounts, "the kernel lacks devtmpfs, proc or sysfs"},
+	{VMBOOT_PHASE_MODULES, init_modules, "a module is damaged or another kernel's"},
+	{VMBOOT_PHASE_SETTLE_ROOT, init_settle_root, "the domain lacks the root disk"},
+	{VMBOOT_PHASE_SETTLE_OVERLAY, init_settle_overlay, "the domain lacks the overlay disk"},
+	{VMBOOT_PHASE_SETTLE_CONFIG, init_settle_config, "the domain lacks the config disk"},
+	{VMBOOT_PHASE_CONFIG, init_config, "the config disk is damaged or of another version"},
+	{VMBOOT_PHASE_ROOT, init_root, "the root disk is damaged or not of that type"},
+	{VMBOOT_PHASE_OVERLAY, init_overlay, "the overlay disk is damaged or full"},
+	{VMBOOT_PHASE_HEADERS, init_headers, "the kernel disk cannot be used"},
+	{VMBOOT_PHASE_NETWORK, init_network, "the kernel lacks what lo needs"},
+	{VMBOOT_PHASE_SWITCH, init_switch, "the image has something else where mounts go"},
+	{VMBOOT_PHASE_AGENT, init_agent, "the agent did not start"},
+	{VMBOOT_PHASE_PROGRAM, init_program, "the image cannot run what it was asked to"},
 };
 
 static int load_module(int fd)
@@ -78,7 +81,9 @@ static int run_phase(struct init *init, const struct phase *phase)
 	int r = phase->run(init, &report);
 
 	init_tell(init, phase->phase, start, r, &report);
-	return phase->on_failure == GO_ON ? 0 : r;
+	if (r < 0)
+		init_log(init, "powering off: %s", phase->failure);
+	return r;
 }
 
 static void boot(struct init *init)
@@ -117,6 +122,11 @@ int main(void)
 	static struct init init;
 	sigset_t all;
 
+	if (getpid() != 1) {
+		init.console = STDERR_FILENO;
+		init_log(&init, "this is a guest's PID 1; it does not run on a host");
+		return 1;
+	}
 	init_setup(&init, "", &real);
 	init.config_bytes = config_bytes;
 	init_tell(&init, VMBOOT_PHASE_KERNEL, 0, 0, &none);
