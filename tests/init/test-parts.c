@@ -332,13 +332,12 @@ static void the_power_button_is_known(void)
 	for (unsigned len = 0; len < 4096; len++) {
 		struct nlattr a = {.nla_len = (uint16_t)len, .nla_type = 1};
 		size_t head = NLMSG_HDRLEN + GENL_HDRLEN;
-		uint8_t *exact = malloc(m.n);
+		uint8_t *exact = malloc(head + 12);
 
-		memcpy(exact, m.bytes, m.n);
+		memcpy(exact, m.bytes, head + 12);
 		((struct nlmsghdr *)exact)->nlmsg_len = (uint32_t)(head + 12);
 		memcpy(exact + head, &a, sizeof(a));
 		memcpy(exact + head + NLA_HDRLEN, "button/p", 8);
-		exact = realloc(exact, head + 12);
 		CU_ASSERT(!init_acpi_is_power(exact, head + 12));
 		free(exact);
 	}
