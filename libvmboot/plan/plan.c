@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "wire/disks.h"
+#include "plan/cmdline.h"
 
 /* Commands that are init systems: an image that runs one is booted in systemd mode. */
 static const char *const init_systems[] = {
@@ -84,21 +84,6 @@ static enum vmboot_init_mode resolve_init_mode(enum vmboot_init_mode asked, cons
 	return VMBOOT_INIT_EXEC;
 }
 
-/*
- * The kernel's command line. panic=-1 with the domain's on_reboot ends a guest whose kernel dies
- * before init could say so. The user's words come last: the kernel lets the last one win.
- */
-static int make_cmdline(const struct vmboot_opts *opts, char **ret)
-{
-	_cleanup_buf_ struct vmb_buf b = {0};
-
-	vmb_buf_str(&b, "console=ttyS0 panic=-1");
-	vmb_buf_str(&b, opts->debug ? " " VMB_CMDLINE_DEBUG : " quiet");
-	if (opts->kernel_args && *opts->kernel_args)
-		vmb_buf_printf(&b, " %s", opts->kernel_args);
-	return vmb_buf_take(&b, ret);
-}
-
 int vmb_plan_guest_config(const struct vmb_plan *plan, struct vmb_guest_config *ret)
 {
 	size_t n_args = vmb_list_len(vmb_list_const(plan->command.args));
@@ -163,7 +148,7 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 	if (r == 0)
 		r = vmb_image_command(&p.facts.image, opts, &p.command);
 	if (r == 0)
-		r = make_cmdline(opts, &p.cmdline);
+		r = vmb_cmdline(opts, p.facts.accel, &p.cmdline);
 	if (r == 0)
 		r = vmb_plan_files(p.facts.store, p.name, &p.files);
 	if (r < 0)

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plan/cmdline.h"
+
+#include "base/str.h"
+#include "wire/disks.h"
+
+enum when { ALWAYS, EMULATED, EMULATED_ONE_CPU, DEBUG, NOT_DEBUG };
+
+/* What we ask of the kernel, and why. */
+static const struct {
+	const char *word;
+	enum when when;
+} words[] = {
+	/* early messages, and a console for who looks */
+	{"console=ttyS0", ALWAYS},
+	/* a kernel that dies before init can say so reboots, and on_reboot makes that an end */
+	{"panic=-1", ALWAYS},
+	/* the self-tests of ciphers that no boot uses: two thirds of a small guest's instructions.
+	 * The ciphers are there all the same; a FIPS kernel (fips=1) tests them regardless */
+	{"cryptomgr.notests", ALWAYS},
+	/* emulated timers work, and the kernel's check of them waits for ticks; under KVM the kernel
+	 * leaves it out by itself */
+	{"no_timer_check", EMULATED},
+	/* patching locks out of the kernel's text makes the emulator translate that text again */
+	{"noreplace-smp", EMULATED_ONE_CPU},
+	/* a serial port takes its time for each byte */
+	{"quiet", NOT_DEBUG},
+	{VMB_CMDLINE_DEBUG, DEBUG},
+};
+
+static bool applies(enum when when, const struct vmboot_opts *opts, enum vmboot_accel accel)
+{
+	switch (when) {
+	case ALWAYS:
+		return true;
+	case EMULATED:
+		return accel == VMBOOT_ACCEL_TCG;
+	case EMULATED_ONE_CPU:
+		return accel == VMBOOT_ACCEL_TCG && opts->vcpus == 1;
+	case DEBUG:
+		return opts->debug;
+	case NOT_DEBUG:
+		return !opts->debug;
+	}
+	return false;
+}
+
+int vmb_cmdline(const struct vmboot_opts *opts, enum vmboot_accel accel, char **ret)
+{
+	_cleanup_buf_ struct vmb_buf b = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (applies(words[i].when, opts, accel))
+			vmb_buf_printf(&b, "%s%s", b.len ? " " : "", words[i].word);
+	if (opts->kernel_args && *opts->kernel_args)
+		vmb_buf_printf(&b, " %s", opts->kernel_args);
+	return vmb_buf_take(&b, ret);
+}
