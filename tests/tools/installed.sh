@@ -59,18 +59,12 @@ headers=$(cd "$root/include" && find vmboot -name '*.h' | sort)
 for header in $headers; do
 	printf '#include <%s>\nint one_of_its_own;\n' "$header" | tee "$tmp/h.cc" >"$tmp/h.c"
 	# shellcheck disable=SC2086
-	$cc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only $cflags "$tmp/h.c" \
+	$cc -std=c99 -Wall -Wextra -Wpedantic -Werror -fsyntax-only $cflags "$tmp/h.c" \
 		>"$tmp/log" 2>&1 || fail "$header alone, in C: $(cat "$tmp/log")"
 	# shellcheck disable=SC2086
-	[ -z "$cxx" ] || $cxx -std=c++17 -Wall -Wextra -Werror -fsyntax-only $cflags "$tmp/h.cc" \
+	[ -z "$cxx" ] || $cxx -std=c++11 -Wall -Wextra -Werror -fsyntax-only $cflags "$tmp/h.cc" \
 		>"$tmp/log" 2>&1 || fail "$header alone, in C++: $(cat "$tmp/log")"
 done
-
-# exported symbols and headers agree
-sed -n 's/^VMBOOT_API.*[ *]\(vmboot_[a-z_]*\)(.*/\1/p' "$root"/include/vmboot/*.h | sort >"$tmp/declared"
-nm -D --defined-only "$lib/libvmboot.so" | sed -n 's/.* T //p' | sed 's/@.*//' | sort >"$tmp/exported"
-diff "$tmp/declared" "$tmp/exported" >"$tmp/log" ||
-	fail "headers (<) and library (>) do not agree: $(cat "$tmp/log")"
 
 make -s -C "$builddir" uninstall DESTDIR="$dest" >"$tmp/log" 2>&1 || fail "make uninstall"
 find "$dest" ! -type d | grep . && fail "make uninstall leaves something"
