@@ -113,6 +113,18 @@ int vmb_write_file_atomic(const char *path, const void *data, size_t n, mode_t m
 	return 0;
 }
 
+int vmb_publish_tmp(int fd, char **tmp, const char *path)
+{
+	int r;
+
+	if (fsync(fd) < 0)
+		return vmb_errno(errno, "cannot write %s", *tmp);
+	r = vmb_rename(*tmp, path);
+	if (r == 0)
+		free(TAKE_PTR(*tmp));
+	return r;
+}
+
 static int make_folder(const char *path, mode_t mode)
 {
 	if (mkdir(path, mode) < 0)

@@ -30,6 +30,12 @@ int vmb_write_file_atomic(const char *path, const void *data, size_t n, mode_t m
 /* Opens a new file of that mode with a name no one has, in the folder of path; fills ret_tmp. */
 int vmb_open_tmp(const char *path, mode_t mode, int *ret_fd, char **ret_tmp);
 
+/*
+ * Makes a file of vmb_open_tmp()'s appear as path: all of it is on the disk first, because what is
+ * there after a crash is believed to be whole. *tmp is handed over, and NULL afterwards.
+ */
+int vmb_publish_tmp(int fd, char **tmp, const char *path);
+
 int vmb_rename(const char *from, const char *to);
 
 /* A temporary file's name that is removed, with the file, unless it was handed over. */

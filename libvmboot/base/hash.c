@@ -38,17 +38,13 @@ void vmb_hash_hex(struct vmb_hash *h, char hex[VMB_SHA256_HEX + 1])
 	hex[VMB_SHA256_HEX] = '\0';
 }
 
-int vmb_hash_file(const char *path, char hex[VMB_SHA256_HEX + 1])
+int vmb_hash_fd(int fd, const char *path, char hex[VMB_SHA256_HEX + 1])
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	_cleanup_free_ char *chunk = NULL;
 	const size_t size = 1U << 18;
+	_cleanup_free_ char *chunk = malloc(size);
 	struct vmb_hash h;
 	ssize_t n;
 
-	if (fd < 0)
-		return vmb_errno(errno, "cannot open %s", path);
-	chunk = malloc(size);
 	if (!chunk)
 		return vmb_oom();
 	vmb_hash_init(&h);
@@ -61,4 +57,13 @@ int vmb_hash_file(const char *path, char hex[VMB_SHA256_HEX + 1])
 	}
 	vmb_hash_hex(&h, hex);
 	return 0;
+}
+
+int vmb_hash_file(const char *path, char hex[VMB_SHA256_HEX + 1])
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return vmb_errno(errno, "cannot open %s", path);
+	return vmb_hash_fd(fd, path, hex);
 }

@@ -18,6 +18,9 @@ void vmb_hash_add(struct vmb_hash *h, const void *data, size_t n);
 void vmb_hash_str(struct vmb_hash *h, const char *s); /* with its 0, so that parts stay apart */
 void vmb_hash_hex(struct vmb_hash *h, char hex[VMB_SHA256_HEX + 1]);
 
+/* Of what a descriptor has from here on; path is for messages. 0 or a negative errno. */
+int vmb_hash_fd(int fd, const char *path, char hex[VMB_SHA256_HEX + 1]);
+
 /* Of a whole file: 0 or a negative errno with the error set. */
 int vmb_hash_file(const char *path, char hex[VMB_SHA256_HEX + 1]);
 

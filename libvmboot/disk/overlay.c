@@ -85,13 +85,7 @@ static int make_template(const char *path, uint64_t size_mib, const struct vmb_l
 	if (r < 0)
 		return vmb_error_prefix("cannot make an overlay of %llu MiB",
 					(unsigned long long)size_mib);
-	if (fsync(fd) < 0)
-		return vmb_errno(errno, "cannot write %s", tmp);
-	r = vmb_rename(tmp, path);
-	if (r < 0)
-		return r;
-	free(TAKE_PTR(tmp));
-	return 0;
+	return vmb_publish_tmp(fd, &tmp, path);
 }
 
 static int open_template(const struct vmb_store *store, uint64_t size_mib,

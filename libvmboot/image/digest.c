@@ -64,27 +64,6 @@ static bool read_memo(const char *path, char hex[VMB_SHA256_HEX + 1])
 	return true;
 }
 
-static int hash_fd(int fd, const char *path, char hex[VMB_SHA256_HEX + 1])
-{
-	const size_t size = 1U << 18;
-	_cleanup_free_ char *chunk = malloc(size);
-	struct vmb_hash h;
-	ssize_t n;
-
-	if (!chunk)
-		return vmb_oom();
-	vmb_hash_init(&h);
-	while ((n = read(fd, chunk, size)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return vmb_errno(errno, "cannot read %s", path);
-		vmb_hash_add(&h, chunk, (size_t)n);
-	}
-	vmb_hash_hex(&h, hex);
-	return 0;
-}
-
 static bool is_settled(const struct stat *st)
 {
 	int64_t now = vmb_realtime_us() / 1000000;
@@ -107,7 +86,7 @@ int vmb_file_digest(const struct vmb_store *store, const char *path, char hex[VM
 	if (r < 0)
 		return r;
 	if (!is_settled(&st) || !read_memo(memo, found)) {
-		r = hash_fd(fd, path, found);
+		r = vmb_hash_fd(fd, path, found);
 		if (r == 0 && is_settled(&st))
 			r = vmb_write_file_atomic(memo, found, VMB_SHA256_HEX, 0600);
 		if (r < 0)

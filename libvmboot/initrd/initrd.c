@@ -240,14 +240,7 @@ static int build(const char *path, const struct vmb_modules *modules, const stru
 		r = vmb_cpio_finish(cpio);
 	if (r < 0)
 		return r;
-	/* it is never looked into again, so what is there after a crash must be whole */
-	if (fsync(fd) < 0)
-		return vmb_errno(errno, "cannot write %s", tmp);
-	r = vmb_rename(tmp, path);
-	if (r < 0)
-		return r;
-	free(TAKE_PTR(tmp));
-	return 0;
+	return vmb_publish_tmp(fd, &tmp, path);
 }
 
 int vmb_initrd_ensure(const struct vmb_store *store, const struct vmb_kernel *kernel,

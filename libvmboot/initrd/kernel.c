@@ -371,12 +371,5 @@ int vmb_kernel_ensure(const struct vmb_store *store, const struct vmb_kernel *ke
 		r = vmb_copy_sparse(from, to, kernel->path);
 	if (r < 0)
 		return r;
-	/* it is never looked into again, so what is there after a crash must be whole */
-	if (fsync(to) < 0)
-		return vmb_errno(errno, "cannot write %s", tmp);
-	r = vmb_rename(tmp, path);
-	if (r < 0)
-		return r;
-	free(TAKE_PTR(tmp));
-	return 0;
+	return vmb_publish_tmp(to, &tmp, path);
 }

@@ -7,6 +7,7 @@
 
 #include "facts.h"
 #include "opts/opts.h"
+#include "plan/cmdline.h"
 #include "test.h"
 
 static const char *plan_json(const struct vmboot_opts *opts, struct vmb_facts facts)
@@ -126,27 +127,35 @@ static void switches_reach_the_guest(void)
 	}
 }
 
+/* What each case adds to the words that every boot has; the caller's come last. */
 static void the_callers_kernel_arguments_come_last(void)
 {
+#define ALL "console=ttyS0 panic=-1 cryptomgr.notests"
 	static const struct {
 		const char *args;
 		bool debug;
+		unsigned vcpus;
+		enum vmboot_accel accel;
 		const char *expected;
 	} rows[] = {
-		{NULL, false, "console=ttyS0 panic=-1 quiet"},
-		{"", false, "console=ttyS0 panic=-1 quiet"},
-		{"panic=0 a", false, "console=ttyS0 panic=-1 quiet panic=0 a"},
-		{"quiet", true, "console=ttyS0 panic=-1 vmboot.debug quiet"},
+		{NULL, false, 1, VMBOOT_ACCEL_KVM, ALL " quiet"},
+		{"", false, 4, VMBOOT_ACCEL_KVM, ALL " quiet"},
+		{NULL, false, 1, VMBOOT_ACCEL_TCG, ALL " no_timer_check noreplace-smp quiet"},
+		{NULL, false, 2, VMBOOT_ACCEL_TCG, ALL " no_timer_check quiet"},
+		{"panic=0 a", false, 1, VMBOOT_ACCEL_KVM, ALL " quiet panic=0 a"},
+		{"quiet", true, 1, VMBOOT_ACCEL_KVM, ALL " vmboot.debug quiet"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct vmboot_opts o =
-			VMBOOT_OPTS(.name = "a", .image = "b", .kernel_args = rows[i].args,
-				    .debug = rows[i].debug);
-		_cleanup_plan_ struct vmb_plan plan = test_plan(&o, test_facts());
+			VMBOOT_OPTS(.name = "a", .image = "b", .vcpus = rows[i].vcpus,
+				    .kernel_args = rows[i].args, .debug = rows[i].debug);
+		_cleanup_free_ char *line = NULL;
 
-		ASSERT_STR(plan.cmdline, rows[i].expected);
+		ASSERT_OK(vmb_cmdline(&o, rows[i].accel, &line));
+		ASSERT_STR(line, rows[i].expected);
 	}
+#undef ALL
 }
 
 static void files_of_a_vm(void)
