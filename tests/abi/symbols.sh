@@ -13,7 +13,7 @@ cat "$srcdir"/include/vmboot/*.h "$srcdir"/include/vmboot/version.h.in |
 	awk '/^VMBOOT_API/ { decl = "" ; on = 1 }
 	     on { decl = decl " " $0 }
 	     on && /\(/ { sub(/\(.*/, "", decl); sub(/.*[ *]/, "", decl); print decl; on = 0 }' |
-	sort >"$tmp/headers"
+	sort -u >"$tmp/headers"
 grep -vE '^[[:space:]]*(/\*|\*|$)' "$map" | sed -n 's/^[[:space:]]*\([a-z_0-9*]*\);$/\1/p' |
 	grep -vx '\*' | sort >"$tmp/map"
 # of any type: a variable or a stray function is an export too; "A" is the name of a version
