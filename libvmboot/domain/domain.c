@@ -86,12 +86,17 @@ static void add_disks(xmlNodePtr devices, const struct vmb_plan *plan)
 	add_disk(devices, plan->files.config, VMB_TARGET_CONFIG, VMB_SERIAL_CONFIG, false);
 }
 
-static void add_serial(xmlNodePtr devices, const char *file)
+/* Write-only, or, for debugging, a terminal (`virsh console`) of which the file is the record. */
+static void add_serial(xmlNodePtr devices, const char *file, bool terminal)
 {
-	xmlNodePtr serial;
+	xmlNodePtr serial = vmb_xml_add(devices, "serial", NULL);
 
-	serial = vmb_xml_attrs(vmb_xml_add(devices, "serial", NULL), "type", "file", NULL);
-	vmb_xml_attrs(vmb_xml_add(serial, "source", NULL), "path", file, "append", "on", NULL);
+	vmb_xml_attrs(serial, "type", terminal ? "pty" : "file", NULL);
+	if (terminal)
+		vmb_xml_attrs(vmb_xml_add(serial, "log", NULL), "file", file, "append", "on", NULL);
+	else
+		vmb_xml_attrs(vmb_xml_add(serial, "source", NULL), "path", file, "append", "on",
+			      NULL);
 }
 
 /* A port whose other end is a file: what the guest says is kept, whoever listens or not. */
@@ -169,7 +174,7 @@ int vmb_domain_xml(const struct vmb_plan *plan, char **ret)
 	add_disks(devices, plan);
 	add_absences(devices);
 	add_port_controller(devices);
-	add_serial(devices, plan->files.console);
+	add_serial(devices, plan->files.console, plan->debug);
 	add_ports(devices, plan);
 	add_seclabel(domain, f->dac_label);
 	return vmb_xml_text(domain ? doc : NULL, ret);
@@ -189,7 +194,7 @@ int vmb_domain_probe_xml(const struct vmb_probe *probe, char **ret)
 	devices = vmb_xml_add(domain, "devices", NULL);
 	add_absences(devices);
 	add_port_controller(devices);
-	add_serial(devices, probe->console);
+	add_serial(devices, probe->console, false);
 	add_port(devices, VMB_EVENT_PORT, probe->events);
 	add_seclabel(domain, probe->dac_label);
 	return vmb_xml_text(domain ? doc : NULL, ret);

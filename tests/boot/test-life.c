@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <libvirt/libvirt.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/process.h"
 #include "boot.h"
@@ -127,6 +129,97 @@ static void opens_and_closes_many_times(void)
 		CU_ASSERT_EQUAL_FATAL(vmboot_list(&here, &infos), 0);
 		vmboot_list_free(infos);
 	}
+}
+
+struct heard {
+	int host, guest, program;
+	char out[64];
+};
+
+static void hear_event(struct vmboot_vm *vm, const struct vmboot_event *e, void *data)
+{
+	struct heard *h = data;
+
+	(void)vm;
+	h->host += !e->guest;
+	h->guest += e->guest;
+	h->program += e->phase == VMBOOT_PHASE_PROGRAM;
+}
+
+static void hear_output(struct vmboot_vm *vm, enum vmboot_stream stream, const char *bytes,
+			size_t n, void *data)
+{
+	struct heard *h = data;
+
+	(void)vm;
+	CU_ASSERT_EQUAL(stream, VMBOOT_STREAM_STDOUT);
+	snprintf(h->out + strlen(h->out), sizeof(h->out) - strlen(h->out), "%.*s", (int)n, bytes);
+}
+
+/* The caller's own loop: poll the descriptor, dispatch, and never call vmboot_wait(). */
+static void serves_an_event_loop_of_the_callers_own(void)
+{
+	struct vmboot_opts opts = boot_opts("life-loop", "echo one; echo two; sleep 1000");
+	struct vmb_deadline deadline = vmb_deadline_in(BOOT_TIMEOUT_MS);
+	struct pollfd p = {.events = POLLIN};
+	struct heard h = {0};
+	struct vmboot_vm *vm;
+
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	ASSERT_OK(vmboot_on_event(vm, hear_event, &h));
+	ASSERT_OK(vmboot_on_output(vm, VMBOOT_STREAM_STDOUT, hear_output, &h));
+	p.fd = vmboot_event_fd(vm);
+	CU_ASSERT_FATAL(p.fd >= 0);
+	while (!strstr(h.out, "two") && poll(&p, 1, vmb_deadline_poll(deadline, -1)) > 0)
+		ASSERT_OK(vmboot_dispatch(vm));
+	ASSERT_STR(h.out, "one\ntwo\n");
+	CU_ASSERT_EQUAL(h.program, 1);
+	CU_ASSERT_EQUAL(h.host, 7);
+	CU_ASSERT(h.guest > 10);
+	/* nothing more to say: the descriptor is quiet */
+	CU_ASSERT_EQUAL(vmboot_dispatch(vm), 0);
+	CU_ASSERT_EQUAL(poll(&p, 1, 0), 0);
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
+/* The program's own connection serves, and is the program's still when we are done. */
+static void boots_on_a_connection_that_is_lent(void)
+{
+	struct vmboot_opts opts = boot_opts("life-lent", "exit 6"), here = boot_where();
+	struct vmboot_info **infos;
+	virConnectPtr conn;
+	struct vmboot_vm *vm;
+
+	/* this program has no event loop; the library's serves, once it has needed one */
+	ASSERT_OK(vmboot_list(&here, &infos));
+	vmboot_list_free(infos);
+	conn = virConnectOpen(test_path("qemu:///embed?root=%s/embed", boot_store()));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conn);
+	opts.uri = NULL;
+	opts.connection = conn;
+	vm = boot_run(&opts, 6);
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+	CU_ASSERT_EQUAL(virConnectIsAlive(conn), 1);
+	CU_ASSERT_EQUAL(virConnectNumOfDomains(conn), 0);
+	virConnectClose(conn);
+}
+
+/* A console that one can sit at; what it says is in the log all the same. */
+static void debug_talks(void)
+{
+	struct vmboot_opts opts = boot_opts("life-debug", "exit 0");
+	const char *console;
+	struct vmboot_vm *vm;
+
+	opts.debug = true;
+	vm = boot_run(&opts, 0);
+	console = boot_output(vm, VMBOOT_STREAM_CONSOLE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(console, "Linux version"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(console, "settle-overlay: "));
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
 }
 
 static pid_t qemu_pid(const char *name)
@@ -387,6 +480,9 @@ BOOT_MAIN("boot/life",
 	  {"tells what libvirt said", tells_what_libvirt_said},
 	  {"refuses a name that is taken", refuses_a_name_that_is_taken},
 	  {"opens and lists by name", opens_and_lists_by_name},
+	  {"serves an event loop of the caller's own", serves_an_event_loop_of_the_callers_own},
+	  {"boots on a connection that is lent", boots_on_a_connection_that_is_lent},
+	  {"debug talks", debug_talks},
 	  {"opens and closes many times", opens_and_closes_many_times},
 	  {"an ephemeral VM leaves nothing", an_ephemeral_vm_leaves_nothing},
 	  {"a guest that dies ends the wait", a_guest_that_dies_ends_the_wait},
