@@ -9,6 +9,17 @@
 
 enum { TAIL_LINES = 12 };
 
+/* A serial console ends its lines with "\r\n"; the text only gets shorter. */
+static void drop_returns(char *text)
+{
+	char *to = text;
+
+	for (const char *p = text; *p; p++)
+		if (*p != '\r' || p[1] != '\n')
+			*to++ = *p;
+	*to = '\0';
+}
+
 /* Each line by itself: a newline is the one control character that may stay. */
 static void clean(char *text)
 {
@@ -16,8 +27,6 @@ static void clean(char *text)
 		end = strchr(line, '\n');
 		if (end)
 			*end = '\0';
-		if (*line && line[strlen(line) - 1] == '\r')
-			line[strlen(line) - 1] = ' ';
 		vmb_wire_clean_line(line);
 		if (end)
 			*end = '\n';
@@ -49,6 +58,7 @@ void vmb_console_tail(const char *path, char *buf, size_t size)
 			buf[i] = '?';
 	while (n > 0 && (buf[n - 1] == '\n' || buf[n - 1] == '\r'))
 		buf[--n] = '\0';
+	drop_returns(buf);
 	clean(buf);
 	tail = last_lines(buf, TAIL_LINES);
 	memmove(buf, tail, strlen(tail) + 1);

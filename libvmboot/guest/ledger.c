@@ -8,7 +8,16 @@
 #include "base/file.h"
 #include "base/json.h"
 
-enum { LEDGER_FILE_MAX = 16384, LEDGER_FILE_DEPTH = 5 };
+enum {
+	LEDGER_FILE_MAX = 16384,
+	LEDGER_FILE_DEPTH = 5,
+	/* An exit's value: a code of one byte, or a signal behind this. */
+	SIGNAL_BASE = 256,
+	SIGNAL_MAX = 64,
+};
+
+/* Far beyond any boot; adding and subtracting a few such times stays in 64 bits. */
+#define TIME_MAX_US (INT64_MAX / 8)
 
 void vmb_host_phases_begin(struct vmb_host_phases *p)
 {
@@ -56,7 +65,7 @@ static int load_row(struct json_object *row, struct vmb_host_phases *p)
 	int64_t end = vmb_json_get_int(row, "end_us", -1);
 
 	if (phase <= 0 || phase > VMBOOT_PHASE_LIBVIRT || start < 0 || end < start ||
-	    p->n == VMB_HOST_PHASES_MAX)
+	    end > TIME_MAX_US || p->n == VMB_HOST_PHASES_MAX)
 		return -EBADMSG;
 	p->list[p->n].phase = (enum vmboot_phase)phase;
 	p->list[p->n].start_us = start;
@@ -65,29 +74,37 @@ static int load_row(struct json_object *row, struct vmb_host_phases *p)
 	return 0;
 }
 
-int vmb_host_phases_load(const char *path, struct vmb_host_phases *ret)
+int vmb_host_phases_parse(const char *text, size_t n, const char *what, struct vmb_host_phases *ret)
 {
 	_cleanup_json_ struct json_object *o = NULL;
 	struct vmb_host_phases p = {0};
 	struct json_object *phases;
+	int r;
+
+	r = vmb_json_parse(text, n, LEDGER_FILE_DEPTH, EBADMSG, what, &o);
+	if (r < 0)
+		return r;
+	p.start_real_us = vmb_json_get_int(o, "start_real_us", -1);
+	if (p.start_real_us <= 0 || p.start_real_us > TIME_MAX_US)
+		return vmb_error(EBADMSG, "%s is damaged: it has no start", what);
+	phases = vmb_json_get(o, "phases");
+	if (!json_object_is_type(phases, json_type_array))
+		return vmb_error(EBADMSG, "%s is damaged: it has no phases", what);
+	for (size_t i = 0; i < json_object_array_length(phases); i++)
+		if (load_row(json_object_array_get_idx(phases, i), &p) < 0)
+			return vmb_error(EBADMSG, "%s is damaged: its phase %zu is none", what, i);
+	*ret = p;
+	return 0;
+}
+
+int vmb_host_phases_load(const char *path, struct vmb_host_phases *ret)
+{
 	_cleanup_free_ char *text = NULL;
 	size_t n;
 	int r;
 
 	r = vmb_read_file(path, LEDGER_FILE_MAX, &text, &n);
-	if (r == 0)
-		r = vmb_json_parse(text, n, LEDGER_FILE_DEPTH, EBADMSG, path, &o);
-	if (r < 0)
-		return r;
-	p.start_real_us = vmb_json_get_int(o, "start_real_us", 0);
-	phases = vmb_json_get(o, "phases");
-	if (!json_object_is_type(phases, json_type_array))
-		return vmb_error(EBADMSG, "%s is damaged: it has no phases", path);
-	for (size_t i = 0; i < json_object_array_length(phases); i++)
-		if (load_row(json_object_array_get_idx(phases, i), &p) < 0)
-			return vmb_error(EBADMSG, "%s is damaged: its phase %zu is none", path, i);
-	*ret = p;
-	return 0;
+	return r < 0 ? r : vmb_host_phases_parse(text, n, path, ret);
 }
 
 /* The public struct, and what its pointers point to, in one piece. */
@@ -126,6 +143,15 @@ static int keep(struct ledger *l, const char *s, const char **ret)
 	return r;
 }
 
+static void take_exit(struct vmboot_ledger *l, int64_t value)
+{
+	l->exited = true;
+	l->exit_code = value >= 0 && value < SIGNAL_BASE ? (int)value : -1;
+	l->exit_signal = value > SIGNAL_BASE && value <= SIGNAL_BASE + SIGNAL_MAX
+				 ? (int)(value - SIGNAL_BASE)
+				 : 0;
+}
+
 static int add_guest_row(struct ledger *l, const struct vmb_event *e, int64_t offset)
 {
 	struct vmboot_event *row =
@@ -138,11 +164,8 @@ static int add_guest_row(struct ledger *l, const struct vmb_event *e, int64_t of
 	row->value = e->value;
 	if (e->phase == VMBOOT_PHASE_PROGRAM && !e->error)
 		l->pub.program_us = row->end_us;
-	if (e->phase == VMBOOT_PHASE_EXIT && !e->error) {
-		l->pub.exited = true;
-		l->pub.exit_code = e->value < 256 ? (int)e->value : -1;
-		l->pub.exit_signal = e->value < 256 ? 0 : (int)e->value - 256;
-	}
+	if (e->phase == VMBOOT_PHASE_EXIT && !e->error)
+		take_exit(&l->pub, e->value);
 	return 0;
 }
 
@@ -183,6 +206,16 @@ static struct ledger *new_ledger(const char *name, size_t rows)
 	return l;
 }
 
+/* The rows lie in the order in which they were told; the index goes by start. */
+static int by_start(const void *a, const void *b)
+{
+	const struct vmboot_event *const *x = a, *const *y = b;
+
+	if ((*x)->start_us != (*y)->start_us)
+		return (*x)->start_us < (*y)->start_us ? -1 : 1;
+	return *x < *y ? -1 : *x > *y;
+}
+
 int vmb_ledger_make(const char *name, const struct vmb_host_phases *host,
 		    const struct vmb_boot *boot, struct vmboot_ledger **ret)
 {
@@ -196,6 +229,7 @@ int vmb_ledger_make(const char *name, const struct vmb_host_phases *host,
 			vmboot_ledger_free(&l->pub);
 			return -ENOMEM;
 		}
+	qsort(l->index, l->pub.n_events, sizeof(struct vmboot_event *), by_start);
 	l->pub.clock_error_us = boot->spread_us;
 	*ret = &l->pub;
 	return 0;

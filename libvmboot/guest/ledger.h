@@ -33,10 +33,15 @@ void vmb_host_phases_mark(struct vmb_host_phases *p, enum vmboot_phase phase);
 int vmb_host_phases_save(const struct vmb_host_phases *p, const char *path);
 int vmb_host_phases_load(const char *path, struct vmb_host_phases *ret);
 
+/* The same without I/O: n bytes and a 0. -EBADMSG; what names them in the error. */
+int vmb_host_phases_parse(const char *text, size_t n, const char *what,
+			  struct vmb_host_phases *ret);
+
 /* The guest's newest boot, as far as it has told. */
 struct vmb_boot {
 	struct vmb_event *events; /* phases only */
 	size_t n;
+	size_t number; /* how many boots there were, so that a reboot shows */
 	/*
 	 * The guest's clock against the host's: host = guest + offset. Each arrival gives an upper
 	 * bound, so the smallest is the best; spread is how far the two best differ.

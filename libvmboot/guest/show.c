@@ -41,7 +41,7 @@ static void put_words(struct vmb_buf *b, const struct vmboot_event *e)
 {
 	if (e->phase == VMBOOT_PHASE_MODULES && !e->error)
 		vmb_buf_printf(b, "  %lld loaded", (long long)e->value);
-	if (e->phase == VMBOOT_PHASE_EXIT)
+	if (e->phase == VMBOOT_PHASE_EXIT && !e->error)
 		vmb_buf_printf(b, e->value < 256 ? "  code %lld" : "  signal %lld",
 			       (long long)(e->value < 256 ? e->value : e->value - 256));
 	if (*e->device)

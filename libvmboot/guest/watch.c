@@ -23,7 +23,7 @@ struct vmb_watch {
 	int events_fd, stream_fds[VMB_WATCH_STREAMS];
 	off_t events_at;
 	struct vmb_event events[VMB_EVENT_MAX_PER_BOOT];
-	size_t n;
+	size_t n, boots;
 	int broken;		      /* the error that the guest's nonsense gave, for ever */
 	bool live;		      /* at least one event was seen when it came */
 	int64_t offset_us, second_us; /* the two smallest */
@@ -126,9 +126,11 @@ static int open_once(int *fd, const char *path)
 	return 0;
 }
 
-static void note_arrival(struct vmb_watch *w, int64_t arrival_us, const struct vmb_event *e)
+/* Read just now, so it happened before: by how much, the smallest such offset tells best. */
+static void note_arrival(struct vmb_watch *w, const struct vmb_host_phases *host,
+			 const struct vmb_event *e)
 {
-	int64_t offset = arrival_us - (int64_t)e->end_us;
+	int64_t offset = vmb_monotonic_us() - host->start_mono_us - (int64_t)e->end_us;
 
 	if (!w->live) {
 		w->offset_us = offset;
@@ -155,6 +157,7 @@ static int take_record(struct vmb_watch *w, const uint8_t *bytes)
 	if (vmb_event_decode(bytes, &e) < 0)
 		return nonsense(w, "what is no boot event");
 	if (e.seq == 0) { /* a boot begins */
+		w->boots++;
 		w->n = 0;
 		w->live = false;
 	}
@@ -181,7 +184,6 @@ static bool is_fresh(const struct vmb_watch *w)
 
 int vmb_watch_take(struct vmb_watch *w, const struct vmb_host_phases *host)
 {
-	int64_t now_us = host ? vmb_monotonic_us() - host->start_mono_us : 0;
 	uint8_t record[VMB_EVENT_SIZE];
 	bool live = host && host->start_mono_us;
 	int r, taken = 0;
@@ -201,7 +203,7 @@ int vmb_watch_take(struct vmb_watch *w, const struct vmb_host_phases *host)
 		if (r < 0)
 			return r;
 		if (r > 0 && live)
-			note_arrival(w, now_us, &w->events[w->n - 1]);
+			note_arrival(w, host, &w->events[w->n - 1]);
 		taken += r;
 	}
 	return taken;
@@ -213,15 +215,19 @@ static int64_t offset_by_mtime(const struct vmb_watch *w, const struct vmb_host_
 	struct stat st;
 	int64_t mtime;
 
-	if (w->n == 0 || fstat(w->events_fd, &st) < 0)
-		return 0;
+	if (w->n == 0 || !host->start_real_us || fstat(w->events_fd, &st) < 0)
+		return 0; /* nobody knows when it began: the guest's own clock, then */
 	mtime = (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000;
 	return mtime - host->start_real_us - (int64_t)w->events[w->n - 1].end_us;
 }
 
 struct vmb_boot vmb_watch_boot(const struct vmb_watch *w, const struct vmb_host_phases *host)
 {
-	struct vmb_boot boot = {.events = (struct vmb_event *)w->events, .n = w->n};
+	struct vmb_boot boot = {
+		.events = (struct vmb_event *)w->events,
+		.n = w->n,
+		.number = w->boots,
+	};
 
 	if (w->live) {
 		boot.offset_us = w->offset_us;

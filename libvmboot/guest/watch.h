@@ -24,7 +24,7 @@ struct vmb_watch_paths {
 
 struct vmb_watch;
 
-/* The files need not be there yet; their folder must. */
+/* The files must be there; they may be empty. */
 int vmb_watch_open(const struct vmb_watch_paths *paths, struct vmb_watch **ret);
 void vmb_watch_close(struct vmb_watch *watch);
 

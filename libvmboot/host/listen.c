@@ -79,8 +79,9 @@ static int take(struct vmboot_vm *vm)
 	tell_host_events(vm);
 	r = tell_output(vm);
 	boot = vmb_watch_boot(vm->watch, &vm->phases);
-	if (boot.n < vm->told)
+	if (boot.number != vm->told_boot)
 		vm->told = 0; /* the guest began another boot */
+	vm->told_boot = boot.number;
 	for (; vm->told < boot.n; vm->told++)
 		tell_event(vm, &boot.events[vm->told], boot.offset_us);
 	return news < 0 ? news : r < 0 ? r : news;

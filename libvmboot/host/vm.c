@@ -118,6 +118,7 @@ void vmb_vm_deafen(struct vmboot_vm *vm)
 	vmb_watch_close(vm->watch);
 	vm->watch = NULL;
 	vm->told = 0;
+	vm->told_boot = 0;
 	vm->told_host = false;
 }
 

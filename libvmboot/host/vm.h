@@ -28,6 +28,7 @@ struct vmboot_vm {
 	struct vmb_host_phases phases;
 	struct vmb_watch *watch; /* NULL until somebody listens */
 	size_t told;		 /* guest events of this boot that on_event was told */
+	size_t told_boot;	 /* which boot that was */
 	bool told_host;
 	vmboot_event_fn on_event;
 	void *on_event_data;
