@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest/watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "test.h"
+
+VMB_DEFINE_CLEANUP(watch_closep, struct vmb_watch *, vmb_watch_close)
+#define _cleanup_watch_ vmb_cleanup(watch_closep)
+
+/* ---- the guest's side ---- */
+
+static struct vmb_watch_paths files(void)
+{
+	struct vmb_watch_paths p = {.events = test_path("%s/events", test_tmpdir())};
+
+	test_write(p.events, "");
+	for (int i = 0; i < VMB_WATCH_STREAMS; i++) {
+		p.streams[i] = test_path("%s/stream%d", test_tmpdir(), i);
+		test_write(p.streams[i], "");
+	}
+	return p;
+}
+
+static void append(const char *path, const void *bytes, size_t n)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT_EQUAL_FATAL(write(fd, bytes, n), (ssize_t)n);
+}
+
+static void say(const char *path, uint32_t seq, enum vmboot_phase phase, uint64_t end_us)
+{
+	const struct vmb_event e = {.kind = VMB_EVENT_PHASE,
+				    .phase = phase,
+				    .seq = seq,
+				    .start_us = end_us,
+				    .end_us = end_us};
+	uint8_t record[VMB_EVENT_SIZE];
+
+	vmb_event_encode(&e, record);
+	append(path, record, sizeof(record));
+}
+
+static void say_note(const char *path, uint32_t seq)
+{
+	const struct vmb_event e = {.kind = VMB_EVENT_NOTE,
+				    .phase = VMBOOT_PHASE_MODULES,
+				    .seq = seq};
+	uint8_t record[VMB_EVENT_SIZE];
+
+	vmb_event_encode(&e, record);
+	append(path, record, sizeof(record));
+}
+
+/* When the file was written, as far as anybody can tell afterwards. */
+static void set_mtime(const char *path, int64_t us)
+{
+	const struct timespec t[2] = {
+		{.tv_nsec = UTIME_OMIT},
+		{.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000},
+	};
+
+	CU_ASSERT_EQUAL(utimensat(AT_FDCWD, path, t, 0), 0);
+}
+
+static struct vmb_watch *listen_to(const struct vmb_watch_paths *p)
+{
+	struct vmb_watch *w = NULL;
+
+	ASSERT_OK(vmb_watch_open(p, &w));
+	return w;
+}
+
+static bool is_readable(const struct vmb_watch *w)
+{
+	struct pollfd fd = {.fd = vmb_watch_fd(w), .events = POLLIN};
+
+	return poll(&fd, 1, 0) == 1;
+}
+
+/* ---- events ---- */
+
+static void nothing_yet(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	struct vmb_host_phases host = {0};
+
+	CU_ASSERT_FALSE(is_readable(w));
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	CU_ASSERT_EQUAL(vmb_watch_boot(w, &host).n, 0);
+	CU_ASSERT_EQUAL(vmb_watch_boot(w, &host).number, 0);
+	CU_ASSERT_EQUAL(vmb_watch_boot(w, &host).offset_us, 0);
+}
+
+static void each_event_is_taken_once(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = NULL;
+	struct vmb_host_phases host = {0};
+	struct vmb_boot boot;
+
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10); /* before anybody listens */
+	w = listen_to(&p);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 1);
+	CU_ASSERT_FALSE(is_readable(w));
+	say(p.events, 1, VMBOOT_PHASE_MOUNTS, 20);
+	say(p.events, 2, VMBOOT_PHASE_MODULES, 30);
+	CU_ASSERT_TRUE(is_readable(w));
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 2);
+	CU_ASSERT_FALSE(is_readable(w));
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	boot = vmb_watch_boot(w, &host);
+	CU_ASSERT_EQUAL_FATAL(boot.n, 3);
+	CU_ASSERT_EQUAL(boot.number, 1);
+	CU_ASSERT_EQUAL(boot.events[0].phase, VMBOOT_PHASE_KERNEL);
+	CU_ASSERT_EQUAL(boot.events[2].phase, VMBOOT_PHASE_MODULES);
+	CU_ASSERT_EQUAL(boot.events[2].end_us, 30);
+}
+
+static void half_an_event_is_not_there_yet(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	const struct vmb_event e = {.kind = VMB_EVENT_PHASE, .phase = VMBOOT_PHASE_KERNEL};
+	uint8_t record[VMB_EVENT_SIZE];
+
+	vmb_event_encode(&e, record);
+	append(p.events, record, 1);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	append(p.events, record + 1, sizeof(record) - 2);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	append(p.events, record + sizeof(record) - 1, 1);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 1);
+}
+
+static void nonsense_is_an_error_for_ever(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	struct vmb_host_phases host = {0};
+	const uint8_t garbage[VMB_EVENT_SIZE] = "Booting…";
+
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	append(p.events, garbage, sizeof(garbage));
+	ASSERT_ERROR(vmb_watch_take(w, NULL), VMBOOT_EGUEST, "what is no boot event");
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	ASSERT_ERROR(vmb_watch_take(w, NULL), VMBOOT_EGUEST, "no boot event");
+	/* what came before it still counts: it tells how far the boot got */
+	CU_ASSERT_EQUAL(vmb_watch_boot(w, &host).n, 1);
+}
+
+static void only_the_newest_boot_counts(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	struct vmb_host_phases host = {0};
+	struct vmb_boot boot;
+
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	say(p.events, 1, VMBOOT_PHASE_MOUNTS, 20);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 2);
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 11);
+	say(p.events, 1, VMBOOT_PHASE_MOUNTS, 21);
+	say(p.events, 2, VMBOOT_PHASE_MODULES, 31);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 3);
+	boot = vmb_watch_boot(w, &host);
+	CU_ASSERT_EQUAL_FATAL(boot.n, 3);
+	CU_ASSERT_EQUAL(boot.events[0].end_us, 11);
+	/* as many events as before or more: only the number tells that it is another boot */
+	CU_ASSERT_EQUAL(boot.number, 2);
+}
+
+static void notes_are_no_phases(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	struct vmb_host_phases host = {0};
+
+	say_note(p.events, 0);
+	say(p.events, 1, VMBOOT_PHASE_MODULES, 10);
+	say_note(p.events, 2);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 1);
+	CU_ASSERT_EQUAL(vmb_watch_boot(w, &host).n, 1);
+}
+
+static void too_many_events_are_nonsense(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	struct vmb_host_phases host = {0};
+
+	for (uint32_t i = 0; i < VMB_EVENT_MAX_PER_BOOT; i++)
+		say(p.events, i, VMBOOT_PHASE_MOUNTS, i);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), VMB_EVENT_MAX_PER_BOOT);
+	say(p.events, VMB_EVENT_MAX_PER_BOOT, VMBOOT_PHASE_MOUNTS, 0);
+	ASSERT_ERROR(vmb_watch_take(w, NULL), VMBOOT_EGUEST, "too many events");
+	ASSERT_ERROR(vmb_watch_take(w, NULL), VMBOOT_EGUEST, "");
+	CU_ASSERT_EQUAL(vmb_watch_boot(w, &host).n, VMB_EVENT_MAX_PER_BOOT);
+}
+
+/* Notes and reboots have no bound each, but the file has one. */
+static void a_file_without_end_is_nonsense(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	const struct vmb_event e = {.kind = VMB_EVENT_NOTE, .phase = VMBOOT_PHASE_MODULES};
+	const size_t n = 64 * VMB_EVENT_MAX_PER_BOOT + 2;
+	uint8_t *records = test_alloc(n * VMB_EVENT_SIZE);
+
+	for (size_t i = 0; i < n; i++)
+		vmb_event_encode(&e, records + i * VMB_EVENT_SIZE);
+	append(p.events, records, (n - 1) * VMB_EVENT_SIZE);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	append(p.events, records, VMB_EVENT_SIZE);
+	ASSERT_ERROR(vmb_watch_take(w, NULL), VMBOOT_EGUEST, "far too many events");
+}
+
+/* ---- clocks ---- */
+
+static void an_event_that_comes_while_we_listen_tells_the_offset(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	struct vmb_host_phases host;
+	struct vmb_boot boot;
+	int64_t before, after;
+
+	vmb_host_phases_begin(&host);
+	host.start_real_us -= 3600000000; /* wrong, to see that it is not used */
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 500000);
+	set_mtime(p.events, vmb_realtime_us() + 3600000000); /* fresh, however slow we are */
+	before = vmb_monotonic_us() - host.start_mono_us;
+	CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 1);
+	after = vmb_monotonic_us() - host.start_mono_us;
+	boot = vmb_watch_boot(w, &host);
+	CU_ASSERT(boot.offset_us + 500000 >= before && boot.offset_us + 500000 <= after);
+	CU_ASSERT_EQUAL(boot.spread_us, 0);
+
+	/* 0.4 s later for the guest: the second event came sooner after it was sent, so it counts */
+	say(p.events, 1, VMBOOT_PHASE_MOUNTS, 900000);
+	set_mtime(p.events, vmb_realtime_us() + 3600000000);
+	before = vmb_monotonic_us() - host.start_mono_us;
+	CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 1);
+	after = vmb_monotonic_us() - host.start_mono_us;
+	boot = vmb_watch_boot(w, &host);
+	CU_ASSERT(boot.offset_us + 900000 >= before && boot.offset_us + 900000 <= after);
+	CU_ASSERT(boot.spread_us > 0 && boot.spread_us <= 400000);
+
+	/* and one that came late changes neither */
+	say(p.events, 2, VMBOOT_PHASE_MODULES, 900001 - 900000);
+	set_mtime(p.events, vmb_realtime_us() + 3600000000);
+	before = boot.offset_us;
+	after = boot.spread_us;
+	CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 1);
+	boot = vmb_watch_boot(w, &host);
+	CU_ASSERT(boot.offset_us == before && boot.spread_us == after);
+}
+
+static void what_came_before_is_placed_by_the_files_time(void)
+{
+	const struct vmb_watch_paths p = files();
+	struct vmb_host_phases host;
+	struct vmb_boot boot;
+
+	vmb_host_phases_begin(&host);
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 500000);
+	say(p.events, 1, VMBOOT_PHASE_MOUNTS, 600000);
+	set_mtime(p.events, host.start_real_us - 3600000000 + 850000);
+	host.start_real_us -= 3600000000; /* an hour ago */
+	for (int known = 0; known < 2; known++) {
+		_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+
+		/* another process knows no monotonic start; the one that does is late */
+		host.start_mono_us = known ? host.start_mono_us : 0;
+		CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 2);
+		boot = vmb_watch_boot(w, &host);
+		CU_ASSERT_EQUAL(boot.offset_us, 250000);
+		CU_ASSERT_EQUAL(boot.spread_us, 4000);
+		vmb_host_phases_begin(&host);
+		host.start_real_us -= 3600000000 + 1000;
+		set_mtime(p.events, host.start_real_us + 850000);
+	}
+}
+
+/* A VM whose own ledger is damaged has no beginning: not one in 1970, either. */
+static void without_a_beginning_the_guests_clock_stands(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	const struct vmb_host_phases none = {0};
+
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 500000);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, &none), 1);
+	CU_ASSERT_EQUAL(vmb_watch_boot(w, &none).offset_us, 0);
+}
+
+static void a_reboot_is_placed_anew(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	struct vmb_host_phases host;
+	struct vmb_boot boot;
+
+	vmb_host_phases_begin(&host);
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 5000000000);
+	set_mtime(p.events, vmb_realtime_us() + 3600000000);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 1);
+	CU_ASSERT(vmb_watch_boot(w, &host).offset_us < -4000000000);
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	set_mtime(p.events, vmb_realtime_us() + 3600000000);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 1);
+	boot = vmb_watch_boot(w, &host);
+	CU_ASSERT(boot.offset_us >= -10 && boot.spread_us == 0);
+}
+
+/* ---- streams and the writer ---- */
+
+static const char *read_some(struct vmb_watch *w, int stream, size_t size)
+{
+	char *buf = test_alloc(size + 1);
+	ssize_t n = vmb_watch_read(w, stream, buf, size);
+
+	CU_ASSERT_FATAL(n >= 0);
+	buf[n] = '\0';
+	return buf;
+}
+
+static void output_is_read_as_it_comes(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+
+	ASSERT_STR(read_some(w, 0, 100), "");
+	for (int i = 0; i < VMB_WATCH_STREAMS; i++) {
+		append(p.streams[i], "hello", 5);
+		CU_ASSERT_TRUE(is_readable(w));
+		CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+		CU_ASSERT_FALSE(is_readable(w));
+	}
+	ASSERT_STR(read_some(w, 0, 2), "he");
+	ASSERT_STR(read_some(w, 1, 100), "hello");
+	ASSERT_STR(read_some(w, 0, 100), "llo");
+	append(p.streams[0], " world", 6);
+	ASSERT_STR(read_some(w, 0, 100), " world");
+	ASSERT_STR(read_some(w, 0, 100), "");
+	ASSERT_STR(read_some(w, 2, 100), "hello");
+}
+
+static void tells_once_that_the_writer_left(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	int fd = open(p.events, O_WRONLY | O_CLOEXEC);
+
+	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	CU_ASSERT_FALSE(vmb_watch_writer_left(w));
+	close(fd);
+	CU_ASSERT_TRUE(is_readable(w));
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	CU_ASSERT_TRUE(vmb_watch_writer_left(w));
+	CU_ASSERT_FALSE(vmb_watch_writer_left(w));
+	/* a reader or a writer of output that leaves is nobody */
+	close(open(p.events, O_RDONLY | O_CLOEXEC));
+	append(p.streams[0], "x", 1);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	CU_ASSERT_FALSE(vmb_watch_writer_left(w));
+}
+
+static void files_that_are_not_there(void)
+{
+	struct vmb_watch_paths p = files();
+	struct vmb_watch *w = NULL;
+
+	unlink(p.streams[1]);
+	ASSERT_ERROR(vmb_watch_open(&p, &w), ENOENT, p.streams[1]);
+	p.events = "/nowhere/events";
+	ASSERT_ERROR(vmb_watch_open(&p, &w), ENOENT, "cannot watch /nowhere/events");
+	CU_ASSERT_PTR_NULL(w);
+	vmb_watch_close(NULL);
+}
+
+static void links_are_not_followed(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	char buf[8];
+
+	unlink(p.streams[0]);
+	CU_ASSERT_EQUAL(symlink("/etc/passwd", p.streams[0]), 0);
+	ASSERT_ERROR((int)vmb_watch_read(w, 0, buf, sizeof(buf)), ELOOP, p.streams[0]);
+}
+
+TEST_MAIN("guest/watch", {"nothing yet", nothing_yet},
+	  {"each event is taken once", each_event_is_taken_once},
+	  {"half an event is not there yet", half_an_event_is_not_there_yet},
+	  {"nonsense is an error for ever", nonsense_is_an_error_for_ever},
+	  {"only the newest boot counts", only_the_newest_boot_counts},
+	  {"notes are no phases", notes_are_no_phases},
+	  {"too many events are nonsense", too_many_events_are_nonsense},
+	  {"a file without end is nonsense", a_file_without_end_is_nonsense},
+	  {"an event that comes while we listen tells the offset",
+	   an_event_that_comes_while_we_listen_tells_the_offset},
+	  {"what came before is placed by the file's time",
+	   what_came_before_is_placed_by_the_files_time},
+	  {"without a beginning the guest's clock stands",
+	   without_a_beginning_the_guests_clock_stands},
+	  {"a reboot is placed anew", a_reboot_is_placed_anew},
+	  {"output is read as it comes", output_is_read_as_it_comes},
+	  {"tells once that the writer left", tells_once_that_the_writer_left},
+	  {"files that are not there", files_that_are_not_there},
+	  {"links are not followed", links_are_not_followed})
