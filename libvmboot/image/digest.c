@@ -85,7 +85,7 @@ int vmb_file_digest(const struct vmb_store *store, const char *path, char hex[VM
 		r = memo_path(store, &st, &memo);
 	if (r < 0)
 		return r;
-	if (!is_settled(&st) || !read_memo(memo, found)) {
+	if (!read_memo(memo, found)) {
 		r = vmb_hash_fd(fd, path, found);
 		if (r == 0 && is_settled(&st))
 			r = vmb_write_file_atomic(memo, found, VMB_SHA256_HEX, 0600);

@@ -34,7 +34,7 @@ struct walk {
 
 	/* when it is written, too */
 	struct vmb_import *import;
-	struct vmb_squash *squash;
+	struct vmb_squash squash;
 	struct archive_entry_linkresolver *links;
 	uint8_t *chunk;
 };
@@ -209,7 +209,7 @@ static int copy_content(struct walk *w, const char *path, const struct stat *st)
 					 vmb_show(path).text);
 		left -= (uint64_t)n;
 		vmb_import_add(w->import, (uint64_t)n);
-		r = vmb_tarout_data(&w->squash->out, w->chunk, (uint64_t)n);
+		r = vmb_tarout_data(&w->squash.out, w->chunk, (uint64_t)n);
 	}
 	return r;
 }
@@ -233,7 +233,7 @@ static int write_entry(struct walk *w, const char *path, const struct stat *st,
 		       struct archive_entry *e)
 {
 	vmb_cleanup(entry_freep) struct archive_entry *keep = NULL;
-	struct vmb_tarout *out = &w->squash->out;
+	struct vmb_tarout *out = &w->squash.out;
 	const char *link;
 	int r;
 
@@ -250,7 +250,6 @@ static int write_entry(struct walk *w, const char *path, const struct stat *st,
 
 static int write_disk(struct walk *w, const char *disk)
 {
-	_cleanup_squash_ struct vmb_squash squash = VMB_SQUASH_INIT;
 	struct vmb_squash_root root;
 	struct stat st;
 	int r;
@@ -258,13 +257,11 @@ static int write_disk(struct walk *w, const char *disk)
 	if (stat(w->root, &st) < 0)
 		return vmb_errno(errno, "cannot read %s", w->root);
 	root = vmb_squash_root_of(st.st_mode, st.st_uid, st.st_gid, st.st_mtim.tv_sec);
-	r = vmb_squash_start(&squash, disk, &root, w->log);
-	if (r < 0)
-		return r;
-	w->squash = &squash; // cppcheck-suppress autoVariables
-	r = walk(w, write_entry);
-	w->squash = NULL;
-	return vmb_squash_finish(&squash, r);
+	r = vmb_squash_start(&w->squash, disk, &root, w->log);
+	if (r == 0)
+		r = vmb_squash_finish(&w->squash, walk(w, write_entry));
+	vmb_squash_done(&w->squash);
+	return r;
 }
 
 static int build(const struct vmb_source *source, const struct vmb_image *image, const char *disk,
@@ -274,7 +271,10 @@ static int build(const struct vmb_source *source, const struct vmb_image *image,
 	vmb_cleanup(resolver_freep) struct archive_entry_linkresolver *links =
 		archive_entry_linkresolver_new();
 	_cleanup_free_ uint8_t *chunk = malloc(CHUNK);
-	struct walk w = {.root = source->path, .log = import->log, .import = import};
+	struct walk w = {.root = source->path,
+			 .log = import->log,
+			 .import = import,
+			 .squash = VMB_SQUASH_INIT};
 	char hex[VMB_SHA256_HEX + 1];
 	uint64_t bytes;
 	int r;

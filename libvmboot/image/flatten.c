@@ -88,11 +88,6 @@ static int take_in_plain(struct flatten *f, struct archive_entry *e, const char 
 		r = vmb_path_clean(raw, target);
 		return r < 0 ? r : vmb_tree_link(f->tree, path, target);
 	}
-	if (S_ISSOCK(mode)) {
-		vmb_log(f->import->log, VMBOOT_LOG_INFO, "the socket %s is left out",
-			vmb_show(path).text);
-		return vmb_tree_skip(f->tree);
-	}
 	if (S_ISREG(mode)) {
 		r = weigh(f, e, path);
 		if (r < 0)

@@ -120,7 +120,7 @@ static int ensure(const struct vmb_store *store, const struct vmb_source *source
 
 	if (r < 0)
 		return r;
-	if (old && !vmb_streq(old, image->digest) && vmb_shelf_drop(store, old) < 0)
+	if (old && !vmb_streq(old, image->digest) && vmb_image_drop(store, old) < 0)
 		vmb_log(log, VMBOOT_LOG_WARNING, "the old image %s stays: %s", old,
 			vmboot_last_error()->message);
 	return 0;

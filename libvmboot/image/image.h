@@ -63,6 +63,14 @@ int vmb_image_ensure(const struct vmb_store *store, const char *ref, const char 
  */
 int vmb_image_use(const struct vmb_store *store, const struct vmb_image *image, const char *folder);
 
+/*
+ * The digests of images that have neither a name nor a VM: what is left when a name moved on while
+ * a VM used its old image, and that VM is gone. And the way to remove one, if it still is so: 1, or
+ * 0 if it is not.
+ */
+int vmb_image_unused(const struct vmb_store *store, char ***ret_digests);
+int vmb_image_drop(const struct vmb_store *store, const char *digest);
+
 /* The name in full: "node" is "docker.io/library/node:latest". -VMBOOT_EIMAGE if it is no name. */
 int vmb_image_full_name(const char *name, char **ret);
 

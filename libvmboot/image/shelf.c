@@ -96,6 +96,7 @@ int vmb_shelf_find(const struct vmb_store *store, struct vmb_image *image)
 	_cleanup_image_ struct vmb_image record = {0};
 	_cleanup_free_ char *path = NULL, *json = NULL;
 	char folder[80];
+	bool whole;
 	size_t n;
 	int r;
 
@@ -108,14 +109,13 @@ int vmb_shelf_find(const struct vmb_store *store, struct vmb_image *image)
 		r = vmb_record_decode(json, n, &record);
 	if (r == -ENOMEM || r == -EACCES)
 		return r;
-	if (r == 0 && vmb_streq(record.digest, image->digest))
+	whole = r == 0 && vmb_streq(record.digest, image->digest);
+	if (whole)
 		adopt(image, &record);
-	else
-		image->bytes = UINT64_MAX;
 	r = set_disk(store, image);
 	if (r < 0)
 		return r;
-	image->present = is_whole(image);
+	image->present = whole && is_whole(image);
 	if (!image->present)
 		image->bytes = 0;
 	return image->present;
@@ -174,12 +174,14 @@ static int make_unique(char *name)
 }
 
 /* A link cannot be overwritten, but another can be renamed over it. */
-static int replace_link(const char *target, const char *path)
+static int replace_link(const char *target, const char *folder, const char *file)
 {
+	_cleanup_free_ char *name = NULL, *path = NULL;
 	_cleanup_unlink_ char *tmp = NULL;
-	_cleanup_free_ char *name = NULL;
-	int r = vmb_asprintf(&name, "%.*s/.tmp-XXXXXX", (int)(strrchr(path, '/') - path), path);
+	int r = vmb_asprintf(&path, "%s/%s", folder, file);
 
+	if (r == 0)
+		r = vmb_asprintf(&name, "%s.tmp-XXXXXX", path);
 	if (r == 0)
 		r = make_unique(name);
 	if (r < 0)
@@ -196,14 +198,16 @@ static int replace_link(const char *target, const char *path)
 int vmb_shelf_name(const struct vmb_store *store, const char *full, const char *digest)
 {
 	_cleanup_free_ char *path = NULL;
-	char folder[80], target[100];
+	char folder[80], target[100], *slash;
 	int r = name_path(store, full, &path);
 
 	if (r < 0)
 		return r;
 	folder_of(digest, folder);
 	snprintf(target, sizeof(target), "../images/%s", folder);
-	return replace_link(target, path);
+	slash = strrchr(path, '/');
+	*slash = '\0';
+	return replace_link(target, path, slash + 1);
 }
 
 static int compare(const void *a, const void *b)
@@ -218,7 +222,7 @@ static int add_if_of(const char *dir, const char *file, const char *digest, char
 
 	if (r == 0)
 		r = read_name(path, &found);
-	if (r <= 0 || *file == '.' || (digest && !vmb_streq(found, digest)))
+	if (r <= 0 || strstr(file, ".tmp-") || (digest && !vmb_streq(found, digest)))
 		return r < 0 ? r : 0;
 	r = vmb_store_decode(file, &name);
 	return r < 0 ? r : vmb_list_add(list, name);
@@ -299,6 +303,19 @@ int vmb_shelf_delete(const struct vmb_store *store, const char *digest)
 	return vmb_rm_rf(tmp);
 }
 
+/* With its lock, which the caller holds and no one will need. */
+static int delete_with_lock(const struct vmb_store *store, const char *digest)
+{
+	_cleanup_free_ char *lock = NULL;
+	int r = vmb_shelf_delete(store, digest);
+
+	if (r == 0)
+		r = vmb_shelf_path(store, digest, ".lock", &lock);
+	if (r == 0)
+		unlink(lock);
+	return r;
+}
+
 static int remove_locked(const struct vmb_store *store, const char *full, const char *digest)
 {
 	_cleanup_free_ char *path = NULL, *vm = NULL;
@@ -320,7 +337,7 @@ static int remove_locked(const struct vmb_store *store, const char *full, const 
 				 full);
 	if (unlink(path) < 0 && errno != ENOENT)
 		return vmb_errno(errno, "cannot remove %s", path);
-	return last ? vmb_shelf_delete(store, digest) : 0;
+	return last ? delete_with_lock(store, digest) : 0;
 }
 
 int vmb_shelf_remove(const struct vmb_store *store, const char *full)
@@ -342,27 +359,67 @@ int vmb_shelf_remove(const struct vmb_store *store, const char *full)
 	return remove_locked(store, full, digest);
 }
 
-int vmb_shelf_drop(const struct vmb_store *store, const char *digest)
+/* 1: it has neither a name nor a VM. */
+static int is_unused(const struct vmb_store *store, const char *digest)
 {
 	_cleanup_list_ char **names = NULL;
-	_cleanup_close_ int lock = -1;
 	_cleanup_free_ char *vm = NULL;
+	int r = vmb_shelf_names(store, digest, &names);
+
+	if (r == 0)
+		r = find_user(store, digest, &vm);
+	return r < 0 ? r : !vm && !*names;
+}
+
+int vmb_image_drop(const struct vmb_store *store, const char *digest)
+{
+	_cleanup_close_ int lock = -1;
 	int r = vmb_shelf_lock(store, digest, &lock);
 
 	if (r == 0)
-		r = vmb_shelf_names(store, digest, &names);
-	if (r == 0)
-		r = find_user(store, digest, &vm);
-	if (r < 0 || vm || *names)
-		return r < 0 ? r : 0;
-	r = vmb_shelf_delete(store, digest);
+		r = is_unused(store, digest);
+	if (r <= 0)
+		return r;
+	r = delete_with_lock(store, digest);
 	return r < 0 ? r : 1;
+}
+
+static int add_if_unused(const struct vmb_store *store, const char *folder, char ***list)
+{
+	_cleanup_free_ char *digest = NULL;
+	int r = digest_of(folder, &digest);
+
+	if (r == 0)
+		r = is_unused(store, digest);
+	return r > 0 ? vmb_list_add(list, digest) : r == -ENOENT ? 0 : r;
+}
+
+int vmb_image_unused(const struct vmb_store *store, char ***ret_digests)
+{
+	_cleanup_list_ char **list = NULL;
+	_cleanup_closedir_ DIR *dir = NULL;
+	_cleanup_free_ char *path = NULL;
+	struct dirent *d;
+	int r = vmb_asprintf(&path, "%s/images", store->path);
+
+	if (r == 0)
+		r = vmb_list_add(&list, NULL);
+	if (r < 0)
+		return r;
+	dir = opendir(path);
+	if (!dir && errno != ENOENT)
+		return vmb_errno(errno, "cannot read %s", path);
+	while (dir && r == 0 && (d = readdir(dir)))
+		r = add_if_unused(store, d->d_name, &list);
+	if (r < 0)
+		return r;
+	*ret_digests = TAKE_PTR(list);
+	return 0;
 }
 
 int vmb_image_use(const struct vmb_store *store, const struct vmb_image *image, const char *folder)
 {
 	_cleanup_image_ struct vmb_image now = {0};
-	_cleanup_free_ char *link = NULL;
 	_cleanup_close_ int lock = -1;
 	char name[80], target[120];
 	int r = vmb_strdup(image->digest, &now.digest);
@@ -374,11 +431,9 @@ int vmb_image_use(const struct vmb_store *store, const struct vmb_image *image, 
 	if (r == 0)
 		return vmb_error(VMBOOT_ENOIMAGE, "the image %s was removed just now",
 				 image->name ? image->name : image->digest);
-	if (r > 0)
-		r = vmb_asprintf(&link, "%s/image", folder);
 	if (r < 0)
 		return r;
 	folder_of(image->digest, name);
 	snprintf(target, sizeof(target), "../../images/%s", name);
-	return replace_link(target, link);
+	return replace_link(target, folder, "image");
 }

@@ -42,7 +42,4 @@ int vmb_shelf_names(const struct vmb_store *store, const char *digest, char ***r
 /* Takes away a name, and with the last one the image: 0, -VMBOOT_ENOIMAGE or -EBUSY. */
 int vmb_shelf_remove(const struct vmb_store *store, const char *full);
 
-/* Takes away an image that has no name and no VM any more: 1, or 0: it has. */
-int vmb_shelf_drop(const struct vmb_store *store, const char *digest);
-
 #endif

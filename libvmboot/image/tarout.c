@@ -4,13 +4,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/sigpipe.h"
 #include "image/path.h"
 
 enum {
@@ -44,15 +42,6 @@ void vmb_tarout_done(struct vmb_tarout *out)
 	free(TAKE_PTR(out->buf));
 }
 
-/* write(2) that gives -EPIPE without the signal, whatever the caller's program does with it. */
-static ssize_t write_quietly(int fd, const void *data, size_t n)
-{
-	VMB_NO_SIGPIPE;
-	ssize_t r = write(fd, data, n);
-
-	return r < 0 ? -errno : r;
-}
-
 static int wait_writable(struct vmb_tarout *out)
 {
 	struct vmb_deadline deadline = vmb_deadline_in(STALL_MS);
@@ -77,15 +66,15 @@ static int flush(struct vmb_tarout *out)
 	int r;
 
 	while (at < out->len) {
-		n = write_quietly(out->fd, out->buf + at, out->len - at);
+		n = write(out->fd, out->buf + at, out->len - at);
 		if (n >= 0) {
 			at += (size_t)n;
-		} else if (n == -EAGAIN) {
+		} else if (errno == EAGAIN) {
 			r = wait_writable(out);
 			if (r < 0)
 				return r;
-		} else if (n != -EINTR) {
-			return vmb_errno((int)-n, "cannot write to %s", out->what);
+		} else if (errno != EINTR) {
+			return vmb_errno(errno, "cannot write to %s", out->what);
 		}
 	}
 	out->len = 0;

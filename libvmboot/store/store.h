@@ -8,7 +8,7 @@
  *
  *   images/sha256-<hex>/      one imported image: root.<fstype>, image.json; <hex> is of what it
  *                             was made from. Its lock, images/sha256-<hex>.lock, is held by who
- *                             makes, names, uses or removes it, and outlives it
+ *                             makes, names, uses or removes it
  *   names/<name, / as %2F>    a link to ../images/sha256-<hex>
  *   kernels/<key>/            vmlinuz: our own copy, so that no one re-labels the host's
  *   initramfs/<key>.cpio

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <sys/xattr.h>
-#include <utime.h>
 #include <vmboot/image.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/process.h"
 #include "fixture.h"
+#include "image/source.h"
 
 static const struct fixture_layer plain[] = {
 	LAYER(FOLDER("d"), FILE_OF("d/a", "1"), FILE_OF("b", "22"))};
@@ -382,6 +383,72 @@ static void sources_that_are_none(void)
 	nothing_is_left();
 }
 
+/* The order in which files came into a folder is no part of the image. tmpfs tells of it. */
+static void a_folder_is_read_in_the_order_of_names(void)
+{
+	char hex[2][VMB_SHA256_HEX + 1], shm[] = "/dev/shm/vmboot-test-XXXXXX";
+
+	if (!mkdtemp(shm)) {
+		printf("no /dev/shm, not checked ");
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		RUN("sh", "-c",
+		    i ? "cd \"$0\" && echo 1 >a && echo 2 >b && echo 3 >c"
+		      : "cd \"$0\" && echo 3 >c && echo 2 >b && echo 1 >a",
+		    shm);
+		RUN("sh", "-c", "cd \"$0\" && touch -d 2001-01-01 a b c .", shm);
+		ASSERT_OK(vmb_hash_file(disk_of(test_path("dir:%s", shm), NULL), hex[i]));
+		RUN("sh", "-c", "rm \"$0\"/*", shm);
+	}
+	CU_ASSERT_EQUAL(rmdir(shm), 0);
+	ASSERT_STR(hex[1], hex[0]);
+}
+
+static void what_is_mounted_in_a_folder_stays_out(void)
+{
+	const char *dir = test_path("%s/root", test_tmpdir()), *at = test_path("%s/m", dir);
+
+	RUN("mkdir", "-p", at);
+	if (geteuid() != 0 || mount("tmpfs", at, "tmpfs", 0, NULL) < 0) {
+		printf("no right to mount, not checked ");
+		return;
+	}
+	test_write(test_path("%s/f", at), "1");
+	ASSERT_STR(fixture_listing(disk_of(test_path("dir:%s", dir), NULL)), "drwxrwxrwt 0/0 m\n");
+	CU_ASSERT_EQUAL(umount(at), 0);
+}
+
+/* Its digest was told, then it changed before it was read. */
+static void a_source_that_changes_meanwhile_is_refused(void)
+{
+	struct vmb_image image = {.digest = (char *)"sha256:"
+						    "00000000000000000000000000000000"
+						    "00000000000000000000000000000000"};
+	const char *oci = test_path("%s/oci", test_tmpdir());
+	const char *tar = test_path("%s/t.tar", test_tmpdir());
+	const char *disk = test_path("%s/t.ext4", test_tmpdir());
+	const char *const sources[][2] = {
+		{test_path("oci:%s", oci), "changed while it was imported; try again"},
+		{test_path("dir:%s", oci), "changed while it was imported; try again"},
+		{test_path("tar:%s", tar), "is damaged: the sha256 of"},
+		{test_path("disk:%s", disk), "changed while it was imported; try again"},
+	};
+
+	fixture_image(oci, NULL, NULL, plain, 1, "gzip");
+	fixture_tar(tar, &plain[0], "none");
+	RUN("mke2fs", "-q", "-t", "ext4", disk, "8m");
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+		_cleanup_source_ struct vmb_source source = {0};
+		struct vmb_import progress = {.what = "x"};
+
+		ASSERT_OK(vmb_source_parse(sources[i][0], &source));
+		ASSERT_ERROR(source.kind->build(&source, &image,
+						test_path("%s/%zu", test_tmpdir(), i), &progress),
+			     VMBOOT_EIMAGE, sources[i][1]);
+	}
+}
+
 /* ---- layouts ---- */
 
 static void tags_choose(void)
@@ -496,7 +563,13 @@ static void damaged_json_is_noticed(void)
 	test_write(path, test_path("%s ", test_read(path)));
 	ASSERT_ERROR(import(test_path("oci:%s", dir), NULL, NULL), VMBOOT_EIMAGE,
 		     "is damaged: its sha256");
-	test_write(test_path("%s/index.json", dir), "{");
+	path = test_path("%s/index.json", dir);
+	RUN("rm", "-r", test_path("%s/blobs", dir));
+	RUN("rm", path);
+	fixture_image(dir, NULL, NULL, plain, 1, "gzip");
+	RUN("sed", "-i", "s/size\":/&1/", path);
+	ASSERT_ERROR(import(test_path("oci:%s", dir), NULL, NULL), VMBOOT_EIMAGE, "bytes, not 1");
+	test_write(path, "{");
 	ASSERT_ERROR(import(test_path("oci:%s", dir), NULL, NULL), VMBOOT_EIMAGE,
 		     test_path("index.json in %s: it is not valid JSON", dir));
 	RUN("sh", "-c", "head -c 5000000 /dev/zero >\"$0\"", test_path("%s/index.json", dir));
@@ -564,6 +637,7 @@ static void names_come_and_go(void)
 	CU_ASSERT_EQUAL(count_images(), 1);
 	ASSERT_OK(remove_name("quay.io/x/y:latest"));
 	nothing_is_left();
+	CU_ASSERT_EQUAL(fixture_count(test_path("%s/images", store_path()), ""), 0);
 }
 
 static void a_vm_keeps_its_image(void)
@@ -571,6 +645,7 @@ static void a_vm_keeps_its_image(void)
 	const char *oci = test_path("%s/a", test_tmpdir()), *vm, *target;
 	_cleanup_store_ struct vmb_store store = {0};
 	_cleanup_image_ struct vmb_image image = {0};
+	_cleanup_list_ char **unused = NULL;
 
 	fixture_image(oci, NULL, NULL, plain, 1, "gzip");
 	disk_of(test_path("oci:%s", oci), "x");
@@ -586,13 +661,20 @@ static void a_vm_keeps_its_image(void)
 	ASSERT_OK(remove_name("x"));
 	ASSERT_ERROR(remove_name("y"), EBUSY, "the VM web uses the image");
 	ASSERT_STR(list(), "docker.io/library/y:latest\n");
-	/* also when the name moves on */
-	test_write(test_path("%s/f", test_tmpdir()), "not an image");
+	/* also when the name moves on; then only the VM keeps it */
 	disk_of(test_path("dir:%s", vm), "y");
 	CU_ASSERT(vmb_exists(target));
-	disk_of(test_path("oci:%s", oci), "y");
+	ASSERT_OK(vmb_image_unused(&store, &unused));
+	CU_ASSERT_PTR_NULL(*unused);
+	vmb_list_free(TAKE_PTR(unused));
+	CU_ASSERT_EQUAL(vmb_image_drop(&store, image.digest), 0);
 
 	ASSERT_OK(vmb_rm_rf(vm));
+	ASSERT_OK(vmb_image_unused(&store, &unused));
+	ASSERT_STR(unused[0], image.digest);
+	CU_ASSERT_PTR_NULL(unused[1]);
+	CU_ASSERT_EQUAL(vmb_image_drop(&store, image.digest), 1);
+	CU_ASSERT_FALSE(vmb_exists(image.disk));
 	ASSERT_OK(remove_name("y"));
 	ASSERT_OK(vmb_mkdir_p(vm, 0711));
 	ASSERT_ERROR(vmb_image_use(&store, &image, vm), VMBOOT_ENOIMAGE, "was removed just now");
@@ -796,6 +878,10 @@ static void a_failing_sqfstar_is_told_and_raises_no_signal(void)
 	setenv("PATH", test_path("%s:%s", bin, path), 1);
 	ASSERT_ERROR(import(test_path("tar:%s", tar), NULL, NULL), VMBOOT_EHOST,
 		     "sqfstar failed with status 1: no room left");
+	test_write(test_path("%s/sqfstar", bin), "#!/bin/sh\n");
+	RUN("chmod", "755", test_path("%s/sqfstar", bin));
+	ASSERT_ERROR(import(test_path("tar:%s", tar), NULL, NULL), VMBOOT_EHOST,
+		     "sqfstar ended before it had read everything");
 	setenv("PATH", path, 1);
 	nothing_is_left();
 }
@@ -808,6 +894,10 @@ TEST_MAIN("image/import", {"an image made by umoci", an_image_made_by_umoci},
 	   the_root_folder_is_right_wherever_its_inode_lies},
 	  {"a ready disk", a_ready_disk},
 	  {"a disk that cannot be mounted", a_disk_that_cannot_be_mounted},
+	  {"a folder is read in the order of names", a_folder_is_read_in_the_order_of_names},
+	  {"what is mounted in a folder stays out", what_is_mounted_in_a_folder_stays_out},
+	  {"a source that changes meanwhile is refused",
+	   a_source_that_changes_meanwhile_is_refused},
 	  {"sources that are none", sources_that_are_none}, {"tags choose", tags_choose},
 	  {"an index chooses by arch", an_index_chooses_by_arch},
 	  {"damage is noticed", damage_is_noticed},
