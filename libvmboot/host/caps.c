@@ -55,16 +55,13 @@ static int choose_machine(xmlDocPtr doc, char **ret)
 				       "qemu-system-x86");
 }
 
-int vmb_caps_get(virConnectPtr c, struct vmb_caps *ret)
+int vmb_caps_parse(const char *xml, struct vmb_caps *ret)
 {
 	const int flags = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING;
-	_cleanup_free_ char *xml = virConnectGetCapabilities(c);
 	_cleanup_caps_ struct vmb_caps caps = {0};
 	_cleanup_xml_ xmlDocPtr doc = NULL;
 	int r;
 
-	if (!xml)
-		return vmb_libvirt_error("cannot ask libvirt what it can do");
 	doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL, flags);
 	if (!doc)
 		return vmb_error(VMBOOT_ELIBVIRT, "libvirt's capabilities are not XML");
@@ -82,4 +79,12 @@ int vmb_caps_get(virConnectPtr c, struct vmb_caps *ret)
 	*ret = caps;
 	caps = (struct vmb_caps){0};
 	return 0;
+}
+
+int vmb_caps_get(virConnectPtr c, struct vmb_caps *ret)
+{
+	_cleanup_free_ char *xml = virConnectGetCapabilities(c);
+
+	return xml ? vmb_caps_parse(xml, ret)
+		   : vmb_libvirt_error("cannot ask libvirt what it can do");
 }

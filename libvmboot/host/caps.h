@@ -17,4 +17,7 @@ void vmb_caps_done(struct vmb_caps *caps);
 
 int vmb_caps_get(virConnectPtr c, struct vmb_caps *ret);
 
+/* The same from libvirt's XML, without libvirt. */
+int vmb_caps_parse(const char *xml, struct vmb_caps *ret);
+
 #endif

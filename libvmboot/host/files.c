@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -19,9 +20,11 @@ static int parse_id(const char *s, const char **ret_rest, unsigned *ret)
 
 	if (*s == '+')
 		s++;
+	if (*s < '0' || *s > '9') /* strtoul() takes blanks and signs, too */
+		return -EINVAL;
 	errno = 0;
 	v = strtoul(s, &end, 10);
-	if (errno || end == s || v >= (unsigned)-1)
+	if (errno || v >= (unsigned)-1)
 		return -EINVAL;
 	*ret_rest = end;
 	*ret = (unsigned)v;
@@ -180,22 +183,23 @@ int vmb_files_reset(const struct vmb_plan_files *f, const char *dac_label)
 	return r;
 }
 
-/* May that user do this to the file, by its mode bits? ACLs may allow more; then libvirt tells. */
-static bool allowed(const struct stat *st, uid_t uid, gid_t gid, mode_t bit)
+/* By its mode bits. An ACL may allow more or less: then libvirt tells. */
+static bool forbidden(const char *path, uid_t uid, gid_t gid, mode_t bit)
 {
-	if (uid == 0)
-		return true;
-	if (st->st_uid == uid)
-		return st->st_mode & (bit << 6);
-	if (st->st_gid == gid)
-		return st->st_mode & (bit << 3);
-	return st->st_mode & bit;
+	struct stat st;
+
+	if (uid == 0 || stat(path, &st) < 0)
+		return false;
+	if (st.st_uid == uid)
+		bit <<= 6;
+	else if (st.st_gid == gid)
+		bit <<= 3;
+	return !(st.st_mode & bit) && getxattr(path, "system.posix_acl_access", NULL, 0) <= 0;
 }
 
 static int check_reach(const char *path, uid_t uid, gid_t gid)
 {
 	_cleanup_free_ char *part = NULL;
-	struct stat st;
 	int r;
 
 	r = vmb_strdup(path, &part);
@@ -203,14 +207,14 @@ static int check_reach(const char *path, uid_t uid, gid_t gid)
 		return r;
 	for (char *p = part + 1; (p = strchr(p, '/')); p++) {
 		*p = '\0';
-		if (stat(part, &st) == 0 && !allowed(&st, uid, gid, S_IXOTH))
+		if (forbidden(part, uid, gid, S_IXOTH))
 			return vmb_error(VMBOOT_EHOST,
 					 "libvirt's user (uid %u) cannot reach %s: it may not pass "
 					 "through %s; `chmod o+x %s`, or choose another store",
 					 (unsigned)uid, path, part, part);
 		*p = '/';
 	}
-	if (stat(path, &st) == 0 && !allowed(&st, uid, gid, S_IROTH))
+	if (forbidden(path, uid, gid, S_IROTH))
 		return vmb_error(VMBOOT_EHOST, "libvirt's user (uid %u) cannot read %s",
 				 (unsigned)uid, path);
 	return 0;

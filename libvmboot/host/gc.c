@@ -48,14 +48,17 @@ static int collect_probe(struct gc *gc, virDomainPtr d)
 	_cleanup_free_ char *folder = NULL;
 	_cleanup_close_ int lock = -1;
 	const char *name = virDomainGetName(d);
+	const char *suffix = strrchr(name, '-');
 	int r;
 
-	r = vmb_asprintf(&folder, "%s/memo/probe.tmp-%s", gc->vm->store.path,
-			 strrchr(name, '-') + 1);
+	if (!suffix)
+		return 0; /* no probe of ours is called like that */
+	r = vmb_asprintf(&folder, "%s/memo/probe.tmp-%s", gc->vm->store.path, suffix + 1);
 	if (r < 0)
 		return r;
-	if (vmb_files_lock(folder, LOCK_EX, &lock) == -EBUSY)
-		return 0;
+	r = vmb_files_lock(folder, LOCK_EX, &lock);
+	if (r < 0 && r != -VMBOOT_ENOVM)
+		return r == -EBUSY ? 0 : r;
 	if (!gc->dry && virDomainDestroy(d) < 0 && vmb_libvirt_code() != VIR_ERR_NO_DOMAIN)
 		return vmb_libvirt_error("cannot remove the domain \"%s\"", name);
 	report(gc, "domain", name, "whoever tried KVM with it is gone");
