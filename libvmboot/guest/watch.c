@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "guest/tail.h"
 
 enum {
 	/* mtime is taken from the kernel's tick, 4 ms at HZ=250 */
@@ -16,11 +17,11 @@ enum {
 };
 
 struct vmb_watch {
-	int inotify, events_wd;
+	int inotify, events_wd, folder_wd;
 	bool writer_left;
 	char *events_path;
-	char *stream_paths[VMB_WATCH_STREAMS];
-	int events_fd, stream_fds[VMB_WATCH_STREAMS];
+	struct vmb_tail streams[VMB_WATCH_STREAMS];
+	int events_fd;
 	off_t events_at;
 	struct vmb_event events[VMB_EVENT_MAX_PER_BOOT];
 	size_t n, boots;
@@ -36,10 +37,8 @@ void vmb_watch_close(struct vmb_watch *w)
 	vmb_closep(&w->inotify);
 	vmb_closep(&w->events_fd);
 	free(w->events_path);
-	for (int i = 0; i < VMB_WATCH_STREAMS; i++) {
-		vmb_closep(&w->stream_fds[i]);
-		free(w->stream_paths[i]);
-	}
+	for (int i = 0; i < VMB_WATCH_STREAMS; i++)
+		vmb_tail_done(&w->streams[i]);
 	free(w);
 }
 VMB_DEFINE_CLEANUP(watch_closep, struct vmb_watch *, vmb_watch_close)
@@ -62,15 +61,35 @@ static struct vmb_watch *new_watch(void)
 		return NULL;
 	w->events_fd = -1;
 	for (int i = 0; i < VMB_WATCH_STREAMS; i++)
-		w->stream_fds[i] = -1;
+		w->streams[i].fd = -1;
 	w->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	return w;
+}
+
+static int watch_stream(struct vmb_watch *w, int i)
+{
+	int wd;
+
+	return add_watch(w, w->streams[i].path, IN_MODIFY, &wd);
+}
+
+/* A log that is rotated goes on as a new file of the same name. */
+static int watch_folder(struct vmb_watch *w)
+{
+	_cleanup_free_ char *folder = NULL;
+	int r;
+
+	r = vmb_strdup(w->events_path, &folder);
+	if (r < 0)
+		return r;
+	*strrchr(folder, '/') = '\0';
+	return add_watch(w, folder, IN_CREATE, &w->folder_wd);
 }
 
 int vmb_watch_open(const struct vmb_watch_paths *paths, struct vmb_watch **ret)
 {
 	vmb_cleanup(watch_closep) struct vmb_watch *w = new_watch();
-	int r, wd;
+	int r;
 
 	if (!w)
 		return vmb_oom();
@@ -80,10 +99,12 @@ int vmb_watch_open(const struct vmb_watch_paths *paths, struct vmb_watch **ret)
 	if (r == 0)
 		r = add_watch(w, paths->events, IN_MODIFY | IN_CLOSE_WRITE, &w->events_wd);
 	for (int i = 0; i < VMB_WATCH_STREAMS && r == 0; i++) {
-		r = vmb_strdup(paths->streams[i], &w->stream_paths[i]);
+		r = vmb_strdup(paths->streams[i], &w->streams[i].path);
 		if (r == 0)
-			r = add_watch(w, paths->streams[i], IN_MODIFY, &wd);
+			r = watch_stream(w, i);
 	}
+	if (r == 0)
+		r = watch_folder(w);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(w);
@@ -99,6 +120,7 @@ static void drain_inotify(struct vmb_watch *w)
 {
 	char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 	const struct inotify_event *e;
+	bool created = false;
 	ssize_t n;
 
 	while ((n = read(w->inotify, buf, sizeof(buf))) > 0)
@@ -106,7 +128,11 @@ static void drain_inotify(struct vmb_watch *w)
 			e = (const struct inotify_event *)(const void *)p;
 			if (e->wd == w->events_wd && (e->mask & IN_CLOSE_WRITE))
 				w->writer_left = true;
+			created |= e->wd == w->folder_wd;
 		}
+	/* one that cannot be watched, because it went again, only wakes nobody */
+	for (int i = 0; i < VMB_WATCH_STREAMS && created; i++)
+		(void)inotify_add_watch(w->inotify, w->streams[i].path, IN_MODIFY);
 }
 
 bool vmb_watch_writer_left(struct vmb_watch *w)
@@ -241,14 +267,5 @@ struct vmb_boot vmb_watch_boot(const struct vmb_watch *w, const struct vmb_host_
 
 ssize_t vmb_watch_read(struct vmb_watch *w, int stream, char *buf, size_t size)
 {
-	ssize_t n;
-	int r;
-
-	r = open_once(&w->stream_fds[stream], w->stream_paths[stream]);
-	if (r < 0)
-		return r;
-	do
-		n = read(w->stream_fds[stream], buf, size);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? vmb_errno(errno, "cannot read %s", w->stream_paths[stream]) : n;
+	return vmb_tail_read(&w->streams[stream], buf, size);
 }

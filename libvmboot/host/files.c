@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "disk/disk.h"
+#include "guest/tail.h"
 
 enum { FOLDER_MODE = 0711 };
 
@@ -176,9 +177,9 @@ int vmb_files_reset(const struct vmb_plan_files *f, const char *dac_label)
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(logs) && r == 0; i++) {
-		if (unlink(logs[i]) < 0 && errno != ENOENT)
-			return vmb_errno(errno, "cannot remove %s", logs[i]);
-		r = vmb_files_create(logs[i], dac_label);
+		r = vmb_tail_remove(logs[i]);
+		if (r == 0)
+			r = vmb_files_create(logs[i], dac_label);
 	}
 	return r;
 }

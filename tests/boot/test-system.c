@@ -228,6 +228,39 @@ static void another_process_finds_the_vm(void)
 	vmboot_close(vm);
 }
 
+static void count_bytes(struct vmboot_vm *vm, enum vmboot_stream stream, const char *bytes,
+			size_t n, void *data)
+{
+	size_t *counted = data;
+
+	(void)vm;
+	(void)stream;
+	for (size_t i = 0; i < n; i++)
+		*counted += bytes[i] == 'x';
+}
+
+/* virtlogd rotates logs at 2 MiB: whoever follows gets every byte all the same. */
+static void follows_output_through_rotation(void)
+{
+	struct vmboot_opts opts =
+		boot_opts("system-output", "head -c 12000000 /dev/zero | tr '\\0' x; echo; exit 0");
+	size_t counted = 0;
+	struct vmboot_vm *vm;
+
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	ASSERT_OK(vmboot_on_output(vm, VMBOOT_STREAM_STDOUT, count_bytes, &counted));
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_EXIT, BOOT_TIMEOUT_MS));
+	CU_ASSERT_EQUAL(counted, 12000000);
+	/* and it was rotated */
+	CU_ASSERT(vmb_exists(test_path("%s/vms/system-output/stdout.log.0", boot_store())));
+	ASSERT_OK(vmboot_stop(vm, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmboot_start(vm));
+	CU_ASSERT_FALSE(vmb_exists(test_path("%s/vms/system-output/stdout.log.0", boot_store())));
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+	boot_assert_nothing_left("system-output");
+}
+
 /* A store that libvirt's user cannot reach is a clear error, before anything starts. */
 static void names_the_folder_that_is_in_the_way(void)
 {
@@ -268,6 +301,7 @@ int main(void)
 		{"re-owns nothing", re_owns_nothing},
 		{"a handle outlives the daemon", a_handle_outlives_the_daemon},
 		{"another process finds the VM", another_process_finds_the_vm},
+		{"follows output through rotation", follows_output_through_rotation},
 		{"names the folder that is in the way", names_the_folder_that_is_in_the_way},
 		{"and is stopped again", end},
 	};
