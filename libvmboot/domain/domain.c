@@ -6,9 +6,13 @@
 #include "domain/xml.h"
 #include "wire/disks.h"
 #include "wire/event.h"
+#include "wire/stream.h"
 
 /* Modern virtio without the legacy half: one driver less to probe. */
 #define VIRTIO_MODEL "virtio-non-transitional"
+
+/* Where libvirt looks for a QEMU guest agent. */
+#define QGA_PORT "org.qemu.guest_agent.0"
 
 static const char *domain_type(enum vmboot_accel accel)
 {
@@ -99,6 +103,15 @@ static void add_serial(xmlNodePtr devices, const char *file, bool terminal)
 			      NULL);
 }
 
+/* A port whose other end is a socket, which libvirt makes and names. */
+static void add_socket_port(xmlNodePtr devices, const char *name)
+{
+	xmlNodePtr channel;
+
+	channel = vmb_xml_attrs(vmb_xml_add(devices, "channel", NULL), "type", "unix", NULL);
+	vmb_xml_attrs(vmb_xml_add(channel, "target", NULL), "type", "virtio", "name", name, NULL);
+}
+
 /* A port whose other end is a file: what the guest says is kept, whoever listens or not. */
 static void add_port(xmlNodePtr devices, const char *name, const char *file)
 {
@@ -112,6 +125,10 @@ static void add_port(xmlNodePtr devices, const char *name, const char *file)
 static void add_ports(xmlNodePtr devices, const struct vmb_plan *plan)
 {
 	add_port(devices, VMB_EVENT_PORT, plan->files.events);
+	if (!plan->skip_guest_agent) {
+		add_socket_port(devices, QGA_PORT);
+		add_socket_port(devices, VMB_STREAM_PORT);
+	}
 	if (plan->init_mode == VMBOOT_INIT_SYSTEMD)
 		return; /* an init system's output is the console's */
 	add_port(devices, VMB_STDOUT_PORT, plan->files.out);
