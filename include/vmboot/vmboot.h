@@ -17,6 +17,7 @@
 
 #include <vmboot/error.h>
 #include <vmboot/event.h>
+#include <vmboot/exec.h>
 #include <vmboot/export.h>
 #include <vmboot/image.h>
 #include <vmboot/opts.h>

@@ -20,6 +20,7 @@ int vmb_vm_new(const struct vmboot_opts *where, const char *name, struct vmboot_
 	if (!vm)
 		return vmb_oom();
 	pthread_mutex_init(&vm->lock, NULL);
+	vmb_agent_init(&vm->agent);
 	vm->folder_lock = -1;
 	r = vmb_opts_read(where, false, &own);
 	if (r < 0)
@@ -41,6 +42,7 @@ void vmboot_close(struct vmboot_vm *vm)
 	VMB_NO_SIGPIPE;
 	if (!vm)
 		return;
+	vmb_agent_done(&vm->agent);
 	vmb_watch_close(vm->watch);
 	vmb_closep(&vm->folder_lock);
 	if (vm->conn)

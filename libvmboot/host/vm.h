@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <vmboot/vm.h>
 
+#include "agent/agent.h"
 #include "domain/domain.h"
 #include "guest/watch.h"
 #include "host/connect.h"
@@ -34,6 +35,7 @@ struct vmboot_vm {
 	void *on_event_data;
 	vmboot_output_fn on_output[VMB_WATCH_STREAMS];
 	void *on_output_data[VMB_WATCH_STREAMS];
+	struct vmb_agent agent; /* has a lock of its own */
 };
 
 /* An empty handle: store open, connected; the rest is the caller's to fill. */

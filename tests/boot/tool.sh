@@ -7,8 +7,6 @@ need jq umoci busybox qemu-system-x86_64
 ls /boot/vmlinuz-* >/dev/null 2>&1 || skip "no kernel is installed here"
 chmod 711 "$tmp"
 export LIBVIRT_DEFAULT_URI=embed
-# as in tests/tools/plan.sh
-export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
 LIMIT=120
 
 vmboot() {

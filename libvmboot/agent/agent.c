@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agent/agent.h"
+
+#include <string.h>
+
+#include "agent/link.h"
+#include "host/vm.h"
+
+void vmb_agent_init(struct vmb_agent *a)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&a->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&a->changed, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+void vmb_agent_done(struct vmb_agent *a)
+{
+	pthread_cond_destroy(&a->changed);
+	pthread_mutex_destroy(&a->lock);
+}
+
+int vmb_agent_wanted(const struct vmboot_vm *vm)
+{
+	int r;
+
+	if (!vm->metadata.skip_guest_agent)
+		return 0;
+	r = vmb_error(VMBOOT_ENOAGENT,
+		      "the VM \"%s\" was made with skip_guest_agent, so exec, stat and cp cannot "
+		      "reach it; make it again without that option",
+		      vm->name);
+	vmb_error_field("skip_guest_agent");
+	return r;
+}
+
+static int connect_stream(struct vmboot_vm *vm, struct vmb_deadline until, struct vmb_link **ret,
+			  struct vmb_stream **ret_stream)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	struct vmb_link *link;
+	int r, fd;
+
+	r = vmb_conn_domain(vm->conn, vm->name, &d);
+	if (r == 0)
+		r = vmb_link_open(d, VMB_STREAM_PORT,
+				  strstr(vmb_conn_uri(vm->conn), ":///embed") != NULL, &link, &fd);
+	if (r < 0)
+		return r;
+	r = vmb_stream_open(fd, until, ret_stream);
+	if (r < 0) {
+		vmb_link_close(link);
+		return r;
+	}
+	*ret = link;
+	return 0;
+}
+
+/* Waits for others that open or close, or whose connection broke; the lock is held. */
+static int wait_turn(struct vmboot_vm *vm, struct vmb_deadline until)
+{
+	const struct timespec at = {until.at_us / 1000000, until.at_us % 1000000 * 1000};
+	struct vmb_agent *a = &vm->agent;
+
+	while (a->busy || (a->stream && vmb_stream_is_broken(a->stream)))
+		if (pthread_cond_timedwait(&a->changed, &a->lock, &at) == ETIMEDOUT)
+			return vmb_error(ETIMEDOUT, "the agent of the VM \"%s\" does not answer",
+					 vm->name);
+	return 0;
+}
+
+/* Opens or closes with the lock released: what users share stays theirs alone meanwhile. */
+static int open_shared(struct vmboot_vm *vm, struct vmb_deadline until)
+{
+	struct vmb_agent *a = &vm->agent;
+	struct vmb_stream *stream = NULL;
+	struct vmb_link *link = NULL;
+	int r;
+
+	a->busy = true;
+	pthread_mutex_unlock(&a->lock);
+	r = connect_stream(vm, until, &link, &stream);
+	pthread_mutex_lock(&a->lock);
+	a->stream = stream;
+	a->link = link;
+	a->busy = false;
+	pthread_cond_broadcast(&a->changed);
+	return r;
+}
+
+int vmb_agent_get(struct vmboot_vm *vm, struct vmb_deadline until, struct vmb_stream **ret)
+{
+	struct vmb_agent *a = &vm->agent;
+	int r;
+
+	pthread_mutex_lock(&a->lock);
+	r = wait_turn(vm, until);
+	if (r == 0 && !a->stream)
+		r = open_shared(vm, until);
+	if (r == 0) {
+		a->users++;
+		*ret = a->stream;
+	}
+	pthread_mutex_unlock(&a->lock);
+	return r;
+}
+
+void vmb_agent_put(struct vmboot_vm *vm)
+{
+	struct vmb_agent *a = &vm->agent;
+
+	pthread_mutex_lock(&a->lock);
+	if (--a->users == 0) {
+		a->busy = true;
+		pthread_mutex_unlock(&a->lock);
+		vmb_stream_close(a->stream);
+		vmb_link_close(a->link);
+		pthread_mutex_lock(&a->lock);
+		a->stream = NULL;
+		a->link = NULL;
+		a->busy = false;
+		pthread_cond_broadcast(&a->changed);
+	}
+	pthread_mutex_unlock(&a->lock);
+}
+
+int vmb_agent_session(struct vmboot_vm *vm, const struct vmb_exec_request *request,
+		      struct vmb_deadline until, struct vmb_session **ret)
+{
+	struct vmb_stream *stream;
+	int r;
+
+	r = vmb_agent_get(vm, until, &stream);
+	if (r < 0)
+		return r;
+	r = vmb_session_open(stream, request, until, ret);
+	if (r < 0)
+		vmb_agent_put(vm);
+	return r;
+}
+
+void vmb_agent_close(struct vmboot_vm *vm, struct vmb_session *session)
+{
+	vmb_session_close(session);
+	vmb_agent_put(vm);
+}

@@ -1,0 +1,726 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "agent/stream.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "wire/text.h"
+
+enum {
+	IN_MAX = 2 * (VMB_FRAME_HEAD + VMB_FRAME_PAYLOAD_MAX),
+	/* frames to the guest that wait; above it no session sends input */
+	OUT_MAX = 1 << 20,
+	CREDIT_STEP = 65536,
+	/* what may come before the guest's HELLO: left over by another program's sessions */
+	STALE_MAX = 64 << 20,
+	WORDS_MAX = 1024,
+	ERRNO_MAX = 4095,
+	SIGNAL_MAX = 64,
+	/* of one session; above it pieces that are apart are joined, and the order between standard
+	 * output and error is lost, so that tiny ones cost no memory of note */
+	PIECES_MAX = 1024,
+	FLUSH_MS = 1000, /* for the last frames, at the end */
+};
+
+enum session_state { OPENING, RUNNING, FAILED, ENDED };
+
+struct vmb_session {
+	struct vmb_stream *stream;
+	struct vmb_session *next;
+	uint32_t id;
+	int event; /* eventfd */
+	enum session_state state;
+	int status;	       /* exit, or errno of FAILED */
+	char words[WORDS_MAX]; /* of FAILED */
+	size_t out_credit;     /* bytes that the guest may still send */
+	size_t owed;	       /* bytes given back, of which the guest was not told yet */
+	size_t in_credit;      /* bytes that we may still send */
+	bool in_ended;
+	struct vmb_piece *first;
+	size_t n_pieces;
+};
+
+struct vmb_stream {
+	pthread_mutex_t lock; /* of all but what the thread has for itself */
+	pthread_cond_t changed;
+	pthread_t thread;
+	int wake; /* eventfd */
+	bool quit, ready, starved;
+	struct vmb_deadline flush; /* after quit */
+	uint32_t nonce, last_id;
+	size_t n_sessions;
+	struct vmb_session *sessions;
+	struct vmb_buf out;
+	size_t out_at;
+	int broken; /* negative code */
+	char why[256];
+	/* the thread's */
+	int fd;
+	size_t in_n, stale;
+	uint8_t in[IN_MAX];
+};
+
+static void ring(int eventfd)
+{
+	uint64_t one = 1;
+
+	(void)!write(eventfd, &one, sizeof(one));
+}
+
+static void ring_all(struct vmb_stream *s)
+{
+	for (struct vmb_session *x = s->sessions; x; x = x->next)
+		ring(x->event);
+	pthread_cond_broadcast(&s->changed);
+}
+
+/* The lock is held. The first reason stays. */
+static void break_stream(struct vmb_stream *s, int code, const char *why)
+{
+	if (s->broken)
+		return;
+	s->broken = -code;
+	vmb_strlcpy(s->why, why, sizeof(s->why));
+	ring_all(s);
+}
+
+/* The lock is held. */
+static int broken_error(const struct vmb_stream *s)
+{
+	return vmb_error(-s->broken, "%s", s->why);
+}
+
+/* ---- frames to the guest; the lock is held ---- */
+
+static size_t out_waiting(const struct vmb_stream *s)
+{
+	return s->out.len - s->out_at;
+}
+
+static void send_frame(struct vmb_stream *s, enum vmb_frame_type type, uint32_t session,
+		       uint32_t value, const void *payload, size_t n)
+{
+	const struct vmb_frame frame = {type, session, value, payload, n};
+	uint8_t head[VMB_FRAME_HEAD];
+
+	if (s->broken)
+		return;
+	if (s->out_at == s->out.len)
+		s->out_at = s->out.len = 0;
+	vmb_frame_head(&frame, head);
+	vmb_buf_add(&s->out, head, sizeof(head));
+	if (n)
+		vmb_buf_add(&s->out, payload, n);
+	if (s->out.failed)
+		break_stream(s, ENOMEM, "out of memory");
+	ring(s->wake);
+}
+
+/* False: the socket takes no more. */
+static bool write_some(struct vmb_stream *s)
+{
+	ssize_t n =
+		send(s->fd, s->out.data + s->out_at, out_waiting(s), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0 && errno == EINTR)
+		return true;
+	if (n < 0) {
+		if (errno != EAGAIN)
+			break_stream(s, VMBOOT_EENDED, "the guest ended, or its channel did");
+		return false;
+	}
+	s->out_at += (size_t)n;
+	/* what was sent goes when it is the greater part, so that each byte moves once or twice */
+	if (s->out_at > s->out.len / 2) {
+		memmove(s->out.data, s->out.data + s->out_at, out_waiting(s));
+		s->out.len -= s->out_at;
+		s->out_at = 0;
+	}
+	if (s->starved && out_waiting(s) < OUT_MAX / 2) {
+		s->starved = false;
+		ring_all(s);
+	}
+	return true;
+}
+
+/* ---- frames from the guest; the lock is held ---- */
+
+static const char *on_started(struct vmb_session *x, const struct vmb_frame *f)
+{
+	if (x->state != OPENING || f->length)
+		return "started twice";
+	x->state = RUNNING;
+	x->out_credit = VMB_STREAM_WINDOW;
+	send_frame(x->stream, VMB_FRAME_CREDIT, x->id, VMB_STREAM_WINDOW, NULL, 0);
+	return NULL;
+}
+
+static const char *on_failed(struct vmb_session *x, const struct vmb_frame *f)
+{
+	size_t n = f->length < WORDS_MAX - 1 ? f->length : WORDS_MAX - 1;
+
+	if (x->state != OPENING || f->value == 0 || f->value > ERRNO_MAX)
+		return "failed without a reason";
+	x->state = FAILED;
+	x->status = (int)f->value;
+	memcpy(x->words, f->payload, n);
+	x->words[n] = '\0';
+	vmb_wire_clean_line(x->words);
+	return NULL;
+}
+
+/* Where the output goes: the link to a piece to append to, or to NULL for a new one. */
+static struct vmb_piece **find_piece(struct vmb_session *x, bool err)
+{
+	struct vmb_piece **link = &x->first, **same = NULL;
+
+	for (; *link; link = &(*link)->next)
+		if ((*link)->err == err && (!(*link)->next || x->n_pieces >= PIECES_MAX))
+			same = link;
+	return same ? same : link;
+}
+
+static bool append(struct vmb_session *x, const struct vmb_frame *f)
+{
+	bool err = f->type == VMB_FRAME_STDERR;
+	struct vmb_piece **link = find_piece(x, err), *piece = *link;
+	size_t had = piece ? piece->n : 0, cap = piece ? piece->cap : 0;
+
+	if (had + f->length > cap) {
+		cap = piece ? 2 * (had + f->length) : f->length;
+		piece = realloc(piece, sizeof(*piece) + cap);
+		if (!piece)
+			return false;
+		if (!had) {
+			piece->next = NULL;
+			x->n_pieces++;
+		}
+		piece->err = err;
+		piece->cap = cap;
+		*link = piece;
+	}
+	memcpy(piece->bytes + had, f->payload, f->length);
+	piece->n = had + f->length;
+	return true;
+}
+
+static const char *on_output(struct vmb_session *x, const struct vmb_frame *f)
+{
+	if (x->state != RUNNING || f->length > x->out_credit)
+		return "sent more output than it may";
+	x->out_credit -= f->length;
+	if (f->length && !append(x, f))
+		break_stream(x->stream, ENOMEM, "out of memory");
+	return NULL;
+}
+
+static const char *on_credit(struct vmb_session *x, const struct vmb_frame *f)
+{
+	if (x->state == OPENING || x->state == FAILED || f->length ||
+	    f->value > VMB_STREAM_WINDOW - x->in_credit)
+		return "gave more credit than it may";
+	x->in_credit += f->value;
+	return NULL;
+}
+
+static const char *on_ended(struct vmb_session *x, const struct vmb_frame *f)
+{
+	if (x->state != RUNNING || f->length || f->value == 256 || f->value > 256 + SIGNAL_MAX)
+		return "ended in a way that cannot be";
+	x->state = ENDED;
+	x->status = (int)f->value;
+	return NULL;
+}
+
+/* What a guest may send for a session; each returns NULL, or what was wrong. */
+static const struct {
+	enum vmb_frame_type type;
+	const char *(*fn)(struct vmb_session *x, const struct vmb_frame *f);
+} handlers[] = {
+	{VMB_FRAME_STARTED, on_started}, {VMB_FRAME_FAILED, on_failed},
+	{VMB_FRAME_STDOUT, on_output},	 {VMB_FRAME_STDERR, on_output},
+	{VMB_FRAME_CREDIT, on_credit},	 {VMB_FRAME_EXIT, on_ended},
+};
+
+static const char *on_session_frame(struct vmb_stream *s, const struct vmb_frame *f)
+{
+	struct vmb_session *x = s->sessions;
+	const char *wrong = "sent a frame that only hosts send";
+
+	if (f->session > s->last_id)
+		return "named a session that never was";
+	while (x && x->id != f->session)
+		x = x->next;
+	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
+		if (handlers[i].type == f->type)
+			wrong = x ? handlers[i].fn(x, f) : NULL; /* NULL: closed meanwhile */
+	if (x)
+		ring(x->event);
+	return wrong;
+}
+
+static void nonsense(struct vmb_stream *s, const char *wrong)
+{
+	char words[128];
+
+	snprintf(words, sizeof(words), "the guest's agent %s", wrong);
+	break_stream(s, VMBOOT_EGUEST, words);
+}
+
+static void on_frame(struct vmb_stream *s, const struct vmb_frame *f)
+{
+	const char *wrong = NULL;
+
+	if (!s->ready) {
+		s->ready = f->type == VMB_FRAME_HELLO && f->session == 0 && f->value == s->nonce;
+		if (s->ready)
+			ring_all(s);
+		return;
+	}
+	if (f->session)
+		wrong = on_session_frame(s, f);
+	else if (f->type == VMB_FRAME_HELLO)
+		wrong = "was started again or gave up, and its programs with it";
+	else
+		wrong = "sent a frame without a session";
+	if (wrong)
+		nonsense(s, wrong);
+}
+
+/* How many of n bytes are done with. Before HELLO anything may come; then only frames. */
+static size_t take_frames(struct vmb_stream *s, const uint8_t *bytes, size_t n)
+{
+	struct vmb_frame f;
+	size_t at = 0;
+	long r = 0;
+
+	while (!s->broken && at < n) {
+		r = vmb_frame_decode(bytes + at, n - at, &f);
+		if (r == 0)
+			break;
+		if (r > 0) {
+			on_frame(s, &f);
+			at += (size_t)r;
+		} else if (s->ready) {
+			nonsense(s, "sent what is no frame");
+		} else {
+			at += 1 + vmb_frame_resync(bytes + at + 1, n - at - 1);
+		}
+	}
+	return at;
+}
+
+/* ---- the thread ---- */
+
+static void read_some(struct vmb_stream *s)
+{
+	ssize_t n = recv(s->fd, s->in + s->in_n, sizeof(s->in) - s->in_n, MSG_DONTWAIT);
+	size_t done;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	pthread_mutex_lock(&s->lock);
+	if (n <= 0) {
+		break_stream(s, VMBOOT_EENDED, "the guest ended, or its channel did");
+	} else {
+		s->in_n += (size_t)n;
+		done = take_frames(s, s->in, s->in_n);
+		memmove(s->in, s->in + done, s->in_n - done);
+		s->in_n -= done;
+		if (!s->ready && (s->stale += done) > STALE_MAX)
+			nonsense(s, "sends what is no greeting");
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* False when the thread is to end. */
+static bool io_step(struct vmb_stream *s)
+{
+	struct pollfd fds[] = {{.fd = s->fd, .events = POLLIN}, {.fd = s->wake, .events = POLLIN}};
+	uint64_t count;
+	int wait_ms = -1;
+	bool done;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->broken && out_waiting(s) && write_some(s))
+		;
+	if (out_waiting(s))
+		fds[0].events |= POLLOUT;
+	done = s->broken || (s->quit && (!out_waiting(s) || vmb_deadline_passed(s->flush)));
+	if (s->quit)
+		wait_ms = vmb_deadline_poll(s->flush, -1);
+	pthread_mutex_unlock(&s->lock);
+	if (done)
+		return false;
+	if (poll(fds, 2, wait_ms) < 0)
+		return true;
+	if (fds[1].revents)
+		(void)!read(s->wake, &count, sizeof(count));
+	if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
+		read_some(s);
+	return true;
+}
+
+static void *io_thread(void *data)
+{
+	struct vmb_stream *s = data;
+
+	while (io_step(s))
+		;
+	shutdown(s->fd, SHUT_RDWR);
+	return NULL;
+}
+
+/* ---- the stream ---- */
+
+static void stream_free(struct vmb_stream *s)
+{
+	vmb_closep(&s->fd);
+	vmb_closep(&s->wake);
+	vmb_buf_done(&s->out);
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+static struct vmb_stream *stream_new(int fd)
+{
+	struct vmb_stream *s = calloc(1, sizeof(*s));
+	pthread_condattr_t attr;
+
+	if (!s) {
+		close(fd);
+		return NULL;
+	}
+	s->fd = fd;
+	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	return s;
+}
+
+/* Signals belong to the program: its own threads are to get them. */
+static int start_thread(struct vmb_stream *s)
+{
+	sigset_t all, before;
+	int r;
+
+	if (s->wake < 0)
+		return vmb_errno(errno, "cannot make an eventfd");
+	if (getrandom(&s->nonce, sizeof(s->nonce), 0) != sizeof(s->nonce))
+		s->nonce = (uint32_t)vmb_monotonic_us();
+	s->nonce |= 1; /* 0 is the agent's own greeting */
+	send_frame(s, VMB_FRAME_HELLO, 0, s->nonce, NULL, 0);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&s->thread, NULL, io_thread, s);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r ? vmb_errno(r, "cannot start a thread") : 0;
+}
+
+static int wait_ready(struct vmb_stream *s, struct vmb_deadline until)
+{
+	const struct timespec at = {until.at_us / 1000000, until.at_us % 1000000 * 1000};
+	int r = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->ready && !s->broken && r == 0)
+		r = pthread_cond_timedwait(&s->changed, &s->lock, &at);
+	if (s->broken)
+		r = broken_error(s);
+	else
+		r = s->ready ? 0 : vmb_error(ETIMEDOUT, "the guest's agent does not answer");
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
+
+int vmb_stream_open(int fd, struct vmb_deadline until, struct vmb_stream **ret)
+{
+	struct vmb_stream *s = stream_new(fd);
+	int r;
+
+	if (!s)
+		return vmb_oom();
+	r = start_thread(s);
+	if (r < 0) {
+		stream_free(s);
+		return r;
+	}
+	r = wait_ready(s, until);
+	if (r < 0) {
+		vmb_stream_close(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+bool vmb_stream_is_broken(struct vmb_stream *s)
+{
+	bool broken;
+
+	pthread_mutex_lock(&s->lock);
+	broken = s->broken;
+	pthread_mutex_unlock(&s->lock);
+	return broken;
+}
+
+void vmb_stream_close(struct vmb_stream *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->quit = true;
+	s->flush = vmb_deadline_in(s->ready ? FLUSH_MS : 0);
+	ring(s->wake);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(s->thread, NULL);
+	stream_free(s);
+}
+
+/* ---- sessions ---- */
+
+static void session_free(struct vmb_session *x)
+{
+	struct vmb_piece *next;
+
+	for (struct vmb_piece *p = x->first; p; p = next) {
+		next = p->next;
+		free(p);
+	}
+	vmb_closep(&x->event);
+	free(x);
+}
+
+/* The lock is held. */
+static int add_session(struct vmb_stream *s, struct vmb_session *x, const uint8_t *request,
+		       size_t n)
+{
+	if (s->broken)
+		return broken_error(s);
+	if (s->n_sessions == VMB_STREAM_SESSIONS_MAX || s->last_id == UINT32_MAX)
+		return vmb_error(EAGAIN, "%d programs run in the VM by this handle already",
+				 VMB_STREAM_SESSIONS_MAX);
+	x->id = ++s->last_id;
+	x->next = s->sessions;
+	s->sessions = x;
+	s->n_sessions++;
+	send_frame(s, VMB_FRAME_EXEC, x->id, 0, request, n);
+	return 0;
+}
+
+/* 1: it runs; 0: not known yet. The lock is held. */
+static int look_started(const struct vmb_session *x)
+{
+	switch (x->state) {
+	case OPENING:
+		return x->stream->broken ? broken_error(x->stream) : 0;
+	case FAILED:
+		return vmb_error(x->status, "the guest cannot run it: %s",
+				 *x->words ? x->words : vmboot_strerror(x->status));
+	default:
+		return 1;
+	}
+}
+
+static int wait_started(struct vmb_session *x, struct vmb_deadline until)
+{
+	struct pollfd fd = {.fd = x->event, .events = POLLIN};
+	int r;
+
+	for (;;) {
+		vmb_session_clear(x);
+		pthread_mutex_lock(&x->stream->lock);
+		r = look_started(x);
+		pthread_mutex_unlock(&x->stream->lock);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		if (vmb_deadline_passed(until))
+			return vmb_error(ETIMEDOUT, "the guest's agent does not start it in time");
+		poll(&fd, 1, vmb_deadline_poll(until, -1));
+	}
+}
+
+int vmb_session_open(struct vmb_stream *s, const struct vmb_exec_request *request,
+		     struct vmb_deadline until, struct vmb_session **ret)
+{
+	_cleanup_free_ uint8_t *payload = malloc(VMB_FRAME_PAYLOAD_MAX);
+	struct vmb_session *x;
+	long n;
+	int r;
+
+	n = payload ? vmb_exec_request_encode(request, payload, VMB_FRAME_PAYLOAD_MAX) : 0;
+	if (n < 0)
+		return vmb_error((int)-n,
+				 n == -E2BIG ? "arguments and environment are over %d bytes"
+					     : "an argument cannot be (limit %d bytes)",
+				 VMB_FRAME_PAYLOAD_MAX);
+	x = payload ? calloc(1, sizeof(*x)) : NULL;
+	if (!x)
+		return vmb_oom();
+	x->stream = s;
+	x->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = x->event < 0 ? vmb_errno(errno, "cannot make an eventfd") : 0;
+	pthread_mutex_lock(&s->lock);
+	if (r == 0)
+		r = add_session(s, x, payload, (size_t)n);
+	pthread_mutex_unlock(&s->lock);
+	if (r < 0) {
+		session_free(x);
+		return r;
+	}
+	r = wait_started(x, until);
+	if (r < 0) {
+		vmb_session_close(x);
+		return r;
+	}
+	*ret = x;
+	return 0;
+}
+
+void vmb_session_close(struct vmb_session *x)
+{
+	struct vmb_stream *s = x->stream;
+	struct vmb_session **p;
+
+	pthread_mutex_lock(&s->lock);
+	for (p = &s->sessions; *p != x; p = &(*p)->next)
+		;
+	*p = x->next;
+	s->n_sessions--;
+	send_frame(s, VMB_FRAME_CLOSE, x->id, 0, NULL, 0);
+	pthread_mutex_unlock(&s->lock);
+	session_free(x);
+}
+
+int vmb_session_fd(const struct vmb_session *x)
+{
+	return x->event;
+}
+
+void vmb_session_clear(struct vmb_session *x)
+{
+	uint64_t count;
+
+	(void)!read(x->event, &count, sizeof(count));
+}
+
+struct vmb_piece *vmb_session_take(struct vmb_session *x)
+{
+	struct vmb_piece *piece;
+
+	pthread_mutex_lock(&x->stream->lock);
+	piece = x->first;
+	if (piece) {
+		x->first = piece->next;
+		x->n_pieces--;
+	}
+	pthread_mutex_unlock(&x->stream->lock);
+	return piece;
+}
+
+void vmb_session_give_back(struct vmb_session *x, struct vmb_piece *piece)
+{
+	pthread_mutex_lock(&x->stream->lock);
+	x->owed += piece->n;
+	if (x->state == RUNNING && x->owed >= CREDIT_STEP) {
+		send_frame(x->stream, VMB_FRAME_CREDIT, x->id, (uint32_t)x->owed, NULL, 0);
+		x->out_credit += x->owed;
+		x->owed = 0;
+	}
+	pthread_mutex_unlock(&x->stream->lock);
+	free(piece);
+}
+
+int vmb_session_status(struct vmb_session *x, int *ret_status)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&x->stream->lock);
+	if (x->first) {
+		r = 0;
+	} else if (x->state == ENDED) {
+		*ret_status = x->status;
+		r = 1;
+	} else if (x->stream->broken) {
+		r = broken_error(x->stream);
+	}
+	pthread_mutex_unlock(&x->stream->lock);
+	return r;
+}
+
+/* The lock is held. Whoever is refused is rung when there is room again. */
+static bool queue_is_full(struct vmb_stream *s)
+{
+	bool full = out_waiting(s) >= OUT_MAX;
+
+	s->starved |= full;
+	return full;
+}
+
+size_t vmb_session_room(struct vmb_session *x)
+{
+	size_t room = 0;
+
+	pthread_mutex_lock(&x->stream->lock);
+	if (!x->stream->broken && x->state == RUNNING && !x->in_ended && !queue_is_full(x->stream))
+		room = x->in_credit < VMB_FRAME_PAYLOAD_MAX ? x->in_credit : VMB_FRAME_PAYLOAD_MAX;
+	pthread_mutex_unlock(&x->stream->lock);
+	return room;
+}
+
+bool vmb_session_can_control(struct vmb_session *x)
+{
+	bool can;
+
+	pthread_mutex_lock(&x->stream->lock);
+	can = !queue_is_full(x->stream);
+	pthread_mutex_unlock(&x->stream->lock);
+	return can;
+}
+
+void vmb_session_send(struct vmb_session *x, const void *bytes, size_t n)
+{
+	pthread_mutex_lock(&x->stream->lock);
+	if (n && n <= x->in_credit && !x->in_ended) {
+		x->in_credit -= n;
+		send_frame(x->stream, VMB_FRAME_STDIN, x->id, 0, bytes, n);
+	}
+	pthread_mutex_unlock(&x->stream->lock);
+}
+
+void vmb_session_send_end(struct vmb_session *x)
+{
+	pthread_mutex_lock(&x->stream->lock);
+	if (!x->in_ended && x->state == RUNNING)
+		send_frame(x->stream, VMB_FRAME_STDIN, x->id, 0, NULL, 0);
+	x->in_ended = true;
+	pthread_mutex_unlock(&x->stream->lock);
+}
+
+static void control(struct vmb_session *x, enum vmb_frame_type type, uint32_t value)
+{
+	pthread_mutex_lock(&x->stream->lock);
+	if (x->state == RUNNING)
+		send_frame(x->stream, type, x->id, value, NULL, 0);
+	pthread_mutex_unlock(&x->stream->lock);
+}
+
+void vmb_session_signal(struct vmb_session *x, int number)
+{
+	control(x, VMB_FRAME_SIGNAL, (uint32_t)number);
+}
+
+void vmb_session_resize(struct vmb_session *x, uint32_t columns_rows)
+{
+	control(x, VMB_FRAME_RESIZE, columns_rows);
+}
