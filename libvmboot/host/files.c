@@ -115,27 +115,6 @@ int vmb_files_claim(const struct vmb_plan *plan, int *ret_lock)
 	return r;
 }
 
-/* The image that a VM uses is not removed: image -> ../../images/<digest>. */
-static int link_image(const struct vmb_plan *plan)
-{
-	_cleanup_free_ char *disk = NULL, *link = NULL, *target = NULL;
-	char *slash;
-	int r;
-
-	r = vmb_strdup(plan->facts.image.disk, &disk);
-	if (r < 0)
-		return r;
-	slash = strrchr(disk, '/');
-	*slash = '\0';
-	slash = strrchr(disk, '/');
-	r = vmb_asprintf(&target, "../../images%s", slash);
-	if (r == 0)
-		r = vmb_asprintf(&link, "%s/image", plan->files.folder);
-	if (r < 0)
-		return r;
-	return symlink(target, link) < 0 ? vmb_errno(errno, "cannot make %s", link) : 0;
-}
-
 static int make_config(const struct vmb_plan *plan)
 {
 	_cleanup_free_ struct vmb_guest_config *config = malloc(sizeof(*config));
@@ -157,7 +136,7 @@ int vmb_files_make(const struct vmb_plan *plan, const struct vmb_store *store,
 	const char *logs[] = {f->console, f->out, f->err, f->events};
 	int r;
 
-	r = link_image(plan);
+	r = vmb_image_use(store, &plan->facts.image, f->folder);
 	if (r == 0)
 		r = vmb_overlay_create(store, f->overlay, plan->overlay_mib, log);
 	if (r == 0)
