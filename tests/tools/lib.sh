@@ -6,7 +6,8 @@ set -u
 builddir=${TEST_BUILDDIR:-$(pwd)}
 testsdir=${TEST_SRCDIR:-$(cd "$(dirname "$0")/.." && pwd)}
 srcdir=$(cd "$testsdir/.." && pwd)
-tmp=$(mktemp -d /tmp/vmboot-test-XXXXXX) || exit 99
+# short, so that the embedded driver needs no link to it
+tmp=$(mktemp -d /tmp/vmt-XXXXXX) || exit 99
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 99' HUP INT TERM
 PATH=$builddir/tools:$PATH:/usr/sbin:/sbin
