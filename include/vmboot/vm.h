@@ -264,8 +264,9 @@ VMBOOT_API int vmboot_xml(struct vmboot_vm *vm, char **ret_xml);
 
 /**
  * vmboot_gc: remove what a killed program left: folders of VMs that libvirt does not know, stopped
- * ephemeral VMs, our domains whose folder is gone, half-made files. Nothing that is in use, and
- * nothing that this library did not make.
+ * ephemeral VMs, our domains whose folder is gone, half-made files, images that lost their name to a
+ * newer one while a VM used them. Nothing that is in use, and nothing that this library did not
+ * make.
  * @where: as for vmboot_open().
  * @flags: 0 or VMBOOT_GC_DRY_RUN.
  * @ret_json: (out, may be NULL) a list of what was removed; freed with vmboot_free().

@@ -10,6 +10,7 @@
 #include "host/domains.h"
 #include "host/files.h"
 #include "host/vm.h"
+#include "image/image.h"
 
 /* A half-made file that nobody holds and nobody touched for that long is nobody's. */
 enum { TMP_AGE_S = 600 };
@@ -179,6 +180,21 @@ static int collect_vm_folder(struct gc *gc, const char *folder VMB_UNUSED, const
 	return strchr(name, '.') ? 0 : collect_folder(gc, name);
 }
 
+/* What a name moved away from while a VM used it, and that VM is gone. */
+static int collect_images(struct gc *gc)
+{
+	_cleanup_list_ char **digests = NULL;
+	int r;
+
+	r = vmb_image_unused(&gc->vm->store, &digests);
+	for (char **d = digests; d && *d && r >= 0; d++) {
+		r = gc->dry ? 1 : vmb_image_drop(&gc->vm->store, *d);
+		if (r > 0)
+			report(gc, "image", *d, "it has no name, and no VM uses it");
+	}
+	return r < 0 ? r : 0;
+}
+
 static int collect(struct gc *gc)
 {
 	static const char *const folders[] = {"images", "names",     "kernels",
@@ -192,7 +208,7 @@ static int collect(struct gc *gc)
 		r = each_entry(gc, "vms", collect_vm_folder);
 	for (size_t i = 0; i < ARRAY_SIZE(folders) && r == 0; i++)
 		r = each_entry(gc, folders[i], collect_tmp);
-	return r;
+	return r < 0 ? r : collect_images(gc);
 }
 
 int vmboot_gc(const struct vmboot_opts *where, unsigned flags, char **ret_json)

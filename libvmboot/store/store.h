@@ -18,7 +18,6 @@
  *                             ledger lock; image, a link to ../../images/sha256-<hex>, which
  *                             keeps that image from being removed
  *   embed/                    root of libvirt's embedded driver
- *   lock                      held shared by whoever reads names, exclusive by whoever removes
  *
  * Anything called *.tmp-XXXXXX is half-made; gc removes it when nobody holds its lock any more.
  */

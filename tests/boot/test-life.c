@@ -331,6 +331,34 @@ static void gc_removes_what_a_killed_program_left(void)
 	vmboot_close(vm);
 }
 
+/* A name that moves on while a VM uses what it meant leaves an image that nobody can name. */
+static void gc_removes_an_image_that_lost_its_name(void)
+{
+	struct vmboot_opts here = boot_where(), opts = boot_opts("life-moved", "true");
+	const char *folder = test_path("%s/root", test_tmpdir());
+	const char *source = test_path("dir:%s", folder);
+	struct vmboot_image *old;
+	struct vmboot_vm *vm;
+
+	ASSERT_OK(vmb_mkdir_p(folder, 0755));
+	test_write(test_path("%s/version", folder), "1");
+	ASSERT_OK(vmboot_image_import(&here, source, "moving", &old));
+	opts.image = "moving";
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	test_write(test_path("%s/version", folder), "2");
+	ASSERT_OK(vmboot_image_import(&here, source, "moving", NULL));
+	CU_ASSERT_EQUAL(vmboot_gc(&here, 0, NULL), 0); /* the VM uses it */
+	CU_ASSERT(vmb_exists(old->disk));
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+	CU_ASSERT_EQUAL(vmboot_gc(&here, VMBOOT_GC_DRY_RUN, NULL), 1);
+	CU_ASSERT(vmb_exists(old->disk));
+	CU_ASSERT_EQUAL(vmboot_gc(&here, 0, NULL), 1);
+	CU_ASSERT_FALSE(vmb_exists(old->disk));
+	CU_ASSERT_EQUAL(vmboot_gc(&here, 0, NULL), 0);
+	vmboot_image_free(old);
+}
+
 struct racer {
 	pthread_t thread;
 	struct vmboot_opts opts;
@@ -476,6 +504,7 @@ static void a_vm_costs_little_disk_and_hides_its_config(void)
 
 BOOT_MAIN("boot/life",
 	  {"gc removes what a killed program left", gc_removes_what_a_killed_program_left},
+	  {"gc removes an image that lost its name", gc_removes_an_image_that_lost_its_name},
 	  {"leaves nothing when libvirt refuses", leaves_nothing_when_libvirt_refuses},
 	  {"tells what libvirt said", tells_what_libvirt_said},
 	  {"refuses a name that is taken", refuses_a_name_that_is_taken},
