@@ -1,15 +1,151 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 
+#include "agent.h"
 #include "init.h"
+
+/*
+ * The agent is this program once more, in a process of its own that it gets after the image's
+ * program has started. It runs from the initramfs' memory: nothing of ours is in the image.
+ */
+
+enum { RESTARTS_SECONDS = 60 };
 
 int init_agent(struct init *init, struct init_report *report)
 {
-	const char *what = "no agent in this initramfs";
+	const char *what = "no agent beside an init system";
 
 	if (init->config.skip_guest_agent) {
 		what = "skipping guest agent";
 		init_log(init, "%s", what);
+	} else if (init->config.mode[0] != 's') {
+		/* before the program can do something to /proc */
+		init->agent.self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+		if (init->agent.self < 0)
+			return init_failed(report, errno, "opening /proc/self/exe");
+		init->agent.wanted = true;
+		return INIT_LATER;
 	}
 	init_format(report->detail, sizeof(report->detail), "%s", what);
 	return 0;
+}
+
+/* ---- in the child ---- */
+
+static void keep(int fd, char text[16])
+{
+	if (fd >= 0)
+		fcntl(fd, F_SETFD, 0);
+	init_format(text, 16, "%d", fd);
+}
+
+static void __attribute__((noreturn)) become_agent(const struct init *init, int control)
+{
+	char name[] = AGENT_NAME, control_text[16], overlay_text[16];
+	char *argv[] = {name, control_text, overlay_text, NULL};
+	char **env = init_environment(&init->config, NULL);
+
+	keep(control, control_text);
+	keep(init->overlay, overlay_text);
+	setsid();
+	if (env)
+		syscall(SYS_execveat, init->agent.self, "", argv, env, AT_EMPTY_PATH);
+	_exit(127);
+}
+
+/* ---- in PID 1 ---- */
+
+void init_agent_start(struct init *init)
+{
+	struct init_agent *agent = &init->agent;
+	int pair[2];
+
+	if (!agent->wanted)
+		return;
+	agent->start_us = init_now_us();
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
+		init_log(init, "cannot start the agent: %s", "no socket");
+		return;
+	}
+	agent->pid = fork();
+	if (agent->pid == 0)
+		become_agent(init, pair[1]);
+	close(pair[1]);
+	agent->control = pair[0];
+	if (agent->pid < 0) {
+		init_log(init, "cannot start the agent: %s", "no process");
+		vmb_closep(&agent->control);
+		agent->control = -1;
+	}
+}
+
+static void answers(struct init *init)
+{
+	const struct init_report report = {.value = init->agent.pid};
+
+	if (!init->agent.told)
+		init_tell(init, VMBOOT_PHASE_AGENT, init->agent.start_us, 0, &report);
+	init->agent.told = true;
+}
+
+void init_agent_hear(struct init *init)
+{
+	char what;
+
+	while (recv(init->agent.control, &what, 1, MSG_DONTWAIT) == 1) {
+		if (what == AGENT_SAYS_READY)
+			answers(init);
+		if (what == AGENT_SAYS_POWER_OFF)
+			init_stop(init, RB_POWER_OFF, "the agent was asked to power off");
+		if (what == AGENT_SAYS_REBOOT)
+			init_stop(init, RB_AUTOBOOT, "the agent was asked to reboot");
+		if (what == AGENT_SAYS_HALT)
+			init_stop(init, RB_HALT_SYSTEM, "the agent was asked to halt");
+	}
+}
+
+static void give_up(struct init *init)
+{
+	struct vmb_event note = {
+		.kind = VMB_EVENT_NOTE,
+		.phase = VMBOOT_PHASE_AGENT,
+		.start_us = init->agent.start_us,
+		.end_us = init_now_us(),
+		.detail = "the agent ended too often: it is not started again",
+	};
+
+	init->agent.wanted = false;
+	init_log(init, "%s", note.detail);
+	init_event_push(&init->events, &note);
+}
+
+/* Who reaps it calls this. It is started again, unless this was so too often within a minute. */
+void init_agent_ended(struct init *init)
+{
+	struct init_agent *agent = &init->agent;
+	int64_t now = vmb_monotonic_us();
+	int64_t *oldest = &agent->ends[agent->n_ends % INIT_AGENT_RESTARTS];
+
+	init_agent_hear(init); /* its last words */
+	vmb_closep(&agent->control);
+	agent->control = -1;
+	agent->pid = 0;
+	init_thaw(init); /* nobody else would */
+	if (!agent->wanted)
+		return;
+	if (agent->n_ends >= INIT_AGENT_RESTARTS &&
+	    now - *oldest < (int64_t)RESTARTS_SECONDS * 1000000) {
+		give_up(init);
+		return;
+	}
+	*oldest = now;
+	agent->n_ends++;
+	init_log(init, "the agent ended: starting it again");
+	init_agent_start(init);
 }

@@ -101,7 +101,21 @@ struct init_ops {
 	int (*mount)(const char *source, const char *target, const char *type, unsigned long flags,
 		     const char *data); /* 0 or -errno */
 	void (*kill_rest)(int sig);	/* all processes but this one */
-	void (*power_off)(void);	/* returns in tests only */
+	void (*power_off)(int how);	/* RB_POWER_OFF, …; returns in tests only */
+};
+
+/* The agent's process, see agent.c. */
+enum { INIT_AGENT_RESTARTS = 5 };
+
+struct init_agent {
+	bool wanted;
+	bool told;   /* that it answers */
+	int self;    /* this program's file */
+	int control; /* what it says to us, see agent.h; or -1 */
+	pid_t pid;   /* 0: does not run */
+	uint64_t start_us;
+	int64_t ends[INIT_AGENT_RESTARTS]; /* when it ended the last times: a ring */
+	size_t n_ends;
 };
 
 struct init {
@@ -127,8 +141,10 @@ struct init {
 	int signals; /* signalfd */
 	int acpi;    /* netlink socket, or -1 */
 	struct init_relay relays[2];
-	pid_t program;			/* 0: not started */
-	bool ended;			/* the program has */
+	pid_t program; /* 0: not started */
+	bool ended;    /* the program has */
+	struct init_agent agent;
+	int how;			/* RB_POWER_OFF, or what else ends it all */
 	bool stopping, killed;		/* a stop was asked for; and was not heard */
 	struct vmb_deadline stop_until; /* then SIGKILL */
 };
@@ -142,6 +158,9 @@ static inline uint64_t init_now_us(void)
 }
 
 /* ---- the phases ---- */
+
+/* Returned by a phase that ends later and then tells so itself. */
+enum { INIT_LATER = 1 };
 
 int init_mounts(struct init *init, struct init_report *report);
 int init_modules(struct init *init, struct init_report *report);
@@ -216,6 +235,14 @@ int init_signals_open(struct init *init);
 void init_serve(struct init *init); /* returns when it is time to power off */
 void init_serve_once(struct init *init, int timeout_ms);
 
+/* Ends the program, and then all; how: for reboot(2). The first who asks says how. */
+void init_stop(struct init *init, int how, const char *why);
+
+/* agent.c */
+void init_agent_start(struct init *init);
+void init_agent_hear(struct init *init);
+void init_agent_ended(struct init *init);
+
 /* relay.c */
 void init_relay_pump(struct init_relay *relay);
 bool init_relay_pending(const struct init_relay *relay); /* the port has to take some first */
@@ -227,6 +254,7 @@ int init_acpi_group(const void *reply, size_t n); /* multicast group or -errno *
 bool init_acpi_is_power(const void *message, size_t n);
 
 /* poweroff.c: ends what runs, syncs, tells, and powers off. */
+void init_thaw(struct init *init);
 void init_power_off(struct init *init);
 
 #endif

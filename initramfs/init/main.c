@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <grp.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
 
+#include "agent.h"
 #include "init.h"
 
 enum { LAST_WORDS_MS = 200, PROBE_MS = 500 };
@@ -61,12 +63,12 @@ static void kill_rest(int sig)
 }
 
 /* PID 1 must not end, or the kernel panics: also when power-off fails. */
-static void power_off(void)
+static void power_off(int how)
 {
 	if (getpid() != 1)
 		_exit(1);
 	for (;;) {
-		reboot(RB_POWER_OFF);
+		reboot(how);
 		pause();
 	}
 }
@@ -80,6 +82,8 @@ static int run_phase(struct init *init, const struct phase *phase)
 	uint64_t start = init_now_us();
 	int r = phase->run(init, &report);
 
+	if (r == INIT_LATER)
+		return 0;
 	init_tell(init, phase->phase, start, r, &report);
 	if (r < 0)
 		init_log(init, "powering off: %s", phase->failure);
@@ -107,6 +111,7 @@ static void boot(struct init *init)
 		init_tell(init, VMBOOT_PHASE_PROGRAM, start, r, &report);
 	}
 	if (r == 0) {
+		init_agent_start(init);
 		init->acpi = init_acpi_open();
 		init_serve(init);
 		return;
@@ -115,13 +120,17 @@ static void boot(struct init *init)
 	init_shell(init);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static uint8_t config_bytes[VMB_CONFIG_BLOCK + VMB_CONFIG_SIZE_MAX];
 	static const struct init_report none;
 	static struct init init;
 	sigset_t all;
 
+	if (argc > 0 && strcmp(argv[0], AGENT_NAME) == 0) {
+		init_setup(&init, "", &real);
+		return agent_main(&init, argc, argv);
+	}
 	if (getpid() != 1) {
 		init.console = STDERR_FILENO;
 		init_log(&init, "this is a guest's PID 1; it does not run on a host");

@@ -46,16 +46,25 @@ static void freeze(struct init *init)
 		ioctl(init->overlay, FIFREEZE, 0);
 }
 
+/* What is frozen could not be synced, nor could who waits for it be ended. */
+void init_thaw(struct init *init)
+{
+	if (init->overlay >= 0)
+		ioctl(init->overlay, FITHAW, 0);
+}
+
 void init_power_off(struct init *init)
 {
 	const struct init_report report = {0};
 	uint64_t start = init_now_us();
 
+	init->agent.wanted = false;
+	init_thaw(init);
 	end_rest(init);
 	sync();
 	init_tell(init, VMBOOT_PHASE_POWEROFF, start, 0, &report);
 	init_event_flush(&init->events, FLUSH_MS);
 	init_log_drain(init);
 	freeze(init);
-	init->ops->power_off();
+	init->ops->power_off(init->how);
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/reboot.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
@@ -45,10 +46,11 @@ static void forward(const struct init *init, int sig)
 		kill(-init->program, sig);
 }
 
-static void request_stop(struct init *init, const char *why)
+void init_stop(struct init *init, int how, const char *why)
 {
 	if (init->stopping)
 		return;
+	init->how = how;
 	init_debug(init, "stopping: %s", why);
 	init->stopping = true;
 	init->stop_until = vmb_deadline_in(GRACE_MS);
@@ -99,6 +101,8 @@ static void reap(struct init *init)
 			return;
 		if (running(init) && si.si_pid == init->program)
 			program_ended(init, &si);
+		else if (init->agent.pid > 0 && si.si_pid == init->agent.pid)
+			init_agent_ended(init);
 	}
 }
 
@@ -112,9 +116,9 @@ static void take_signals(struct init *init)
 		if (sig == SIGCHLD)
 			reap(init);
 		else if (sig == SIGINT && si.ssi_code == SI_KERNEL)
-			request_stop(init, "Ctrl-Alt-Del");
+			init_stop(init, RB_POWER_OFF, "Ctrl-Alt-Del");
 		else if (sig == SIGPWR)
-			request_stop(init, "SIGPWR");
+			init_stop(init, RB_POWER_OFF, "SIGPWR");
 		else
 			forward(init, sig);
 	}
@@ -147,10 +151,11 @@ static int min_timeout(const struct init *init, int timeout_ms)
 /* One wait for whatever there is, and what follows from it. */
 void init_serve_once(struct init *init, int timeout_ms)
 {
-	enum { SIGNALS, ACPI, RELAY, N = RELAY + 2 };
+	enum { SIGNALS, ACPI, AGENT, RELAY, N = RELAY + 2 };
 	struct pollfd p[N] = {
 		[SIGNALS] = {.fd = init->signals, .events = POLLIN},
 		[ACPI] = {.fd = init->acpi, .events = POLLIN},
+		[AGENT] = {.fd = init->agent.control, .events = POLLIN},
 	};
 
 	for (int i = 0; i < 2; i++) {
@@ -160,10 +165,12 @@ void init_serve_once(struct init *init, int timeout_ms)
 		p[RELAY + i].events = r->n > 0 ? POLLOUT : POLLIN;
 	}
 	if (poll(p, N, min_timeout(init, timeout_ms)) > 0) {
+		if (p[AGENT].revents)
+			init_agent_hear(init);
 		if (p[SIGNALS].revents)
 			take_signals(init);
 		if (p[ACPI].revents && init_acpi_pressed(init->acpi))
-			request_stop(init, "power button");
+			init_stop(init, RB_POWER_OFF, "power button");
 		for (int i = 0; i < 2; i++)
 			if (p[RELAY + i].revents)
 				init_relay_pump(&init->relays[i]);

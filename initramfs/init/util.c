@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/reboot.h>
 #include <sys/stat.h>
 
 #include "init.h"
@@ -13,7 +14,8 @@ void init_setup(struct init *init, const char *root, const struct init_ops *ops)
 	init->root = root;
 	init->ops = ops;
 	init->console = init->uevents = init->overlay = init->signals = init->acpi = -1;
-	init->events.fd = -1;
+	init->events.fd = init->agent.self = init->agent.control = -1;
+	init->how = RB_POWER_OFF;
 	for (int i = 0; i < INIT_N_PORTS; i++)
 		init->ports[i] = -1;
 	for (int i = 0; i < 2; i++)

@@ -51,8 +51,9 @@ static void kill_rest(int sig)
 	}
 }
 
-static void power_off(void)
+static void power_off(int how)
 {
+	(void)how;
 }
 
 const struct init_ops guest_ops = {load_module, become, no_mount, kill_rest, power_off};

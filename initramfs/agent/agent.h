@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_AGENT_H
+#define VMB_AGENT_H
+
+/*
+ * The agent: one process, one poll loop, no threads, no write that blocks. It is the same program
+ * as init, called "vmboot-agent". In: a socket to PID 1, a folder on the overlay disk, two
+ * virtio-serial ports. Out: answers on the ports, and programs that it runs.
+ *
+ *   main.c     the loop          port.c   a port and what waits to be sent on it
+ *   stream.c   the stream port   spawn.c  starts a program
+ *   session.c  one of its programs
+ *   qga.c      the port of the QEMU guest agent; see qga.h
+ *   tar-*.c    the two programs for copying that wire/stream.h names
+ *
+ * Each server puts the descriptors that it waits for into the list of polls, and looks after the
+ * poll what came of it.
+ */
+
+#include <poll.h>
+
+#include "init.h"
+#include "wire/stream.h"
+
+#define AGENT_NAME "vmboot-agent"
+
+/* What the agent tells PID 1: datagrams of one byte. */
+enum {
+	AGENT_SAYS_READY = 'A', /* the port is open */
+	AGENT_SAYS_POWER_OFF = 'P',
+	AGENT_SAYS_REBOOT = 'R',
+	AGENT_SAYS_HALT = 'H',
+};
+
+/* ---- polls ---- */
+
+enum { AGENT_POLLS_MAX = 1024 };
+
+struct agent_polls {
+	size_t n;
+	struct pollfd p[AGENT_POLLS_MAX];
+};
+
+/* Where it is in the list, or -1: no descriptor, nothing to wait for. */
+static inline int agent_poll_add(struct agent_polls *polls, int fd, short events)
+{
+	if (fd < 0 || !events || polls->n == AGENT_POLLS_MAX)
+		return -1;
+	polls->p[polls->n] = (struct pollfd){.fd = fd, .events = events};
+	return (int)polls->n++;
+}
+
+static inline bool agent_poll_hit(const struct agent_polls *polls, int slot)
+{
+	return slot >= 0 && polls->p[slot].revents;
+}
+
+/* ---- port.c ---- */
+
+/*
+ * A port whose host side is closed hangs up, and poll() would never wait: such a port is left out
+ * of the polls, and SIGIO says when to look again.
+ */
+struct agent_port {
+	const char *name;
+	int fd;	 /* or -1: not there yet */
+	bool up; /* the host side is open */
+	int slot;
+	uint8_t *out; /* of size bytes; n of them from at on wait to be sent */
+	size_t size, at, n;
+};
+
+int agent_port_init(struct agent_port *port, const char *name, size_t size); /* 0 or -ENOMEM */
+void agent_port_take(struct agent_port *port, int fd); /* from now on it is that one */
+/* True if it is open by now. */
+bool agent_port_open(struct agent_port *port, const struct init *init);
+/* Sees whether the host side is open; true if it is not any more. */
+bool agent_port_went(struct agent_port *port);
+void agent_port_poll(struct agent_port *port, struct agent_polls *polls, bool want_input);
+/* Bytes; 0: nothing now. A hang-up shows in agent_port_went(). */
+size_t agent_port_read(struct agent_port *port, void *bytes, size_t size);
+/* Sends what it takes now. */
+void agent_port_flush(struct agent_port *port);
+/* How much can be queued, and where to: at the end. agent_port_queued() counts it in. */
+size_t agent_port_room(const struct agent_port *port);
+uint8_t *agent_port_tail(struct agent_port *port, size_t n);
+void agent_port_queued(struct agent_port *port, size_t n);
+
+/* ---- spawn.c ---- */
+
+struct agent_spawn {
+	const char *const *args; /* NULL-ended */
+	const char *const *base; /* environment, NULL-ended */
+	const char *const *env;	 /* goes over it */
+	const char *user, *workdir;
+	bool tty;
+	unsigned rows, columns;
+	bool in, out; /* connected to us by pipes, else /dev/null; out is both outputs */
+};
+
+/* Our ends do not block; -1: none. With a terminal, in and out are two descriptors of it. */
+struct agent_child {
+	pid_t pid;
+	int tell; /* ends when the program runs; or brings a struct agent_failure */
+	int in, out, err;
+};
+
+struct agent_failure {
+	int err; /* positive */
+	char words[VMB_EVENT_DETAIL_MAX + 1];
+};
+
+/* 0, and the child may yet fail, see tell; or -errno. */
+int agent_spawn(const struct init *init, const struct agent_spawn *what, struct agent_child *ret);
+/* Reads tell, which has hung up or has something to say: true if the program runs. Closes it. */
+bool agent_child_started(struct agent_child *child, struct agent_failure *ret);
+void agent_child_done(struct agent_child *child); /* closes all */
+void agent_kill(pid_t pid, int sig);		  /* its process group */
+/* Fresh signal state for a child of ours, with what PID 1 and we block and ignore undone. */
+void agent_default_signals(void);
+
+/* ---- stream.c, session.c ---- */
+
+enum agent_session_state {
+	AGENT_SESSION_FREE,
+	AGENT_SESSION_STARTING,
+	AGENT_SESSION_RUNNING,
+	AGENT_SESSION_OVER, /* FAILED or EXIT is sent; waits for CLOSE */
+};
+
+struct agent_session {
+	enum agent_session_state state;
+	uint32_t id;
+	struct agent_child child;
+	bool tty, exited;
+	uint32_t status;   /* as EXIT says it */
+	uint32_t credit;   /* what the host takes of our output */
+	uint32_t may_come; /* what the host may send of input */
+	uint32_t done;	   /* input that went on, for which credit is due */
+	uint8_t *in;	   /* input that the program has not taken: in_n bytes from in_at on */
+	size_t in_at, in_n;
+	bool in_end; /* and then it ends */
+	int slot_tell, slot_in, slot_out, slot_err;
+};
+
+struct agent_stream {
+	const struct init *init;
+	const char *const *env; /* of the VM's program */
+	struct agent_port port;
+	bool lost; /* waits for HELLO */
+	size_t n;
+	uint8_t *in;  /* n bytes that came */
+	size_t first; /* whose turn it is to send */
+	struct agent_session sessions[VMB_STREAM_SESSIONS_MAX];
+};
+
+int agent_stream_init(struct agent_stream *s, const struct init *init, const char *const *env);
+void agent_stream_done(struct agent_stream *s);
+void agent_stream_poll(struct agent_stream *s, struct agent_polls *polls);
+void agent_stream_serve(struct agent_stream *s, const struct agent_polls *polls);
+/* True if it was one of ours. */
+bool agent_stream_reap(struct agent_stream *s, pid_t pid, uint32_t status);
+bool agent_stream_busy(const struct agent_stream *s); /* programs run, or output waits */
+
+/* Queues a frame; there must be room for it, which STREAM_ROOM keeps. */
+void agent_stream_send(struct agent_stream *s, enum vmb_frame_type type, uint32_t session,
+		       uint32_t value, const void *payload, size_t n);
+
+/* What a session does with a frame for it; false: it broke the rules. */
+bool agent_session_take(struct agent_stream *s, struct agent_session *session,
+			const struct vmb_frame *frame);
+void agent_session_start(struct agent_stream *s, struct agent_session *session,
+			 const struct vmb_frame *frame);
+void agent_session_poll(struct agent_stream *s, struct agent_session *session,
+			struct agent_polls *polls);
+void agent_session_serve(struct agent_stream *s, struct agent_session *session,
+			 const struct agent_polls *polls);
+void agent_session_drop(struct agent_session *session); /* kills what runs */
+
+/* Room that output leaves for what else is to be said, one frame for each session at least. */
+enum { AGENT_STREAM_ROOM = 65536, AGENT_STREAM_OUT = 524288, AGENT_STDIN_WINDOW = 131072 };
+
+/* ---- main.c ---- */
+
+struct agent_qga;
+
+struct agent {
+	struct init *init;
+	int control; /* to PID 1 */
+	int signals, uevents;
+	bool ready;  /* it was told */
+	bool ending; /* PID 1 ends everything */
+	struct vmb_deadline until;
+	struct agent_stream stream;
+	struct agent_qga *qga;
+	struct agent_polls polls;
+};
+
+/* All signals are blocked from then on. 0 or -errno. */
+int agent_setup(struct agent *agent, struct init *init, const char *const *env);
+void agent_run(struct agent *agent); /* until PID 1 says the end has come, and all has ended */
+
+/* Called as AGENT_NAME CONTROL OVERLAY, both descriptors; -1: none. Does not return in a guest. */
+int agent_main(struct init *init, int argc, char **argv);
+
+/* ---- tar-out.c, tar-in.c: exit codes, words on fd 2 ---- */
+
+int agent_tar_out(const char *path, int fd);
+int agent_tar_in(const char *path, int fd);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "agent.h"
+
+enum {
+	LAST_WORDS_MS = 300, /* for the ends of programs to reach the host */
+	FILES = 4096,
+};
+
+extern char **environ;
+
+static void say(const struct agent *agent, char what)
+{
+	if (agent->control >= 0)
+		send(agent->control, &what, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* ---- what happens ---- */
+
+static void reap(struct agent *agent)
+{
+	siginfo_t si;
+
+	for (;;) {
+		uint32_t status;
+
+		si.si_pid = 0;
+		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG) < 0 || si.si_pid == 0)
+			return;
+		status = (uint32_t)(si.si_code == CLD_EXITED ? si.si_status : 256 + si.si_status);
+		agent_stream_reap(&agent->stream, si.si_pid, status);
+	}
+}
+
+static void take_signals(struct agent *agent)
+{
+	struct signalfd_siginfo si;
+
+	while (read(agent->signals, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo == SIGCHLD)
+			reap(agent);
+		/* PID 1 ends all that runs. What runs here is told too, and we go when it has. */
+		if (si.ssi_signo == SIGTERM && (pid_t)si.ssi_pid == getppid()) {
+			agent->ending = true;
+			agent->until = vmb_deadline_in(-1);
+		}
+	}
+}
+
+/* Ports can come late; each change of one is a kernel event. */
+static void look_for_ports(struct agent *agent)
+{
+	agent_port_open(&agent->stream.port, agent->init);
+	if (agent->stream.port.fd >= 0 && !agent->ready) {
+		agent->ready = true;
+		say(agent, AGENT_SAYS_READY);
+	}
+}
+
+static bool all_ports(const struct agent *agent)
+{
+	return agent->stream.port.fd >= 0;
+}
+
+/* ---- the loop ---- */
+
+static void step(struct agent *agent)
+{
+	struct agent_polls *polls = &agent->polls;
+	int signals, uevents, control;
+
+	polls->n = 0;
+	signals = agent_poll_add(polls, agent->signals, POLLIN);
+	uevents = agent_poll_add(polls, all_ports(agent) ? -1 : agent->uevents, POLLIN);
+	control = agent_poll_add(polls, agent->control, POLLIN);
+	agent_stream_poll(&agent->stream, polls);
+	if (poll(polls->p, polls->n, vmb_deadline_poll(agent->until, -1)) < 0 && errno != EINTR)
+		return;
+	if (agent_poll_hit(polls, control))
+		agent->ending = true; /* PID 1 says nothing: it has gone */
+	if (agent_poll_hit(polls, signals))
+		take_signals(agent);
+	if (agent_poll_hit(polls, uevents)) {
+		init_uevent_wait(agent->uevents, 0);
+		look_for_ports(agent);
+	}
+	agent_stream_serve(&agent->stream, polls);
+}
+
+/* True when nothing runs any more, and what there was to say is said. */
+static bool ended(struct agent *agent)
+{
+	siginfo_t si;
+
+	if (!agent->ending || waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == 0 ||
+	    errno != ECHILD)
+		return false;
+	if (agent->until.at_us == INT64_MAX)
+		agent->until = vmb_deadline_in(LAST_WORDS_MS);
+	return !agent_stream_busy(&agent->stream) || vmb_deadline_passed(agent->until);
+}
+
+int agent_setup(struct agent *agent, struct init *init, const char *const *env)
+{
+	struct rlimit files;
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES) {
+		files.rlim_cur = files.rlim_max < FILES ? files.rlim_max : FILES;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	agent->init = init;
+	agent->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	agent->uevents = init_uevent_open();
+	agent->until = vmb_deadline_in(-1);
+	if (agent->signals < 0)
+		return -errno;
+	return agent_stream_init(&agent->stream, init, env);
+}
+
+void agent_run(struct agent *agent)
+{
+	look_for_ports(agent);
+	while (!ended(agent))
+		step(agent);
+	agent_stream_done(&agent->stream);
+	vmb_closep(&agent->signals);
+	vmb_closep(&agent->uevents);
+}
+
+static int fd_arg(const char *text)
+{
+	int fd = 0;
+
+	if (*text == '-')
+		return -1;
+	while (*text >= '0' && *text <= '9' && fd < FILES)
+		fd = fd * 10 + (*text++ - '0');
+	return fd;
+}
+
+int agent_main(struct init *init, int argc, char **argv)
+{
+	static struct agent agent;
+
+	agent.control = argc > 1 ? fd_arg(argv[1]) : -1;
+	init->overlay = argc > 2 ? fd_arg(argv[2]) : -1;
+	if (agent_setup(&agent, init, (const char *const *)environ) < 0)
+		return 1;
+	agent_run(&agent);
+	return 0;
+}

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "client.h"
+
+/* Runs a script to its end. */
+static struct said *run(struct client *c, uint32_t session, const char *script)
+{
+	struct said *said = test_alloc(sizeof(*said));
+
+	client_sh(c, session, script);
+	client_credit(c, session, 65536);
+	client_collect(c, session, said);
+	client_send(c, VMB_FRAME_CLOSE, session, 0, NULL, 0);
+	return said;
+}
+
+static void output_and_code(void)
+{
+	struct client *c = client_new("");
+	struct said *said = run(c, 1, "echo out; echo err >&2; echo $BASE; exit 7");
+
+	CU_ASSERT(said->started > 1);
+	CU_ASSERT_EQUAL(said->exit, 7);
+	ASSERT_STR(said->out, "out\nyes\n");
+	ASSERT_STR(said->err, "err\n");
+	client_done(c);
+}
+
+static void every_exit_code(void)
+{
+	struct client *c = client_new("");
+
+	for (unsigned code = 0; code < 256; code++)
+		CU_ASSERT_EQUAL(run(c, code + 1, test_path("exit %u", code))->exit, code);
+	CU_ASSERT_EQUAL(run(c, 300, "kill -9 $$")->exit, 256 + 9);
+	CU_ASSERT_EQUAL(run(c, 301, "kill -TERM $$")->exit, 256 + 15);
+	client_done(c);
+}
+
+static struct said *run_request(struct client *c, uint32_t session, struct vmb_exec_request r)
+{
+	struct said *said = test_alloc(sizeof(*said));
+
+	client_exec(c, session, &r);
+	client_credit(c, session, 65536);
+	client_collect(c, session, said);
+	client_send(c, VMB_FRAME_CLOSE, session, 0, NULL, 0);
+	return said;
+}
+
+static void what_cannot_run(void)
+{
+	struct client *c = client_new("");
+	struct said *said = run_request(c, 1, (struct vmb_exec_request){.args = {"/no/such"}});
+
+	CU_ASSERT_EQUAL(said->failed, ENOENT);
+	ASSERT_STR(said->words, "cannot run \"/no/such\"");
+	said = run_request(c, 2, (struct vmb_exec_request){.args = {"/etc"}});
+	CU_ASSERT_EQUAL(said->failed, EACCES);
+	said = run_request(c, 3, (struct vmb_exec_request){.args = {"sh"}, .workdir = "/no/dir"});
+	CU_ASSERT_EQUAL(said->failed, ENOENT);
+	said = run_request(c, 4, (struct vmb_exec_request){.args = {"sh"}, .user = "nobody-such"});
+	CU_ASSERT_EQUAL(said->failed, EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(said->words, "nobody-such"));
+	memset(said, 0, sizeof(*said));
+	client_send(c, VMB_FRAME_EXEC, 5, 0, "what=x", 7);
+	client_collect(c, 5, said);
+	CU_ASSERT_EQUAL(said->failed, EBADMSG);
+	client_done(c);
+}
+
+static void environment_and_folder(void)
+{
+	struct client *c = client_new("");
+	struct said *said = run_request(
+		c, 1,
+		(struct vmb_exec_request){.args = {"sh", "-c",
+						   "pwd; echo $BASE $MORE $HOME; ulimit -n; umask"},
+					  .env = {"BASE=no", "MORE=a b"},
+					  .workdir = "/usr",
+					  .user = geteuid() == 0 ? "root" : ""});
+
+	ASSERT_STR(said->out, geteuid() == 0 ? "/usr\nno a b /root\n1024\n0022\n" : said->out);
+	CU_ASSERT_EQUAL(said->exit, 0);
+	client_done(c);
+}
+
+/* Sends input as there is credit for it, and collects. */
+static void feed(struct client *c, uint32_t session, const uint8_t *bytes, size_t n,
+		 struct said *said)
+{
+	size_t at = 0;
+	bool ended = false;
+
+	while (!said->over) {
+		size_t now = n - at < said->may_send ? n - at : said->may_send;
+		struct vmb_frame f;
+
+		now = now < 40000 ? now : 40000;
+		if (now > 0) {
+			client_send(c, VMB_FRAME_STDIN, session, 0, bytes + at, now);
+			at += now;
+			said->may_send -= (uint32_t)now;
+			continue;
+		}
+		if (at == n && !ended) {
+			ended = true;
+			client_send(c, VMB_FRAME_STDIN, session, 0, NULL, 0);
+		}
+		f = client_next(c, CLIENT_WAIT_MS);
+		CU_ASSERT_FATAL(f.type != 0);
+		client_add(c, &f, said);
+	}
+}
+
+/* 1 MiB of all byte values through cat. */
+static void binary_input(void)
+{
+	enum { N = 1 << 20 };
+	struct client *c = client_new("");
+	struct said *said = test_alloc(sizeof(*said));
+	uint8_t *bytes = test_alloc(N);
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < N; i++) {
+		bytes[i] = (uint8_t)(i * 31 + (i >> 8));
+		sum += i * bytes[i];
+	}
+	client_sh(c, 1, "cat");
+	client_credit(c, 1, VMB_STREAM_WINDOW);
+	feed(c, 1, bytes, N, said);
+	CU_ASSERT_EQUAL(said->out_n, N);
+	CU_ASSERT_EQUAL(said->out_sum, sum);
+	CU_ASSERT_EQUAL(said->exit, 0);
+	/* one that reads nothing swallows it all */
+	memset(said, 0, sizeof(*said));
+	client_sh(c, 2, "exec <&-; sleep 0.2; exit 3");
+	feed(c, 2, bytes, N, said);
+	CU_ASSERT_EQUAL(said->exit, 3);
+	client_done(c);
+}
+
+static void many_at_once(void)
+{
+	enum { N = 64 };
+	struct client *c = client_new("");
+	struct said *said = test_alloc(N * sizeof(*said));
+	size_t over = 0;
+
+	for (uint32_t i = 0; i < N; i++) {
+		client_sh(c, i + 1,
+			  test_path("head -c 100000 /dev/zero; echo %u >&2; exit %u", i, i));
+		client_credit(c, i + 1, 65536);
+	}
+	while (over < N) {
+		struct vmb_frame f = client_next(c, CLIENT_WAIT_MS);
+
+		CU_ASSERT_FATAL(f.type != 0 && f.session >= 1 && f.session <= N);
+		client_add(c, &f, &said[f.session - 1]);
+		over += said[f.session - 1].over;
+	}
+	for (unsigned i = 0; i < N; i++) {
+		CU_ASSERT_EQUAL(said[i].exit, i);
+		CU_ASSERT_EQUAL(said[i].out_n, 100000);
+		ASSERT_STR(said[i].err, test_path("%u\n", i));
+	}
+	client_done(c);
+}
+
+/* One session's reader takes nothing at all; another's 10 MiB pass. */
+static void a_stuck_reader(void)
+{
+	struct client *c = client_new("");
+	struct said *said = test_alloc(sizeof(*said));
+
+	client_sh(c, 1, "cat /dev/zero");
+	client_credit(c, 1, 5000);
+	client_sh(c, 2, "head -c 10485760 /dev/zero");
+	client_credit(c, 2, VMB_STREAM_WINDOW);
+	while (!said->over) {
+		struct vmb_frame f = client_next(c, CLIENT_WAIT_MS);
+
+		CU_ASSERT_FATAL(f.type != 0);
+		if (f.session == 2)
+			client_add(c, &f, said);
+		else if (f.type == VMB_FRAME_STDOUT)
+			said->err_n += f.length;
+	}
+	CU_ASSERT_EQUAL(said->out_n, 10485760);
+	CU_ASSERT_EQUAL(said->err_n, 5000);
+	client_done(c);
+}
+
+/* Frames until one of that type comes for the session. */
+static struct vmb_frame await(struct client *c, enum vmb_frame_type type)
+{
+	struct vmb_frame f;
+
+	do {
+		f = client_next(c, CLIENT_WAIT_MS);
+		CU_ASSERT_FATAL(f.type != 0);
+	} while (f.type != type);
+	return f;
+}
+
+static void signals(void)
+{
+	struct client *c = client_new("");
+	struct vmb_frame f;
+
+	client_sh(c, 1, "trap 'echo usr; exit 5' USR1; echo ready; while :; do sleep 0.01; done");
+	client_credit(c, 1, 1000);
+	await(c, VMB_FRAME_STDOUT);
+	client_send(c, VMB_FRAME_SIGNAL, 1, SIGUSR1, NULL, 0);
+	f = await(c, VMB_FRAME_EXIT);
+	CU_ASSERT_EQUAL(f.value, 5);
+	/* after its end, and before CLOSE, nothing breaks the rules */
+	client_send(c, VMB_FRAME_SIGNAL, 1, SIGTERM, NULL, 0);
+	client_send(c, VMB_FRAME_STDIN, 1, 0, "x", 1);
+	client_credit(c, 1, 1);
+	client_sh(c, 2, "exec sleep 100");
+	await(c, VMB_FRAME_STARTED);
+	client_send(c, VMB_FRAME_SIGNAL, 2, SIGKILL, NULL, 0);
+	f = await(c, VMB_FRAME_EXIT);
+	CU_ASSERT_EQUAL(f.session, 2);
+	CU_ASSERT_EQUAL(f.value, 256 + SIGKILL);
+	client_done(c);
+}
+
+static void terminals(void)
+{
+	struct client *c = client_new("");
+	struct said *said = test_alloc(sizeof(*said));
+	const struct vmb_exec_request request = {
+		.args = {"sh", "-c", "stty size; read x; stty size; read y; echo [$y]; cat; tty"},
+		.tty = true,
+		.rows = 24,
+		.columns = 80};
+	struct vmb_frame f;
+
+	client_exec(c, 1, &request);
+	client_credit(c, 1, 4096);
+	while (!strstr(said->out, "24 80")) {
+		f = client_next(c, CLIENT_WAIT_MS);
+		CU_ASSERT_FATAL(f.type != 0);
+		client_add(c, &f, said);
+	}
+	client_send(c, VMB_FRAME_RESIZE, 1, 132 << 16 | 50, NULL, 0);
+	client_send(c, VMB_FRAME_STDIN, 1, 0, "\n", 1);
+	client_send(c, VMB_FRAME_STDIN, 1, 0, "hello\n", 6);
+	client_send(c, VMB_FRAME_STDIN, 1, 0, NULL, 0);
+	client_collect(c, 1, said);
+	CU_ASSERT_PTR_NOT_NULL(strstr(said->out, "50 132"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(said->out, "[hello]"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(said->out, "/dev/pts/"));
+	CU_ASSERT_EQUAL(said->exit, 0);
+	CU_ASSERT_EQUAL(said->err_n, 0);
+	client_done(c);
+}
+
+/* Ctrl-C is a byte, and the terminal makes the signal of it. */
+static void interrupt_key(void)
+{
+	struct client *c = client_new("");
+	const struct vmb_exec_request request = {.args = {"sleep", "100"}, .tty = true};
+	struct vmb_frame f;
+
+	client_exec(c, 1, &request);
+	client_credit(c, 1, 100);
+	await(c, VMB_FRAME_CREDIT);
+	client_send(c, VMB_FRAME_STDIN, 1, 0, "\003", 1);
+	f = await(c, VMB_FRAME_EXIT);
+	CU_ASSERT_EQUAL(f.value, 256 + SIGINT);
+	client_done(c);
+}
+
+/* What stays in the background keeps the pipe open, but not the session. */
+static void background(void)
+{
+	struct client *c = client_new("");
+	struct said *said = run(c, 1, "sleep 100 & echo $!");
+
+	CU_ASSERT_EQUAL(said->exit, 0);
+	CU_ASSERT_EQUAL(kill(atoi(said->out), SIGKILL), 0);
+	client_done(c);
+}
+
+static bool gone(pid_t pid)
+{
+	for (int i = 0; i < 400; i++) {
+		if (kill(pid, 0) < 0)
+			return true;
+		poll(NULL, 0, 5);
+	}
+	return false;
+}
+
+static void closing_kills(void)
+{
+	struct client *c = client_new("");
+	pid_t pid;
+
+	client_sh(c, 1, "trap '' TERM HUP INT; while :; do sleep 1; done");
+	pid = (pid_t)await(c, VMB_FRAME_STARTED).value;
+	client_send(c, VMB_FRAME_CLOSE, 1, 0, NULL, 0);
+	CU_ASSERT(gone(pid));
+	client_sh(c, 2, "exec sleep 100");
+	pid = (pid_t)await(c, VMB_FRAME_STARTED).value;
+	client_hello(c, 99);
+	CU_ASSERT(gone(pid));
+	/* the number may be taken again: it is another connection */
+	CU_ASSERT_EQUAL(run(c, 2, "exit 9")->exit, 9);
+	client_done(c);
+}
+
+/* Whatever breaks a rule ends the connection, with what runs in it, and HELLO begins another. */
+static void rules(void)
+{
+	static const struct {
+		enum vmb_frame_type type;
+		uint32_t session, value;
+		const char *payload;
+	} breaches[] = {
+		{VMB_FRAME_STDIN, 77, 0, "x"},	   {VMB_FRAME_CREDIT, 0, 1, ""},
+		{VMB_FRAME_CREDIT, 1, 262145, ""}, {VMB_FRAME_SIGNAL, 1, 0, ""},
+		{VMB_FRAME_SIGNAL, 1, 1000, ""},   {VMB_FRAME_EXEC, 1, 0, "arg=a"},
+		{VMB_FRAME_EXEC, 0, 0, "arg=a"},   {VMB_FRAME_STDOUT, 1, 0, "x"},
+		{VMB_FRAME_STARTED, 1, 0, ""},	   {VMB_FRAME_RESIZE, 1, 0, "x"},
+		{VMB_FRAME_HELLO, 1, 0, ""},
+	};
+	static const uint8_t too_much[VMB_FRAME_PAYLOAD_MAX];
+	struct client *c = client_new("");
+	pid_t pid;
+
+	for (size_t i = 0; i <= ARRAY_SIZE(breaches); i++) {
+		client_sh(c, 1, "exec sleep 100");
+		pid = (pid_t)await(c, VMB_FRAME_STARTED).value;
+		if (i < ARRAY_SIZE(breaches))
+			client_send(c, breaches[i].type, breaches[i].session, breaches[i].value,
+				    breaches[i].payload, strlen(breaches[i].payload));
+		for (int n = 0; i == ARRAY_SIZE(breaches) && n < 4; n++)
+			client_send(c, VMB_FRAME_STDIN, 1, 0, too_much, sizeof(too_much));
+		CU_ASSERT_EQUAL(await(c, VMB_FRAME_HELLO).value, 0);
+		CU_ASSERT(gone(pid));
+		client_hello(c, (uint32_t)i + 1);
+	}
+	client_done(c);
+}
+
+/* Noise, with beginnings of frames in it, then HELLO. Nothing is waited for that never comes. */
+static void noise(void)
+{
+	struct client *c = client_new("");
+	uint8_t frame[VMB_FRAME_HEAD];
+	unsigned seed = 1;
+
+	for (int round = 0; round < 50; round++) {
+		uint8_t bytes[3000];
+		const struct vmb_frame f = {VMB_FRAME_STDIN, 1, 0, bytes, sizeof(bytes)};
+
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			bytes[i] = (uint8_t)((seed = seed * 1103515245 + 12345) >> 16);
+		vmb_frame_head(&f, frame);
+		memcpy(bytes + 100, frame, sizeof(frame));
+		memcpy(bytes + sizeof(bytes) - 30, frame, sizeof(frame));
+		/* half a frame would be waited for while the connection stands: end it first */
+		client_credit(c, 12345, 1);
+		CU_ASSERT(write(c->stream, bytes, sizeof(bytes)) == sizeof(bytes));
+		client_hello(c, 1000 + (uint32_t)round);
+	}
+	CU_ASSERT_EQUAL(run(c, 1, "exit 4")->exit, 4);
+	client_done(c);
+}
+
+/* One session more than there may be. */
+static void session_limit(void)
+{
+	struct client *c = client_new("");
+
+	for (uint32_t i = 1; i <= VMB_STREAM_SESSIONS_MAX; i++)
+		client_sh(c, i, "exec sleep 100");
+	for (uint32_t i = 1; i <= VMB_STREAM_SESSIONS_MAX; i++)
+		await(c, VMB_FRAME_STARTED);
+	client_sh(c, 1000, "true");
+	CU_ASSERT_EQUAL(await(c, VMB_FRAME_HELLO).value, 0);
+	client_done(c);
+}
+
+/* A client that reads nothing, however much it asks for: the agent stays as it is. */
+static void nobody_reads(void)
+{
+	struct client *c = client_new("");
+	struct pollfd p = {.fd = c->stream, .events = POLLOUT};
+	static const uint8_t zeros[60000];
+	size_t sent = 0;
+
+	client_sh(c, 1, "cat /dev/zero");
+	client_credit(c, 1, VMB_STREAM_WINDOW);
+	/* it stops to take, sooner or later */
+	while (poll(&p, 1, 300) > 0 && sent < 64 << 20) {
+		const struct vmb_frame f = {VMB_FRAME_HELLO, 0, 7, zeros, 0};
+		uint8_t frame[VMB_FRAME_HEAD];
+		ssize_t r;
+
+		vmb_frame_head(&f, frame);
+		r = send(c->stream, frame, sizeof(frame), MSG_NOSIGNAL);
+		if (r < (ssize_t)sizeof(frame))
+			break;
+		sent += (size_t)r;
+	}
+	CU_ASSERT(sent < 64 << 20);
+	client_done(c);
+}
+
+TEST_MAIN("agent/stream", {"output and code", output_and_code},
+	  {"every exit code", every_exit_code}, {"what cannot run", what_cannot_run},
+	  {"environment and folder", environment_and_folder}, {"binary input", binary_input},
+	  {"many at once", many_at_once}, {"a stuck reader", a_stuck_reader}, {"signals", signals},
+	  {"terminals", terminals}, {"interrupt key", interrupt_key}, {"background", background},
+	  {"closing kills", closing_kills}, {"rules", rules}, {"noise", noise},
+	  {"session limit", session_limit}, {"nobody reads", nobody_reads})
