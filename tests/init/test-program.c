@@ -312,7 +312,8 @@ static void what_cannot_run_is_named(void)
 	expect_failure(guest_running("/etc"), EACCES, "cannot run \"/etc\"");
 	expect_failure(guest_running(no_exec), EACCES, "noexec");
 	expect_failure(guest_running(no_format), ENOEXEC, "noformat");
-	expect_failure(guest_running(orphan), ENOENT, "the interpreter of");
+	if (!getenv("TEST_VALGRIND")) /* which ends when an exec fails that looked good */
+		expect_failure(guest_running(orphan), ENOENT, "the interpreter of");
 	expect_failure(guest_running(NULL), EINVAL, "no command");
 }
 
