@@ -180,32 +180,12 @@ void agent_session_drop(struct agent_session *session); /* kills what runs */
 /* Room that output leaves for what else is to be said, one frame for each session at least. */
 enum { AGENT_STREAM_ROOM = 65536, AGENT_STREAM_OUT = 524288, AGENT_STDIN_WINDOW = 131072 };
 
-/* ---- main.c ---- */
-
-struct agent_qga;
-
-struct agent {
-	struct init *init;
-	int control; /* to PID 1 */
-	int signals, uevents;
-	bool ready;  /* it was told */
-	bool ending; /* PID 1 ends everything */
-	struct vmb_deadline until;
-	struct agent_stream stream;
-	struct agent_qga *qga;
-	struct agent_polls polls;
-};
-
-/* All signals are blocked from then on. 0 or -errno. */
-int agent_setup(struct agent *agent, struct init *init, const char *const *env);
-void agent_run(struct agent *agent); /* until PID 1 says the end has come, and all has ended */
-
-/* Called as AGENT_NAME CONTROL OVERLAY, both descriptors; -1: none. Does not return in a guest. */
-int agent_main(struct init *init, int argc, char **argv);
-
 /* ---- tar-out.c, tar-in.c: exit codes, words on fd 2 ---- */
 
 int agent_tar_out(const char *path, int fd);
 int agent_tar_in(const char *path, int fd);
+
+/* main.c: called as AGENT_NAME CONTROL OVERLAY, both descriptors; "-1": none. */
+int agent_main(struct init *init, int argc, char **argv);
 
 #endif

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "agent.h"
+#include "loop.h"
 
 enum {
 	LAST_WORDS_MS = 300, /* for the ends of programs to reach the host */
@@ -15,12 +15,6 @@ enum {
 };
 
 extern char **environ;
-
-static void say(const struct agent *agent, char what)
-{
-	if (agent->control >= 0)
-		send(agent->control, &what, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
 
 /* ---- what happens ---- */
 
@@ -35,7 +29,8 @@ static void reap(struct agent *agent)
 		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG) < 0 || si.si_pid == 0)
 			return;
 		status = (uint32_t)(si.si_code == CLD_EXITED ? si.si_status : 256 + si.si_status);
-		agent_stream_reap(&agent->stream, si.si_pid, status);
+		if (!agent_stream_reap(&agent->stream, si.si_pid, status))
+			agent_qga_reap(&agent->qga, si.si_pid, status);
 	}
 }
 
@@ -58,15 +53,16 @@ static void take_signals(struct agent *agent)
 static void look_for_ports(struct agent *agent)
 {
 	agent_port_open(&agent->stream.port, agent->init);
-	if (agent->stream.port.fd >= 0 && !agent->ready) {
+	agent_port_open(&agent->qga.port, agent->init);
+	if (agent->qga.port.fd >= 0 && !agent->ready) {
 		agent->ready = true;
-		say(agent, AGENT_SAYS_READY);
+		qga_say(&agent->qga, AGENT_SAYS_READY);
 	}
 }
 
 static bool all_ports(const struct agent *agent)
 {
-	return agent->stream.port.fd >= 0;
+	return agent->stream.port.fd >= 0 && agent->qga.port.fd >= 0;
 }
 
 /* ---- the loop ---- */
@@ -81,6 +77,7 @@ static void step(struct agent *agent)
 	uevents = agent_poll_add(polls, all_ports(agent) ? -1 : agent->uevents, POLLIN);
 	control = agent_poll_add(polls, agent->control, POLLIN);
 	agent_stream_poll(&agent->stream, polls);
+	agent_qga_poll(&agent->qga, polls);
 	if (poll(polls->p, polls->n, vmb_deadline_poll(agent->until, -1)) < 0 && errno != EINTR)
 		return;
 	if (agent_poll_hit(polls, control))
@@ -92,6 +89,7 @@ static void step(struct agent *agent)
 		look_for_ports(agent);
 	}
 	agent_stream_serve(&agent->stream, polls);
+	agent_qga_serve(&agent->qga, polls);
 }
 
 /* True when nothing runs any more, and what there was to say is said. */
@@ -124,6 +122,7 @@ int agent_setup(struct agent *agent, struct init *init, const char *const *env)
 	agent->until = vmb_deadline_in(-1);
 	if (agent->signals < 0)
 		return -errno;
+	agent_qga_init(&agent->qga, init, env, agent->control);
 	return agent_stream_init(&agent->stream, init, env);
 }
 
@@ -133,6 +132,7 @@ void agent_run(struct agent *agent)
 	while (!ended(agent))
 		step(agent);
 	agent_stream_done(&agent->stream);
+	agent_qga_done(&agent->qga);
 	vmb_closep(&agent->signals);
 	vmb_closep(&agent->uevents);
 }

@@ -10,7 +10,7 @@
 
 #include "guest.h"
 
-static void __attribute__((noreturn)) be_agent(struct init *init, int stream, int control)
+static void __attribute__((noreturn)) be_agent(struct init *init, int stream, int qga, int control)
 {
 	static const char *const env[] = {"PATH=/usr/bin:/bin", "BASE=yes", NULL};
 	static struct agent agent;
@@ -20,6 +20,7 @@ static void __attribute__((noreturn)) be_agent(struct init *init, int stream, in
 	if (agent_setup(&agent, init, env) < 0)
 		_exit(3);
 	agent_port_take(&agent.stream.port, stream);
+	agent_port_take(&agent.qga.port, qga);
 	agent_run(&agent);
 	_exit(0);
 }
@@ -33,22 +34,26 @@ static void make_pair(int type, int pair[2])
 struct client *client_new(const char *root)
 {
 	struct client *c = test_alloc(sizeof(*c));
-	int stream[2], control[2];
+	int stream[2], qga[2], control[2];
 
 	c->init = test_alloc(sizeof(*c->init));
 	init_setup(c->init, root, &guest_ops);
 	make_pair(SOCK_STREAM, stream);
+	make_pair(SOCK_STREAM, qga);
 	make_pair(SOCK_SEQPACKET, control);
 	fflush(NULL);
 	c->agent = fork();
 	if (c->agent == 0) {
 		close(stream[0]);
+		close(qga[0]);
 		close(control[0]);
-		be_agent(c->init, stream[1], control[1]);
+		be_agent(c->init, stream[1], qga[1], control[1]);
 	}
 	close(stream[1]);
+	close(qga[1]);
 	close(control[1]);
 	c->stream = stream[0];
+	c->qga = qga[0];
 	c->control = control[0];
 	client_hello(c, 0x1234);
 	return c;
@@ -62,6 +67,7 @@ void client_done(struct client *c)
 
 	kill(c->agent, SIGTERM);
 	close(c->stream);
+	close(c->qga);
 	while ((r = waitpid(c->agent, &status, WNOHANG)) == 0 && !vmb_deadline_passed(until))
 		poll(NULL, 0, 5);
 	CU_ASSERT_EQUAL(r, c->agent);
@@ -73,7 +79,7 @@ void client_done(struct client *c)
 	close(c->control);
 }
 
-static void send_all(int fd, const void *bytes, size_t n)
+void client_send_all(int fd, const void *bytes, size_t n)
 {
 	const char *p = bytes;
 
@@ -98,8 +104,8 @@ void client_send(struct client *c, enum vmb_frame_type type, uint32_t session, u
 	uint8_t head[VMB_FRAME_HEAD];
 
 	vmb_frame_head(&f, head);
-	send_all(c->stream, head, sizeof(head));
-	send_all(c->stream, payload, n);
+	client_send_all(c->stream, head, sizeof(head));
+	client_send_all(c->stream, payload, n);
 }
 
 struct vmb_frame client_next(struct client *c, int wait_ms)

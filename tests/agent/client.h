@@ -7,7 +7,7 @@
  * after some seconds, and then fail the test.
  */
 
-#include "agent.h"
+#include "loop.h"
 #include "test.h"
 
 enum { CLIENT_WAIT_MS = 20000 };
@@ -25,6 +25,7 @@ struct client {
 struct client *client_new(const char *root);
 void client_done(struct client *c); /* ends the agent, and checks that it ended well */
 
+void client_send_all(int fd, const void *bytes, size_t n);
 void client_send(struct client *c, enum vmb_frame_type type, uint32_t session, uint32_t value,
 		 const void *payload, size_t n);
 /* The next frame, valid until the next call. A type of 0: there is none within wait_ms. */

@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "ajson.h"
 #include "wire/text.h"
 
 static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /* Where n more bytes can be put, or NULL. */
-static char *grow(struct json_out *out, size_t n)
+static char *grow(struct ajson_out *out, size_t n)
 {
 	size_t size = out->size ? out->size : 512;
 	char *text;
@@ -34,7 +34,7 @@ static char *grow(struct json_out *out, size_t n)
 	return text;
 }
 
-void json_raw(struct json_out *out, const char *text, size_t n)
+void ajson_raw(struct ajson_out *out, const char *text, size_t n)
 {
 	char *to = grow(out, n);
 
@@ -42,13 +42,13 @@ void json_raw(struct json_out *out, const char *text, size_t n)
 		memcpy(to, text, n);
 }
 
-static void put_char(struct json_out *out, char c)
+static void put_char(struct ajson_out *out, char c)
 {
-	json_raw(out, &c, 1);
+	ajson_raw(out, &c, 1);
 }
 
 /* What is not UTF-8 cannot be told: '?'. */
-static void quoted(struct json_out *out, const char *s)
+static void quoted(struct ajson_out *out, const char *s)
 {
 	static const char hex[] = "0123456789abcdef";
 	bool bad = !vmb_wire_is_utf8(s, strlen(s));
@@ -61,7 +61,7 @@ static void quoted(struct json_out *out, const char *s)
 			put_char(out, '\\');
 			put_char(out, *s);
 		} else if (c < ' ' || c == 0x7f) {
-			json_raw(out, "\\u00", 4);
+			ajson_raw(out, "\\u00", 4);
 			put_char(out, hex[c >> 4]);
 			put_char(out, hex[c & 15]);
 		} else {
@@ -72,7 +72,7 @@ static void quoted(struct json_out *out, const char *s)
 }
 
 /* A comma, unless it is the first in whatever it is in. */
-static void begin(struct json_out *out, const char *name)
+static void begin(struct ajson_out *out, const char *name)
 {
 	char last = out->n ? out->text[out->n - 1] : '{';
 
@@ -84,24 +84,24 @@ static void begin(struct json_out *out, const char *name)
 	}
 }
 
-void json_open(struct json_out *out, const char *name, char bracket)
+void ajson_open(struct ajson_out *out, const char *name, char bracket)
 {
 	begin(out, name);
 	put_char(out, bracket);
 }
 
-void json_close(struct json_out *out, char bracket)
+void ajson_close(struct ajson_out *out, char bracket)
 {
 	put_char(out, bracket);
 }
 
-void json_string(struct json_out *out, const char *name, const char *text)
+void ajson_string(struct ajson_out *out, const char *name, const char *text)
 {
 	begin(out, name);
 	quoted(out, text);
 }
 
-static void put_number(struct json_out *out, uint64_t v, bool minus)
+static void put_number(struct ajson_out *out, uint64_t v, bool minus)
 {
 	char digits[24], *p = digits + sizeof(digits);
 
@@ -110,28 +110,28 @@ static void put_number(struct json_out *out, uint64_t v, bool minus)
 	while (v /= 10);
 	if (minus)
 		*--p = '-';
-	json_raw(out, p, (size_t)(digits + sizeof(digits) - p));
+	ajson_raw(out, p, (size_t)(digits + sizeof(digits) - p));
 }
 
-void json_int(struct json_out *out, const char *name, int64_t v)
+void ajson_int(struct ajson_out *out, const char *name, int64_t v)
 {
 	begin(out, name);
 	put_number(out, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, v < 0);
 }
 
-void json_uint(struct json_out *out, const char *name, uint64_t v)
+void ajson_uint(struct ajson_out *out, const char *name, uint64_t v)
 {
 	begin(out, name);
 	put_number(out, v, false);
 }
 
-void json_bool(struct json_out *out, const char *name, bool v)
+void ajson_bool(struct ajson_out *out, const char *name, bool v)
 {
 	begin(out, name);
-	json_raw(out, v ? "true" : "false", v ? 4 : 5);
+	ajson_raw(out, v ? "true" : "false", v ? 4 : 5);
 }
 
-void json_base64(struct json_out *out, const char *name, const void *bytes, size_t n)
+void ajson_base64(struct ajson_out *out, const char *name, const void *bytes, size_t n)
 {
 	const uint8_t *p = bytes;
 	char *to;
@@ -154,13 +154,13 @@ void json_base64(struct json_out *out, const char *name, const void *bytes, size
 	*to = '"';
 }
 
-void json_done(struct json_out *out)
+void ajson_done(struct ajson_out *out)
 {
 	free(out->text);
-	*out = (struct json_out){.max = out->max};
+	*out = (struct ajson_out){.max = out->max};
 }
 
-long json_unbase64(char *text, size_t n)
+long ajson_unbase64(char *text, size_t n)
 {
 	size_t padding = 0, at = 0;
 	uint32_t v = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "json.h"
+#include "ajson.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,45 +8,45 @@
 
 /* ---- finding messages ---- */
 
-enum json_step json_scan(struct json_scan *s, uint8_t byte)
+enum ajson_step ajson_scan(struct ajson_scan *s, uint8_t byte)
 {
 	if (byte == 0xff) {
-		*s = (struct json_scan){0};
-		return JSON_RESET;
+		*s = (struct ajson_scan){0};
+		return AJSON_RESET;
 	}
 	if (s->depth == 0) {
 		bool was = s->junk;
 
 		if (byte == '{') {
-			*s = (struct json_scan){.depth = 1};
-			return JSON_MORE;
+			*s = (struct ajson_scan){.depth = 1};
+			return AJSON_MORE;
 		}
 		if (byte == '\n')
 			s->junk = false;
 		if (byte == '\n' || byte == ' ' || byte == '\t' || byte == '\r')
-			return JSON_SKIP;
+			return AJSON_SKIP;
 		s->junk = true;
-		return was ? JSON_SKIP : JSON_JUNK;
+		return was ? AJSON_SKIP : AJSON_JUNK;
 	}
 	if (s->string) {
 		if (byte == '"' && !s->escape)
 			s->string = false;
 		s->escape = byte == '\\' && !s->escape;
-		return JSON_MORE;
+		return AJSON_MORE;
 	}
 	s->string = byte == '"';
 	if (byte == '{' || byte == '[')
 		s->depth += s->depth < INT32_MAX;
 	if (byte == '}' || byte == ']')
 		s->depth--;
-	return s->depth == 0 ? JSON_END : JSON_MORE;
+	return s->depth == 0 ? AJSON_END : AJSON_MORE;
 }
 
 /* ---- reading ---- */
 
 struct reader {
 	char *p, *end;
-	struct json *nodes;
+	struct ajson *nodes;
 	unsigned n, max;
 	int error;
 };
@@ -189,7 +189,7 @@ static bool to_int(const char *p, const char *end, int64_t *ret)
 	return true;
 }
 
-static bool number(struct reader *r, struct json *node)
+static bool number(struct reader *r, struct ajson *node)
 {
 	char *start = r->p;
 	bool whole = true;
@@ -209,17 +209,17 @@ static bool number(struct reader *r, struct json *node)
 		if (!digits(r))
 			return false;
 	}
-	node->type = whole && to_int(start, r->p, &node->number) ? JSON_INT : JSON_REAL;
+	node->type = whole && to_int(start, r->p, &node->number) ? AJSON_INT : AJSON_REAL;
 	return true;
 }
 
-static bool word(struct reader *r, struct json *node)
+static bool word(struct reader *r, struct ajson *node)
 {
 	static const struct {
 		const char *text;
-		enum json_type type;
+		enum ajson_type type;
 		int64_t number;
-	} words[] = {{"true", JSON_BOOL, 1}, {"false", JSON_BOOL, 0}, {"null", JSON_NULL, 0}};
+	} words[] = {{"true", AJSON_BOOL, 1}, {"false", AJSON_BOOL, 0}, {"null", AJSON_NULL, 0}};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		size_t n = strlen(words[i].text);
@@ -241,16 +241,16 @@ static unsigned add_node(struct reader *r)
 		r->error = -E2BIG;
 		return 0;
 	}
-	r->nodes[r->n] = (struct json){.type = JSON_NULL};
+	r->nodes[r->n] = (struct ajson){.type = AJSON_NULL};
 	return r->n++;
 }
 
 static bool value(struct reader *r, unsigned at, int depth);
 
-static bool name_of(struct reader *r, const struct json *parent, struct json *node)
+static bool name_of(struct reader *r, const struct ajson *parent, struct ajson *node)
 {
 	space(r);
-	if (string(r, &node->name) < 0 || json_get(r->nodes, parent, node->name))
+	if (string(r, &node->name) < 0 || ajson_get(r->nodes, parent, node->name))
 		return false;
 	space(r);
 	return eat(r, ':');
@@ -282,26 +282,26 @@ static bool members(struct reader *r, unsigned at, char end, int depth)
 
 static bool value(struct reader *r, unsigned at, int depth)
 {
-	struct json *node = &r->nodes[at];
+	struct ajson *node = &r->nodes[at];
 	long n;
 
 	space(r);
 	if (r->p == r->end)
 		return false;
-	if (depth > JSON_DEPTH_MAX) {
+	if (depth > AJSON_DEPTH_MAX) {
 		r->error = -E2BIG;
 		return false;
 	}
 	switch (*r->p) {
 	case '{':
-		node->type = JSON_OBJECT;
+		node->type = AJSON_OBJECT;
 		return members(r, at, '}', depth);
 	case '[':
-		node->type = JSON_ARRAY;
+		node->type = AJSON_ARRAY;
 		return members(r, at, ']', depth);
 	case '"':
 		n = string(r, &node->text);
-		node->type = JSON_STRING;
+		node->type = AJSON_STRING;
 		node->n = n < 0 ? 0 : (size_t)n;
 		return n >= 0;
 	default:
@@ -309,7 +309,7 @@ static bool value(struct reader *r, unsigned at, int depth)
 	}
 }
 
-int json_read(char *bytes, size_t n, struct json *nodes, unsigned max)
+int ajson_read(char *bytes, size_t n, struct ajson *nodes, unsigned max)
 {
 	struct reader r = {bytes, bytes + n, nodes, 0, max, -EBADMSG};
 
@@ -322,9 +322,10 @@ int json_read(char *bytes, size_t n, struct json *nodes, unsigned max)
 	return r.p == r.end ? (int)r.n : -EBADMSG;
 }
 
-const struct json *json_get(const struct json *nodes, const struct json *object, const char *name)
+const struct ajson *ajson_get(const struct ajson *nodes, const struct ajson *object,
+			      const char *name)
 {
-	if (object->type != JSON_OBJECT)
+	if (object->type != AJSON_OBJECT)
 		return NULL;
 	for (unsigned i = object->child; i; i = nodes[i].next)
 		if (strcmp(nodes[i].name, name) == 0)

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_AGENT_LOOP_H
+#define VMB_AGENT_LOOP_H
+
+#include "qga.h"
+
+/* main.c: the one loop, and all that it serves. */
+
+struct agent {
+	struct init *init;
+	int control; /* to PID 1 */
+	int signals, uevents;
+	bool ready;  /* it was told */
+	bool ending; /* PID 1 ends everything */
+	struct vmb_deadline until;
+	struct agent_stream stream;
+	struct agent_qga qga;
+	struct agent_polls polls;
+};
+
+/* All signals are blocked from then on. 0 or -errno. */
+int agent_setup(struct agent *agent, struct init *init, const char *const *env);
+void agent_run(struct agent *agent); /* until PID 1 says the end has come, and all has ended */
+
+#endif
