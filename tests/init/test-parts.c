@@ -338,7 +338,7 @@ static void the_power_button_is_known(void)
 		uint8_t *exact = malloc(head + 12);
 
 		memcpy(exact, m.bytes, head + 12);
-		((struct nlmsghdr *)exact)->nlmsg_len = (uint32_t)(head + 12);
+		((struct nlmsghdr *)(void *)exact)->nlmsg_len = (uint32_t)(head + 12);
 		memcpy(exact + head, &a, sizeof(a));
 		memcpy(exact + head + NLA_HDRLEN, "button/p", 8);
 		CU_ASSERT(!init_acpi_is_power(exact, head + 12));
