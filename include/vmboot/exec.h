@@ -127,6 +127,34 @@ VMBOOT_API int vmboot_stat(struct vmboot_vm *vm, const char *path, bool follow,
 /** vmboot_stat_free: free a stat, or NULL. Thread-safe. Since 0.1. */
 VMBOOT_API void vmboot_stat_free(struct vmboot_stat *stat);
 
+/**
+ * vmboot_copy_to: copy a file or a tree of the host's into a guest.
+ * @vm: the handle.
+ * @from: path on the host.
+ * @to: absolute path in the guest; if it is a folder, the copy lies in it, as with cp -a.
+ *
+ * Owners (by number), modes, times, links and holes are kept.
+ *
+ * Returns: as vmboot_exec(). Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_copy_to(struct vmboot_vm *vm, const char *from, const char *to);
+
+/**
+ * vmboot_copy_from: copy a file or a tree out of a guest.
+ * @vm: the handle.
+ * @from: absolute path in the guest.
+ * @to: path on the host; if it is a folder, the copy lies in it.
+ *
+ * Nothing that the guest sends writes outside the copy, whatever names, links and sizes it claims.
+ * Owners are kept if the caller is root, modes, times, links and holes always. So, if the caller is
+ * root, what a guest sends may be devices and programs that run as root: choose a folder that
+ * others cannot enter.
+ *
+ * Returns: as vmboot_exec(); -VMBOOT_EGUEST also for what no honest guest would send.
+ * Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_copy_from(struct vmboot_vm *vm, const char *from, const char *to);
+
 #ifdef __cplusplus
 }
 #endif
