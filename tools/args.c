@@ -28,6 +28,17 @@ static int set_seconds(const struct verb *verb, const char *name, const char *va
 	return 0;
 }
 
+static void add_text(const char ***list, const char *value)
+{
+	size_t n = 0;
+
+	while (*list && (*list)[n])
+		n++;
+	*list = xrealloc((void *)*list, n + 2, sizeof(**list));
+	(*list)[n] = value;
+	(*list)[n + 1] = NULL;
+}
+
 static int set_flag(struct args *args, const struct verb *verb, const struct flag *flag,
 		    const char *value)
 {
@@ -41,6 +52,9 @@ static int set_flag(struct args *args, const struct verb *verb, const struct fla
 		return 0;
 	case KIND_TEXT:
 		*(const char **)member = value;
+		return 0;
+	case KIND_LIST:
+		add_text(member, value);
 		return 0;
 	case KIND_SECONDS:
 		return set_seconds(verb, flag->name, value, member);
@@ -130,7 +144,7 @@ int args_parse(struct args *args, const struct verb *verb, int argc, char *const
 	char **operands = xrealloc(NULL, (size_t)argc + 1, sizeof(*operands));
 	int i = 0, r = 0, used;
 
-	free((void *)args->operands);
+	free(args->operands);
 	args->verb = verb;
 	args->operands = operands;
 	args->n_operands = 0;
@@ -156,6 +170,7 @@ int args_parse(struct args *args, const struct verb *verb, int argc, char *const
 	}
 	for (; r == 0 && i < argc; i++)
 		operands[args->n_operands++] = argv[i];
+	operands[args->n_operands] = NULL;
 	return r;
 }
 
@@ -171,6 +186,7 @@ void args_done(struct args *args)
 {
 	vmboot_opts_free(args->opts);
 	json_object_put(args->request);
-	free((void *)args->operands);
+	free(args->operands);
+	free((void *)args->env);
 	free(args->settings);
 }

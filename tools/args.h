@@ -32,6 +32,10 @@ enum flag_id {
 	FLAG_WAIT_TIME = 1U << 15,
 	FLAG_NAME = 1U << 16,
 	FLAG_DRY_RUN = 1U << 17,
+	FLAG_INTERACTIVE = 1U << 18,
+	FLAG_TTY = 1U << 19,
+	FLAG_PROGRAM = 1U << 20, /* env, workdir and user of a program in a VM */
+	FLAG_DEREFERENCE = 1U << 21,
 };
 
 /* Which fields of the library's table are flags of a verb. */
@@ -52,6 +56,7 @@ struct verb {
 	unsigned flags; /* enum flag_id */
 	enum verb_fields fields;
 	bool command;	  /* its operands are IMAGE [CMD…] */
+	bool rest;	  /* its first operand ends the flags */
 	int min_operands; /* not for a command */
 	int max_operands; /* -1: any number */
 };
@@ -67,11 +72,12 @@ struct args {
 	struct json_object *request; /* what --request read, or NULL */
 
 	bool help, verbose, version, json, quiet, all, force, follow, console, detach, report, rm,
-		dry_run;
-	const char *request_file, *phase, *name;
-	int seconds; /* -1: not given */
+		dry_run, interactive, tty, dereference;
+	const char *request_file, *phase, *name, *workdir, *user;
+	const char **env; /* NULL-ended, or NULL */
+	int seconds;	  /* -1: not given */
 
-	char *const *operands; /* n_operands of them */
+	char **operands; /* n_operands of them, and NULL */
 	int n_operands;
 	bool dashes; /* the operands follow a "--" */
 

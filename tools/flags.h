@@ -6,7 +6,7 @@
 
 #include "args.h"
 
-enum flag_kind { KIND_BOOL, KIND_TEXT, KIND_SECONDS };
+enum flag_kind { KIND_BOOL, KIND_TEXT, KIND_SECONDS, KIND_LIST };
 
 struct flag {
 	enum flag_id id;

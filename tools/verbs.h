@@ -6,7 +6,9 @@
 
 #include "args.h"
 
+int verb_cp(struct args *args);
 int verb_doctor(struct args *args);
+int verb_exec(struct args *args);
 int verb_gc(struct args *args);
 int verb_images(struct args *args);
 int verb_import(struct args *args);
@@ -18,6 +20,7 @@ int verb_rm(struct args *args);
 int verb_rmi(struct args *args);
 int verb_run(struct args *args);
 int verb_start(struct args *args);
+int verb_stat(struct args *args);
 int verb_stop(struct args *args);
 int verb_wait(struct args *args);
 int verb_xml(struct args *args);

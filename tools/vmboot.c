@@ -50,6 +50,34 @@ static const struct verb verbs[] = {
 	 .help = "List VMs that run",
 	 .fn = verb_ps,
 	 .flags = COMMON | FLAG_ALL | FLAG_JSON | FLAG_QUIET},
+	{.name = "exec",
+	 .operands = "NAME CMD...",
+	 .help = "Run a command in a VM that runs; end as it ends",
+	 .more = "A \"--\" before CMD is dropped. Exit code: the command's, or 128 + its signal; "
+		 "125 "
+		 "if\nvmboot failed, 126 if the command cannot be executed, 127 if it is not "
+		 "there.",
+	 .fn = verb_exec,
+	 .flags = COMMON | FLAG_INTERACTIVE | FLAG_TTY | FLAG_PROGRAM,
+	 .rest = true,
+	 .min_operands = 2,
+	 .max_operands = -1},
+	{.name = "cp",
+	 .operands = "SRC DST",
+	 .help = "Copy files between the host and a VM that runs",
+	 .more = "One of SRC and DST is NAME:PATH. Into a folder that is there, a copy goes under "
+		 "its\nown name. Owners, modes, times, links and holes are kept.",
+	 .fn = verb_cp,
+	 .flags = COMMON,
+	 .min_operands = 2,
+	 .max_operands = 2},
+	{.name = "stat",
+	 .operands = "NAME PATH",
+	 .help = "Say what a path in a VM that runs is",
+	 .fn = verb_stat,
+	 .flags = COMMON | FLAG_DEREFERENCE | FLAG_JSON,
+	 .min_operands = 2,
+	 .max_operands = 2},
 	{.name = "logs",
 	 .operands = "NAME",
 	 .help = "Print the output of a VM's program",
@@ -175,7 +203,7 @@ static int help(int argc, char *const *argv)
 
 static int run_verb(struct args *args, const struct verb *verb, int argc, char *const *argv)
 {
-	int r = args_parse(args, verb, argc, argv, verb->command);
+	int r = args_parse(args, verb, argc, argv, verb->command || verb->rest);
 
 	if (r)
 		return r;

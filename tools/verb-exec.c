@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * exec: a program in a VM that runs, on our standard streams. With a terminal ours becomes raw, so
+ * that Ctrl-C and its kin go to the guest, and it is what it was again however this ends.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "verbs.h"
+
+/* A signal handler has no other way to know. */
+static struct {
+	volatile sig_atomic_t raw;
+	struct termios before, while_raw;
+	int control; /* write end of the pipe to the library */
+	volatile sig_atomic_t signals;
+} tty = {.control = -1};
+
+static void tell(enum vmboot_exec_action action, uint32_t value)
+{
+	const struct vmboot_exec_control c = {action, value};
+	int saved = errno;
+
+	/* it does not block: of signals that nobody takes some may be lost */
+	if (write(tty.control, &c, sizeof(c)) < 0)
+		errno = 0;
+	errno = saved;
+}
+
+static void restore_terminal(void)
+{
+	if (tty.raw)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &tty.before);
+	tty.raw = 0;
+}
+
+static void make_raw(void)
+{
+	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &tty.while_raw) == 0)
+		tty.raw = 1;
+}
+
+static bool window_size(struct winsize *size)
+{
+	return ioctl(STDIN_FILENO, TIOCGWINSZ, size) == 0 ||
+	       ioctl(STDOUT_FILENO, TIOCGWINSZ, size) == 0;
+}
+
+static void on_resize(int number)
+{
+	struct winsize size;
+	int saved = errno;
+
+	(void)number;
+	if (window_size(&size))
+		tell(VMBOOT_EXEC_RESIZE, (uint32_t)size.ws_col << 16 | size.ws_row);
+	errno = saved;
+}
+
+/* The program's first; who sends another wants an end. */
+static void on_end_signal(int number)
+{
+	if (tty.signals++ == 0) {
+		tell(VMBOOT_EXEC_SIGNAL, (uint32_t)number);
+		return;
+	}
+	restore_terminal();
+	_exit(EXIT_SIGNAL + number);
+}
+
+static void on_stop(int number)
+{
+	int saved = errno;
+	bool was_raw = tty.raw;
+
+	restore_terminal();
+	raise(SIGSTOP);
+	if (was_raw)
+		make_raw();
+	on_resize(number);
+	errno = saved;
+}
+
+static void catch_signals(bool with_tty)
+{
+	static const struct {
+		int number;
+		void (*fn)(int);
+		bool tty; /* only with a terminal */
+	} rows[] = {
+		{SIGINT, on_end_signal, false}, {SIGTERM, on_end_signal, false},
+		{SIGHUP, on_end_signal, false}, {SIGQUIT, on_end_signal, false},
+		{SIGTSTP, on_stop, true},	{SIGWINCH, on_resize, true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct sigaction action = {.sa_handler = rows[i].fn, .sa_flags = SA_RESTART}, old;
+
+		sigaction(rows[i].number, NULL, &old);
+		if ((with_tty || !rows[i].tty) && old.sa_handler != SIG_IGN)
+			sigaction(rows[i].number, &action, NULL);
+	}
+}
+
+/* Before signals are caught, which need what this makes. */
+static int start_control(int *ret_read)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0) {
+		say("cannot make a pipe: %s", strerror(errno));
+		return EXIT_RUN_FAILED;
+	}
+	*ret_read = fds[0];
+	tty.control = fds[1];
+	return 0;
+}
+
+static void start_terminal(struct vmboot_exec_opts *opts, bool interactive)
+{
+	struct winsize size;
+
+	opts->tty = true;
+	if (window_size(&size)) {
+		opts->rows = size.ws_row;
+		opts->columns = size.ws_col;
+	}
+	if (!interactive || tcgetattr(STDIN_FILENO, &tty.before) < 0)
+		return;
+	tty.while_raw = tty.before;
+	cfmakeraw(&tty.while_raw);
+	atexit(restore_terminal);
+	make_raw();
+}
+
+/* What podman says: the command was not there, could not be executed, or all else. */
+static int failed(int r)
+{
+	switch (-r) {
+	case EPIPE:
+		return EXIT_SIGNAL + SIGPIPE;
+	case ENOENT:
+		show_error(EXIT_RUN_FAILED);
+		return EXIT_NOT_FOUND;
+	case EACCES:
+	case EISDIR:
+	case ENOEXEC:
+	case ENOTDIR:
+	case EPERM:
+	case ELOOP:
+		show_error(EXIT_RUN_FAILED);
+		return EXIT_CANNOT_EXEC;
+	default:
+		return show_error(EXIT_RUN_FAILED);
+	}
+}
+
+static int run(struct args *args, struct vmboot_vm *vm, const char *const *command)
+{
+	const int fds[3] = {args->interactive ? STDIN_FILENO : -1, STDOUT_FILENO, STDERR_FILENO};
+	struct vmboot_exec_opts opts =
+		VMBOOT_EXEC_OPTS(.args = command, .env = (const char *const *)args->env,
+				 .workdir = args->workdir, .user = args->user);
+	int status = 0, control = -1, r;
+
+	r = start_control(&control);
+	if (r)
+		return r;
+	catch_signals(args->tty);
+	if (args->tty)
+		start_terminal(&opts, args->interactive);
+	r = vmboot_exec_stream(vm, &opts, fds, control, &status);
+	restore_terminal();
+	close(control);
+	if (r < 0)
+		return failed(r);
+	return status > 256 ? EXIT_SIGNAL + status - 256 : status;
+}
+
+int verb_exec(struct args *args)
+{
+	int i = 1 + (args->n_operands > 1 && !args->dashes && !strcmp(args->operands[1], "--"));
+	_cleanup_(vm) struct vmboot_vm *vm = NULL;
+
+	if (i >= args->n_operands)
+		return usage_error("exec", "exec needs NAME CMD...");
+	if (vmboot_open(args->opts, args->operands[0], &vm) < 0)
+		return show_error(EXIT_RUN_FAILED);
+	progress_clear();
+	return run(args, vm, (const char *const *)args->operands + i);
+}
