@@ -197,7 +197,7 @@ VMBOOT_API int vmboot_wait(struct vmboot_vm *vm, enum vmboot_phase phase, int ti
 /**
  * vmboot_event_fd: a file descriptor for poll(2) and its kin: readable when vmboot_dispatch() has
  * something to do.
- * @vm: the handle, which keeps the descriptor; do not close or read it.
+ * @vm: the handle, which keeps the descriptor until vmboot_close(); do not close or read it.
  *
  * Returns: the descriptor or a negative errno. Thread-safe. Since 0.1.
  */

@@ -18,8 +18,10 @@ enum {
 
 struct vmb_watch {
 	int inotify, events_wd, folder_wd;
-	bool writer_left;
+	bool writer_left, renewed;
 	char *events_path;
+	dev_t events_dev; /* which file lies there */
+	ino_t events_ino;
 	struct vmb_tail streams[VMB_WATCH_STREAMS];
 	int events_fd;
 	off_t events_at;
@@ -66,6 +68,36 @@ static struct vmb_watch *new_watch(void)
 	return w;
 }
 
+static int watch_events(struct vmb_watch *w)
+{
+	struct stat st;
+
+	/* first: a file that is replaced meanwhile is found to be another, then */
+	if (stat(w->events_path, &st) < 0)
+		return vmb_errno(errno, "cannot watch %s", w->events_path);
+	w->events_dev = st.st_dev;
+	w->events_ino = st.st_ino;
+	return add_watch(w, w->events_path, IN_MODIFY | IN_CLOSE_WRITE, &w->events_wd);
+}
+
+static bool is_replaced(const struct vmb_watch *w)
+{
+	struct stat st;
+
+	return stat(w->events_path, &st) == 0 &&
+	       (st.st_ino != w->events_ino || st.st_dev != w->events_dev);
+}
+
+static void forget_events(struct vmb_watch *w)
+{
+	vmb_closep(&w->events_fd);
+	w->events_fd = -1;
+	w->events_at = 0;
+	w->n = 0;
+	w->broken = 0;
+	w->live = w->writer_left = w->renewed = false;
+}
+
 static int watch_stream(struct vmb_watch *w, int i)
 {
 	int wd;
@@ -97,7 +129,7 @@ int vmb_watch_open(const struct vmb_watch_paths *paths, struct vmb_watch **ret)
 		return vmb_errno(errno, "cannot watch files; see /proc/sys/fs/inotify");
 	r = vmb_strdup(paths->events, &w->events_path);
 	if (r == 0)
-		r = add_watch(w, paths->events, IN_MODIFY | IN_CLOSE_WRITE, &w->events_wd);
+		r = watch_events(w);
 	for (int i = 0; i < VMB_WATCH_STREAMS && r == 0; i++) {
 		r = vmb_strdup(paths->streams[i], &w->streams[i].path);
 		if (r == 0)
@@ -109,6 +141,28 @@ int vmb_watch_open(const struct vmb_watch_paths *paths, struct vmb_watch **ret)
 		return r;
 	*ret = TAKE_PTR(w);
 	return 0;
+}
+
+int vmb_watch_restart(struct vmb_watch *w)
+{
+	int r;
+
+	forget_events(w);
+	r = watch_events(w);
+	for (int i = 0; i < VMB_WATCH_STREAMS && r == 0; i++) {
+		vmb_closep(&w->streams[i].fd);
+		w->streams[i].fd = -1;
+		r = watch_stream(w, i);
+	}
+	return r;
+}
+
+bool vmb_watch_renewed(struct vmb_watch *w)
+{
+	bool renewed = w->renewed;
+
+	w->renewed = false;
+	return renewed;
 }
 
 int vmb_watch_fd(const struct vmb_watch *w)
@@ -128,8 +182,12 @@ static void drain_inotify(struct vmb_watch *w)
 			e = (const struct inotify_event *)(const void *)p;
 			if (e->wd == w->events_wd && (e->mask & IN_CLOSE_WRITE))
 				w->writer_left = true;
-			created |= e->wd == w->folder_wd;
+			created |= e->wd == w->folder_wd || (e->mask & IN_Q_OVERFLOW);
 		}
+	if (created && is_replaced(w)) {
+		forget_events(w);
+		w->renewed = watch_events(w) == 0;
+	}
 	/* one that cannot be watched, because it went again, only wakes nobody */
 	for (int i = 0; i < VMB_WATCH_STREAMS && created; i++)
 		(void)inotify_add_watch(w->inotify, w->streams[i].path, IN_MODIFY);
@@ -220,7 +278,8 @@ int vmb_watch_take(struct vmb_watch *w, const struct vmb_host_phases *host)
 	r = open_once(&w->events_fd, w->events_path);
 	if (r < 0)
 		return r;
-	live = live && is_fresh(w);
+	/* with another's start the host's clock is not the one that counts */
+	live = live && !w->renewed && is_fresh(w);
 	while (pread(w->events_fd, record, sizeof(record), w->events_at) == sizeof(record)) {
 		if (w->events_at > EVENTS_FILE_MAX)
 			return nonsense(w, "far too many events");

@@ -28,6 +28,18 @@ struct vmb_watch;
 int vmb_watch_open(const struct vmb_watch_paths *paths, struct vmb_watch **ret);
 void vmb_watch_close(struct vmb_watch *watch);
 
+/*
+ * A new boot: new files lie at the same paths, and what the old ones said is forgotten. The
+ * descriptor stays what it was, for it is in somebody's event loop. After a failure: close it.
+ */
+int vmb_watch_restart(struct vmb_watch *watch);
+
+/*
+ * True once after vmb_watch_take() found that somebody else had done that: the host's phases are
+ * others now, too.
+ */
+bool vmb_watch_renewed(struct vmb_watch *watch);
+
 int vmb_watch_fd(const struct vmb_watch *watch); /* readable: call vmb_watch_take() */
 
 /*

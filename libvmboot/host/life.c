@@ -25,18 +25,20 @@ static int find(struct vmboot_vm *vm, virDomainPtr *ret, enum vmboot_state *ret_
 	return r;
 }
 
+/* The ledger comes first: who listens already, elsewhere, reads it when the events file is new. */
 static int start_again(struct vmboot_vm *vm, virDomainPtr d)
 {
 	int r;
 
-	vmb_vm_deafen(vm);
 	vmb_host_phases_begin(&vm->phases);
-	r = vmb_files_reset(&vm->files, vm->dac_label);
+	vmb_host_phases_mark(&vm->phases, VMBOOT_PHASE_VALIDATE);
+	r = vmb_host_phases_save(&vm->phases, vm->files.ledger);
 	if (r == 0)
-		r = vmb_vm_listen(vm);
+		r = vmb_files_reset(&vm->files, vm->dac_label);
+	if (r == 0)
+		r = vmb_vm_listen_anew(vm);
 	if (r < 0)
 		return r;
-	vmb_host_phases_mark(&vm->phases, VMBOOT_PHASE_VALIDATE);
 	if (virDomainCreate(d) < 0)
 		return vmb_libvirt_error("cannot start the VM \"%s\"", vm->name);
 	vmb_host_phases_mark(&vm->phases, VMBOOT_PHASE_LIBVIRT);
@@ -148,7 +150,6 @@ int vmboot_destroy(struct vmboot_vm *vm)
 	    vmb_libvirt_code() != VIR_ERR_NO_DOMAIN)
 		return vmb_libvirt_error("cannot remove the VM \"%s\"", vm->name);
 	VMB_LOCK(vm);
-	vmb_vm_deafen(vm);
 	r = vmb_rm_rf(vm->files.folder);
 	VMB_UNLOCK(vm);
 	return r;

@@ -66,6 +66,13 @@ static int tell_output(struct vmboot_vm *vm)
 	return n < 0 ? (int)n : 0;
 }
 
+/* What a start by another handle, or in another process, wrote down. */
+static void load_phases(struct vmboot_vm *vm)
+{
+	if (vmb_host_phases_load(vm->files.ledger, &vm->phases) < 0)
+		vm->phases = (struct vmb_host_phases){0};
+}
+
 /* Takes in and tells what is new; the lock is held. */
 static int take(struct vmboot_vm *vm)
 {
@@ -76,6 +83,10 @@ static int take(struct vmboot_vm *vm)
 	if (r < 0)
 		return r;
 	news = vmb_watch_take(vm->watch, &vm->phases);
+	if (vmb_watch_renewed(vm->watch)) {
+		load_phases(vm);
+		vm->told_host = false;
+	}
 	tell_host_events(vm);
 	r = tell_output(vm);
 	boot = vmb_watch_boot(vm->watch, &vm->phases);
@@ -140,6 +151,9 @@ int vmboot_ledger(struct vmboot_vm *vm, struct vmboot_ledger **ret_ledger)
 	if (r == 0)
 		r = vmb_watch_take(vm->watch, &vm->phases);
 	if (r >= 0) {
+		/* another's ledger may have been half written when it was read first */
+		if (vmb_watch_renewed(vm->watch) || !vm->phases.start_mono_us)
+			load_phases(vm);
 		boot = vmb_watch_boot(vm->watch, &vm->phases);
 		r = vmb_ledger_make(vm->name, &vm->phases, &boot, ret_ledger);
 	}

@@ -115,13 +115,20 @@ int vmb_vm_listen(struct vmboot_vm *vm)
 	return vmb_watch_open(&paths, &vm->watch);
 }
 
-void vmb_vm_deafen(struct vmboot_vm *vm)
+int vmb_vm_listen_anew(struct vmboot_vm *vm)
 {
-	vmb_watch_close(vm->watch);
-	vm->watch = NULL;
+	int r;
+
 	vm->told = 0;
-	vm->told_boot = 0;
 	vm->told_host = false;
+	if (!vm->watch)
+		return vmb_vm_listen(vm);
+	r = vmb_watch_restart(vm->watch);
+	if (r < 0) {
+		vmb_watch_close(vm->watch);
+		vm->watch = NULL;
+	}
+	return r;
 }
 
 static int read_label(struct vmboot_vm *vm)

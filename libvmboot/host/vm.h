@@ -46,8 +46,8 @@ VMB_DEFINE_CLEANUP(vmb_vm_closep, struct vmboot_vm *, vmboot_close)
 /* Listen to the guest's files, once; the lock is held. */
 int vmb_vm_listen(struct vmboot_vm *vm);
 
-/* Forget what was heard: a new boot begins; the lock is held. */
-void vmb_vm_deafen(struct vmboot_vm *vm);
+/* Forget what was heard and listen to new files: a new boot begins; the lock is held. */
+int vmb_vm_listen_anew(struct vmboot_vm *vm);
 
 /* Our metadata of a domain; -VMBOOT_ENOVM if it has none: somebody else's domain. */
 int vmb_vm_metadata(virDomainPtr d, const char *name, struct vmb_metadata *ret);

@@ -161,9 +161,11 @@ static void serves_an_event_loop_of_the_callers_own(void)
 {
 	struct vmboot_opts opts = boot_opts("life-loop", "echo one; echo two; sleep 1000");
 	struct vmb_deadline deadline = vmb_deadline_in(BOOT_TIMEOUT_MS);
+	struct vmboot_opts here = boot_where();
+	struct vmboot_ledger *mine, *theirs;
 	struct pollfd p = {.events = POLLIN};
 	struct heard h = {0};
-	struct vmboot_vm *vm;
+	struct vmboot_vm *vm, *other;
 
 	ASSERT_OK(vmboot_create(&opts, &vm));
 	ASSERT_OK(vmboot_on_event(vm, hear_event, &h));
@@ -176,6 +178,28 @@ static void serves_an_event_loop_of_the_callers_own(void)
 	CU_ASSERT_EQUAL(h.program, 1);
 	CU_ASSERT_EQUAL(h.host, 7);
 	CU_ASSERT(h.guest > 10);
+	/* a new boot comes through the same descriptor, and to who listened to the old one */
+	ASSERT_OK(vmboot_open(&here, "life-loop", &other));
+	ASSERT_OK(vmboot_wait(other, VMBOOT_PHASE_PROGRAM, 0));
+	CU_ASSERT(vmboot_stop(vm, 0) >= 0);
+	memset(&h, 0, sizeof(h));
+	ASSERT_OK(vmboot_start(vm));
+	CU_ASSERT_EQUAL(vmboot_wait(other, VMBOOT_PHASE_PROGRAM, 0), -ETIMEDOUT);
+	deadline = vmb_deadline_in(BOOT_TIMEOUT_MS);
+	while (!strstr(h.out, "two") && poll(&p, 1, vmb_deadline_poll(deadline, -1)) > 0)
+		ASSERT_OK(vmboot_dispatch(vm));
+	ASSERT_STR(h.out, "one\ntwo\n");
+	CU_ASSERT_EQUAL(h.program, 1);
+	CU_ASSERT_EQUAL(h.host, 2);
+	ASSERT_OK(vmboot_wait(other, VMBOOT_PHASE_PROGRAM, 0));
+	ASSERT_OK(vmboot_ledger(vm, &mine));
+	ASSERT_OK(vmboot_ledger(other, &theirs));
+	CU_ASSERT_EQUAL(theirs->n_events, mine->n_events);
+	/* by the file's time, or by its arrival here */
+	CU_ASSERT(llabs(theirs->program_us - mine->program_us) < 1000000);
+	vmboot_ledger_free(mine);
+	vmboot_ledger_free(theirs);
+	vmboot_close(other);
 	/* nothing more to say: the descriptor is quiet */
 	CU_ASSERT_EQUAL(vmboot_dispatch(vm), 0);
 	CU_ASSERT_EQUAL(poll(&p, 1, 0), 0);

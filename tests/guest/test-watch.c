@@ -391,6 +391,117 @@ static void files_that_are_not_there(void)
 	vmb_watch_close(NULL);
 }
 
+/* The descriptor is in the caller's event loop: it must go on to mean this VM. */
+static void a_new_boot_has_new_files_and_the_old_descriptor(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	const uint8_t garbage[VMB_EVENT_SIZE] = "x";
+	struct vmb_host_phases host = {0};
+	const int fd = vmb_watch_fd(w);
+
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	append(p.events, garbage, sizeof(garbage));
+	append(p.streams[0], "old", 3);
+	ASSERT_STR(read_some(w, 0, 1), "o");
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), -VMBOOT_EGUEST);
+	files(); /* each a new file */
+	ASSERT_OK(vmb_watch_restart(w));
+	CU_ASSERT_EQUAL(vmb_watch_fd(w), fd);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	CU_ASSERT_FALSE(vmb_watch_writer_left(w));
+	CU_ASSERT_FALSE(vmb_watch_renewed(w)); /* we knew */
+	CU_ASSERT_FALSE(is_readable(w));
+	CU_ASSERT_EQUAL(vmb_watch_boot(w, &host).n, 0);
+	ASSERT_STR(read_some(w, 0, 10), "");
+
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 20);
+	CU_ASSERT_TRUE(is_readable(w));
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 1);
+	CU_ASSERT_TRUE(vmb_watch_writer_left(w));
+	CU_ASSERT_EQUAL(vmb_watch_boot(w, &host).events[0].end_us, 20);
+	append(p.streams[0], "new", 3);
+	CU_ASSERT_TRUE(is_readable(w));
+	ASSERT_STR(read_some(w, 0, 10), "new");
+
+	/* the same files once more: all is told again */
+	ASSERT_OK(vmb_watch_restart(w));
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 1);
+	unlink(p.events);
+	ASSERT_ERROR(vmb_watch_restart(w), ENOENT, p.events);
+}
+
+/* Another process starts the VM anew: whoever listened to the old boot hears the new one. */
+static void somebody_elses_start_is_noticed(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	struct vmb_host_phases host;
+	struct vmb_boot boot;
+
+	vmb_host_phases_begin(&host);
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	say(p.events, 1, VMBOOT_PHASE_MOUNTS, 20);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 2);
+	CU_ASSERT_FALSE(vmb_watch_renewed(w));
+	unlink(p.events);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 0);
+	CU_ASSERT_EQUAL(vmb_watch_boot(w, &host).n, 2); /* until there is something newer */
+	files();
+	CU_ASSERT_TRUE(is_readable(w));
+	CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 0);
+	CU_ASSERT_TRUE(vmb_watch_renewed(w));
+	CU_ASSERT_FALSE(vmb_watch_renewed(w));
+	CU_ASSERT_EQUAL(vmb_watch_boot(w, &host).n, 0);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 0); /* the old file is gone for good */
+	CU_ASSERT_FALSE(is_readable(w));
+
+	append(p.streams[1], "new", 3);
+	CU_ASSERT_TRUE(is_readable(w));
+	files();
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 500000);
+	set_mtime(p.events, vmb_realtime_us() + 3600000000);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 1);
+	CU_ASSERT_TRUE(vmb_watch_renewed(w));
+	boot = vmb_watch_boot(w, &host);
+	CU_ASSERT(boot.n == 1 && boot.number == 2);
+	CU_ASSERT_EQUAL(boot.spread_us, 4000); /* the host's clock is of another start: not used */
+}
+
+/* As virtlogd does it, under the reader's feet. */
+static void output_goes_on_through_rotation(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p), *late = NULL;
+	const char *log = p.streams[0];
+
+	append(log, "one ", 4);
+	ASSERT_STR(read_some(w, 0, 2), "on");
+	CU_ASSERT_EQUAL(rename(log, test_path("%s.0", log)), 0);
+	ASSERT_STR(read_some(w, 0, 100), "e ");
+	ASSERT_STR(read_some(w, 0, 100), "");
+	test_write(log, "two ");
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	CU_ASSERT_EQUAL(rename(test_path("%s.0", log), test_path("%s.1", log)), 0);
+	CU_ASSERT_EQUAL(rename(log, test_path("%s.0", log)), 0);
+	test_write(log, "three ");
+	ASSERT_STR(read_some(w, 0, 100), "two ");
+	ASSERT_STR(read_some(w, 0, 100), "three ");
+	ASSERT_STR(read_some(w, 0, 100), "");
+	/* the new file wakes, too */
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	CU_ASSERT_FALSE(is_readable(w));
+	append(log, "four", 4);
+	CU_ASSERT_TRUE(is_readable(w));
+	ASSERT_STR(read_some(w, 0, 100), "four");
+	/* who comes late gets all that is left, oldest first */
+	late = listen_to(&p);
+	ASSERT_STR(read_some(late, 0, 100), "one ");
+	CU_ASSERT_EQUAL(unlink(test_path("%s.1", log)), 0);
+	CU_ASSERT_EQUAL(unlink(test_path("%s.0", log)), 0);
+	ASSERT_STR(read_some(late, 0, 100), "three four");
+}
+
 static void links_are_not_followed(void)
 {
 	const struct vmb_watch_paths p = files();
@@ -420,4 +531,8 @@ TEST_MAIN("guest/watch", {"nothing yet", nothing_yet},
 	  {"output is read as it comes", output_is_read_as_it_comes},
 	  {"tells once that the writer left", tells_once_that_the_writer_left},
 	  {"files that are not there", files_that_are_not_there},
+	  {"a new boot has new files and the old descriptor",
+	   a_new_boot_has_new_files_and_the_old_descriptor},
+	  {"somebody else's start is noticed", somebody_elses_start_is_noticed},
+	  {"output goes on through rotation", output_goes_on_through_rotation},
 	  {"links are not followed", links_are_not_followed})
