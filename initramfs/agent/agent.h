@@ -118,6 +118,12 @@ void agent_child_done(struct agent_child *child); /* closes all */
 void agent_kill(pid_t pid, int sig);		  /* its process group */
 /* Fresh signal state for a child of ours, with what PID 1 and we block and ignore undone. */
 void agent_default_signals(void);
+/*
+ * For a child that executes nothing: else it would keep the ends of others' pipes, and these would
+ * never end.
+ */
+void agent_close_from(int first);
+enum { AGENT_FILES = 4096 }; /* descriptors that we may have */
 
 /* ---- stream.c, session.c ---- */
 

@@ -11,7 +11,6 @@
 
 enum {
 	LAST_WORDS_MS = 300, /* for the ends of programs to reach the host */
-	FILES = 4096,
 };
 
 extern char **environ;
@@ -112,8 +111,8 @@ int agent_setup(struct agent *agent, struct init *init, const char *const *env)
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES) {
-		files.rlim_cur = files.rlim_max < FILES ? files.rlim_max : FILES;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < AGENT_FILES) {
+		files.rlim_cur = files.rlim_max < AGENT_FILES ? files.rlim_max : AGENT_FILES;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	agent->init = init;
@@ -143,7 +142,7 @@ static int fd_arg(const char *text)
 
 	if (*text == '-')
 		return -1;
-	while (*text >= '0' && *text <= '9' && fd < FILES)
+	while (*text >= '0' && *text <= '9' && fd < AGENT_FILES)
 		fd = fd * 10 + (*text++ - '0');
 	return fd;
 }

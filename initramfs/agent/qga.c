@@ -184,6 +184,13 @@ static void write_all(int fd, const char *bytes, size_t n)
 static void __attribute__((noreturn)) work(struct agent_qga *q, const struct qga_call *call, int fd)
 {
 	agent_default_signals();
+	/* the pipe is 3, the folder for freezing 4, and nothing else is open */
+	fd = fcntl(fd, F_DUPFD, 5);
+	if (q->init->overlay >= 0)
+		q->init->overlay = dup2(fcntl(q->init->overlay, F_DUPFD, 5), 4);
+	dup2(fd, 3);
+	fd = 3;
+	agent_close_from(q->init->overlay >= 0 ? 5 : 4);
 	run(q, call->command, call->command->run, call);
 	write_all(fd, q->reply.text, q->reply.n);
 	_exit(0);

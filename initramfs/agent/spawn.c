@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "agent.h"
 
@@ -41,6 +42,14 @@ void agent_default_signals(void)
 		signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void agent_close_from(int first)
+{
+	if (syscall(SYS_close_range, first, ~0U, 0) == 0)
+		return;
+	for (int fd = first; fd < AGENT_FILES; fd++)
+		close(fd);
 }
 
 static bool same_key(const char *a, const char *b)
@@ -137,7 +146,7 @@ static void run_built_in(const struct plan *plan)
 
 	for (size_t i = 0; i < ARRAY_SIZE(built_in); i++)
 		if (strcmp(args[0], built_in[i].name) == 0 && args[1] && !args[2]) {
-			close(plan->tell);
+			agent_close_from(3);
 			_exit(built_in[i].run(args[1], built_in[i].fd));
 		}
 }

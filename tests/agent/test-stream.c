@@ -422,10 +422,41 @@ static void nobody_reads(void)
 	client_done(c);
 }
 
+/* The two programs that are in the agent, through the port: an archive out of one into the other. */
+static void copying(void)
+{
+	const char *from = test_path("%s/from", test_tmpdir());
+	const char *to = test_path("%s/to", test_tmpdir());
+	struct client *c = client_new("");
+	struct said *said = test_alloc(sizeof(*said)), *put = test_alloc(sizeof(*put));
+
+	CU_ASSERT_EQUAL_FATAL(mkdir(from, 0750), 0);
+	CU_ASSERT_EQUAL_FATAL(mkdir(to, 0755), 0);
+	test_write(test_path("%s/file", from), "text");
+	client_exec(c, 1, &(struct vmb_exec_request){.args = {VMB_TAR_OUT, from}});
+	client_credit(c, 1, VMB_STREAM_WINDOW);
+	client_collect(c, 1, said);
+	CU_ASSERT_EQUAL(said->exit, 0);
+	CU_ASSERT(said->out_n > 3 * 512 && said->out_n % 512 == 0);
+	/* what was kept of it is cut short, which it must say */
+	client_exec(c, 2, &(struct vmb_exec_request){.args = {VMB_TAR_IN, to}});
+	client_credit(c, 2, 4096);
+	feed(c, 2, (const uint8_t *)said->out, sizeof(said->out) - 1, put);
+	CU_ASSERT_EQUAL(put->exit, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(put->err, "cut short"));
+	ASSERT_STR(test_read(test_path("%s/from/file", to)), "text");
+	said = run_request(c, 3, (struct vmb_exec_request){.args = {VMB_TAR_OUT, "/no/such"}});
+	CU_ASSERT_EQUAL(said->exit, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(said->err, "/no/such"));
+	said = run_request(c, 4, (struct vmb_exec_request){.args = {VMB_TAR_OUT}});
+	CU_ASSERT_EQUAL(said->failed, ENOENT);
+	client_done(c);
+}
+
 TEST_MAIN("agent/stream", {"output and code", output_and_code},
 	  {"every exit code", every_exit_code}, {"what cannot run", what_cannot_run},
 	  {"environment and folder", environment_and_folder}, {"binary input", binary_input},
 	  {"many at once", many_at_once}, {"a stuck reader", a_stuck_reader}, {"signals", signals},
 	  {"terminals", terminals}, {"interrupt key", interrupt_key}, {"background", background},
 	  {"closing kills", closing_kills}, {"rules", rules}, {"noise", noise},
-	  {"session limit", session_limit}, {"nobody reads", nobody_reads})
+	  {"session limit", session_limit}, {"nobody reads", nobody_reads}, {"copying", copying})
