@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Exec mode on real guests: the program, its user, its output, its end. */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "boot.h"
 
 static void prints_and_exits(void)
@@ -164,13 +166,21 @@ static void powers_off_when_asked_to(void)
 /* What a program wrote is on its disk after a stop, and the same VM boots from it again. */
 static void stops_and_starts_with_its_writes(void)
 {
-	struct vmboot_opts opts =
-		boot_opts("exec-restart", "cat /count 2>/dev/null; echo once >>/count; sleep 1000");
+	struct vmboot_opts opts = boot_opts(
+		"exec-restart",
+		"cat /count 2>/dev/null; echo once >>/count; echo counted >&2; sleep 1000");
+	struct vmb_deadline deadline = vmb_deadline_in(BOOT_TIMEOUT_MS);
+	struct pollfd p = {.events = POLLIN};
 	struct vmboot_vm *vm;
 	int r;
 
 	ASSERT_OK(vmboot_create(&opts, &vm));
 	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	/* started is not done */
+	p.fd = vmboot_event_fd(vm);
+	while (!*boot_output(vm, VMBOOT_STREAM_STDERR) &&
+	       poll(&p, 1, vmb_deadline_poll(deadline, -1)) > 0)
+		ASSERT_OK(vmboot_dispatch(vm));
 	CU_ASSERT_EQUAL(vmboot_start(vm), -EALREADY);
 	r = vmboot_stop(vm, BOOT_TIMEOUT_MS);
 	CU_ASSERT_EQUAL(r, 0); /* it went by itself */
