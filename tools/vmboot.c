@@ -260,5 +260,10 @@ int main(int argc, char **argv)
 	setenv("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null", 0);
 	r = run(&args, argc - 1, argv + 1);
 	args_done(&args);
-	return out_finish(r);
+	r = out_finish(r);
+	/*
+	 * Not exit(): libvirt's embedded driver lives on in threads of this process, and destructors
+	 * of its libraries, run under their feet, make them complain or crash.
+	 */
+	_exit(r);
 }
