@@ -23,6 +23,12 @@ enum { DAEMON_MS = 30000 };
 static char pid_files[64];
 static bool own_daemon;
 
+/* The daemon may be shared with another run of this program. */
+static const char *own(const char *name)
+{
+	return test_path("%s-%d", name, (int)getpid());
+}
+
 static bool answers(void)
 {
 	virConnectPtr c = virConnectOpen("qemu:///system");
@@ -160,19 +166,19 @@ static void run_once(const struct vmboot_opts *opts, const struct marks *m)
 
 static void re_owns_nothing(void)
 {
-	struct vmboot_opts opts = boot_opts("system-owners", "sleep 1000");
+	struct vmboot_opts opts = boot_opts(own("system-owners"), "sleep 1000");
 	struct marks m = {0};
 
 	run_once(&opts, NULL); /* fills the store */
 	mark_shared(&opts, &m);
 	run_once(&opts, &m);
 	assert_unchanged(&m, "when the VM was removed");
-	boot_assert_nothing_left("system-owners");
+	boot_assert_nothing_left(own("system-owners"));
 }
 
 static void a_handle_outlives_the_daemon(void)
 {
-	struct vmboot_opts opts = boot_opts("system-restart", "sleep 1000");
+	struct vmboot_opts opts = boot_opts(own("system-restart"), "sleep 1000");
 	struct vmboot_info *info;
 	struct vmboot_vm *vm;
 
@@ -211,7 +217,7 @@ static int other_process(const char *name)
 
 static void another_process_finds_the_vm(void)
 {
-	struct vmboot_opts opts = boot_opts("system-other", "sleep 1000");
+	struct vmboot_opts opts = boot_opts(own("system-other"), "sleep 1000");
 	struct vmboot_vm *vm;
 	int status;
 	pid_t pid;
@@ -219,7 +225,7 @@ static void another_process_finds_the_vm(void)
 	ASSERT_OK(vmboot_create(&opts, &vm));
 	pid = fork();
 	if (pid == 0)
-		_exit(other_process("system-other"));
+		_exit(other_process(opts.name));
 	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
 	CU_ASSERT(WIFEXITED(status));
 	CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
@@ -243,7 +249,8 @@ static void count_bytes(struct vmboot_vm *vm, enum vmboot_stream stream, const c
 static void follows_output_through_rotation(void)
 {
 	struct vmboot_opts opts =
-		boot_opts("system-output", "head -c 12000000 /dev/zero | tr '\\0' x; echo; exit 0");
+		boot_opts(own("system-output"),
+			  "head -c 12000000 /dev/zero | tr '\\0' x; echo; exit 0");
 	struct vmb_deadline deadline = vmb_deadline_in(BOOT_TIMEOUT_MS);
 	struct pollfd p = {.events = POLLIN};
 	size_t counted = 0;
@@ -258,24 +265,26 @@ static void follows_output_through_rotation(void)
 		ASSERT_OK(vmboot_dispatch(vm));
 	CU_ASSERT_EQUAL(counted, 12000000);
 	/* and it was rotated */
-	CU_ASSERT(vmb_exists(test_path("%s/vms/system-output/stdout.log.0", boot_store())));
+	CU_ASSERT(vmb_exists(
+		test_path("%s/vms/%s/stdout.log.0", boot_store(), own("system-output"))));
 	ASSERT_OK(vmboot_stop(vm, BOOT_TIMEOUT_MS));
 	ASSERT_OK(vmboot_start(vm));
-	CU_ASSERT_FALSE(vmb_exists(test_path("%s/vms/system-output/stdout.log.0", boot_store())));
+	CU_ASSERT_FALSE(vmb_exists(
+		test_path("%s/vms/%s/stdout.log.0", boot_store(), own("system-output"))));
 	ASSERT_OK(vmboot_destroy(vm));
 	vmboot_close(vm);
-	boot_assert_nothing_left("system-output");
+	boot_assert_nothing_left(own("system-output"));
 }
 
 /* A store that libvirt's user cannot reach is a clear error, before anything starts. */
 static void names_the_folder_that_is_in_the_way(void)
 {
-	struct vmboot_opts opts = boot_opts("system-closed", "true");
+	struct vmboot_opts opts = boot_opts(own("system-closed"), "true");
 
 	CU_ASSERT_EQUAL_FATAL(chmod(boot_store(), 0700), 0);
 	ASSERT_ERROR(vmboot_create(&opts, NULL), VMBOOT_EHOST, boot_store());
 	CU_ASSERT_EQUAL_FATAL(chmod(boot_store(), 0711), 0);
-	boot_assert_nothing_left("system-closed");
+	boot_assert_nothing_left(own("system-closed"));
 }
 
 static void begin(void)
