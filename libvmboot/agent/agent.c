@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/agent.h"
 
-#include <string.h>
-
 #include "agent/link.h"
 #include "host/vm.h"
 
@@ -19,6 +17,8 @@ void vmb_agent_init(struct vmb_agent *a)
 
 void vmb_agent_done(struct vmb_agent *a)
 {
+	if (a->conn)
+		vmb_conn_unref(a->conn);
 	pthread_cond_destroy(&a->changed);
 	pthread_mutex_destroy(&a->lock);
 }
@@ -42,12 +42,14 @@ static int connect_stream(struct vmboot_vm *vm, struct vmb_deadline until, struc
 {
 	_cleanup_domain_ virDomainPtr d = NULL;
 	struct vmb_link *link;
-	int r, fd;
+	int r = 0, fd;
 
-	r = vmb_conn_domain(vm->conn, vm->name, &d);
+	if (!vm->agent.conn)
+		r = vmb_conn_with_events(vm->conn, &vm->agent.conn);
 	if (r == 0)
-		r = vmb_link_open(d, VMB_STREAM_PORT,
-				  strstr(vmb_conn_uri(vm->conn), ":///embed") != NULL, &link, &fd);
+		r = vmb_conn_domain(vm->agent.conn, vm->name, &d);
+	if (r == 0)
+		r = vmb_link_open(d, VMB_STREAM_PORT, &link, &fd);
 	if (r < 0)
 		return r;
 	r = vmb_stream_open(fd, until, ret_stream);

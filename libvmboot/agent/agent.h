@@ -15,6 +15,7 @@
 #include "base/str.h"
 
 struct vmboot_vm;
+struct vmb_conn;
 struct vmb_link;
 
 enum {
@@ -30,6 +31,7 @@ struct vmb_agent {
 	unsigned users;
 	struct vmb_stream *stream;
 	struct vmb_link *link;
+	struct vmb_conn *conn; /* of whoever is busy; NULL until the first connection */
 };
 
 void vmb_agent_init(struct vmb_agent *agent);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/link.h"
 
-#include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -24,14 +22,14 @@ struct way {
 struct vmb_link {
 	virStreamPtr stream;
 	int fd; /* the link's end of the socket pair */
-	/* by threads */
-	bool threads;
-	pthread_t from_guest_thread, to_guest_thread;
-	/* by the event loop */
+	int watch;
+	/* libvirt gives a callback's reference back with locks of its own held, which it also takes
+	 * in calls that are made under the other lock */
+	pthread_mutex_t refs_lock;
+	pthread_cond_t refs_changed;
+	int refs;	      /* the owner's, and one for each callback */
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
-	int refs; /* the owner's, and one for each callback */
-	int watch;
 	bool eof, ended;
 	struct way from_guest, to_guest;
 };
@@ -47,8 +45,17 @@ static void link_free(struct vmb_link *link)
 		virStreamFree(link->stream);
 	vmb_closep(&link->fd);
 	pthread_cond_destroy(&link->changed);
+	pthread_cond_destroy(&link->refs_changed);
 	pthread_mutex_destroy(&link->lock);
+	pthread_mutex_destroy(&link->refs_lock);
 	free(link);
+}
+
+static void link_ref(struct vmb_link *link)
+{
+	pthread_mutex_lock(&link->refs_lock);
+	link->refs++;
+	pthread_mutex_unlock(&link->refs_lock);
 }
 
 static void link_unref(void *data)
@@ -56,14 +63,13 @@ static void link_unref(void *data)
 	struct vmb_link *link = data;
 	bool last;
 
-	pthread_mutex_lock(&link->lock);
+	pthread_mutex_lock(&link->refs_lock);
 	last = --link->refs == 0;
-	pthread_mutex_unlock(&link->lock);
+	pthread_cond_broadcast(&link->refs_changed);
+	pthread_mutex_unlock(&link->refs_lock);
 	if (last)
 		link_free(link);
 }
-
-/* ---- by the event loop ---- */
 
 /* What the client has not read yet stays readable for it. */
 static void end(struct vmb_link *link)
@@ -179,25 +185,26 @@ static void on_fd(int watch VMB_UNUSED, int fd VMB_UNUSED, int events VMB_UNUSED
 	move(data);
 }
 
-static int start_events(struct vmb_link *link)
+static struct timespec flush_deadline(void)
 {
-	pthread_mutex_lock(&link->lock);
-	link->refs++;
+	const int64_t until = vmb_monotonic_us() + FLUSH_MS * 1000;
+
+	return (struct timespec){until / 1000000, until % 1000000 * 1000};
+}
+
+static int start(struct vmb_link *link)
+{
+	link_ref(link);
 	link->watch = virEventAddHandle(link->fd, 0, on_fd, link, link_unref);
-	if (link->watch < 0)
-		link->refs--;
-	pthread_mutex_unlock(&link->lock);
-	if (link->watch < 0)
+	if (link->watch < 0) {
+		link_unref(link);
 		return vmb_libvirt_error("cannot use libvirt's event loop");
-	pthread_mutex_lock(&link->lock);
-	link->refs++;
-	pthread_mutex_unlock(&link->lock);
+	}
+	link_ref(link);
 	if (virStreamEventAddCallback(link->stream, VIR_STREAM_EVENT_READABLE, on_stream, link,
 				      link_unref) < 0) {
 		virEventRemoveHandle(link->watch);
-		pthread_mutex_lock(&link->lock);
-		link->refs--;
-		pthread_mutex_unlock(&link->lock);
+		link_unref(link);
 		return vmb_libvirt_error("cannot watch the stream of a channel");
 	}
 	move(link);
@@ -205,10 +212,9 @@ static int start_events(struct vmb_link *link)
 }
 
 /* The client closed its end; once the guest has taken what it said last, the link ends by itself. */
-static void stop_events(struct vmb_link *link)
+static void flush(struct vmb_link *link)
 {
-	const int64_t until = vmb_monotonic_us() + FLUSH_MS * 1000;
-	const struct timespec at = {until / 1000000, until % 1000000 * 1000};
+	const struct timespec at = flush_deadline();
 	int r = 0;
 
 	pthread_mutex_lock(&link->lock);
@@ -216,71 +222,26 @@ static void stop_events(struct vmb_link *link)
 		r = pthread_cond_timedwait(&link->changed, &link->lock, &at);
 	end(link);
 	pthread_mutex_unlock(&link->lock);
-	virStreamEventRemoveCallback(link->stream);
-	virEventRemoveHandle(link->watch);
 }
 
-/* ---- by threads ---- */
-
-static void *from_guest(void *data)
+/* The event loop, which may end with the link's owner, is to let go of the link before. */
+static void await_callbacks(struct vmb_link *link)
 {
-	struct vmb_link *link = data;
-	struct way *way = &link->from_guest;
-	ssize_t sent = 0;
-	int n;
+	const struct timespec at = flush_deadline();
+	int r = 0;
 
-	while (sent >= 0 && (n = virStreamRecv(link->stream, way->bytes, sizeof(way->bytes))) > 0)
-		for (ssize_t at = 0; at < n && sent >= 0; at += sent)
-			sent = send(link->fd, way->bytes + at, (size_t)(n - at), MSG_NOSIGNAL);
-	shutdown(link->fd, SHUT_RDWR);
-	return NULL;
+	pthread_mutex_lock(&link->refs_lock);
+	while (link->refs > 1 && r == 0)
+		r = pthread_cond_timedwait(&link->refs_changed, &link->refs_lock, &at);
+	pthread_mutex_unlock(&link->refs_lock);
 }
 
-static void *to_guest(void *data)
-{
-	struct vmb_link *link = data;
-	struct way *way = &link->to_guest;
-	int sent = 0;
-	ssize_t n;
-
-	while (sent >= 0 && (n = recv(link->fd, way->bytes, sizeof(way->bytes), 0)) > 0)
-		for (ssize_t at = 0; at < n && sent >= 0; at += sent)
-			sent = virStreamSend(link->stream, way->bytes + at, (size_t)(n - at));
-	shutdown(link->fd, SHUT_RDWR);
-	return NULL;
-}
-
-static void stop_threads(struct vmb_link *link)
-{
-	pthread_join(link->to_guest_thread, NULL); /* the client closed its end */
-	virStreamAbort(link->stream);		   /* wakes the other */
-	pthread_join(link->from_guest_thread, NULL);
-}
-
-/* Signals belong to the program: its own threads are to get them. */
-static int start_threads(struct vmb_link *link)
-{
-	sigset_t all, before;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&link->to_guest_thread, NULL, to_guest, link);
-	if (r == 0) {
-		r = pthread_create(&link->from_guest_thread, NULL, from_guest, link);
-		if (r != 0) {
-			shutdown(link->fd, SHUT_RDWR);
-			pthread_join(link->to_guest_thread, NULL);
-		}
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return r ? vmb_errno(r, "cannot start a thread for a channel") : 0;
-}
-
-/* ---- both ---- */
+/* ---- open and close ---- */
 
 static int open_channel(virDomainPtr d, const char *channel, virStreamPtr st)
 {
+	const char *name = virDomainGetName(d); /* now: it forgets libvirt's last error */
+
 	if (virDomainOpenChannel(d, channel, st, 0) == 0)
 		return 0;
 	switch (vmb_libvirt_code()) {
@@ -288,40 +249,44 @@ static int open_channel(virDomainPtr d, const char *channel, virStreamPtr st)
 		return vmb_error(EBUSY,
 				 "another program (vmboot exec, vmboot cp or virsh) is using the "
 				 "channel %s of the VM \"%s\", which serves one at a time",
-				 channel, virDomainGetName(d));
+				 channel, name);
 	case VIR_ERR_OPERATION_INVALID:
-		return vmb_error(VMBOOT_EENDED, "the VM \"%s\" is not running",
-				 virDomainGetName(d));
+		return vmb_error(VMBOOT_EENDED, "the VM \"%s\" is not running", name);
 	case VIR_ERR_INTERNAL_ERROR:
 		if (strstr(virGetLastErrorMessage(), "cannot find"))
-			return vmb_error(ENOENT, "the VM \"%s\" has no channel %s",
-					 virDomainGetName(d), channel);
+			return vmb_error(ENOENT, "the VM \"%s\" has no channel %s", name, channel);
 		break;
 	default:
 		break;
 	}
-	return vmb_libvirt_error("cannot open the channel %s of the VM \"%s\"", channel,
-				 virDomainGetName(d));
+	return vmb_libvirt_error("cannot open the channel %s of the VM \"%s\"", channel, name);
+}
+
+static void init_cond(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 static int new_link(struct vmb_link **ret, int *ret_fd)
 {
 	struct vmb_link *link = calloc(1, sizeof(*link));
-	pthread_condattr_t attr;
 	int fds[2];
 
 	if (!link)
 		return vmb_oom();
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0) {
 		free(link);
 		return vmb_errno(errno, "cannot make a pair of sockets");
 	}
-	fcntl(fds[1], F_SETFL, fcntl(fds[1], F_GETFL) | O_NONBLOCK);
 	pthread_mutex_init(&link->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&link->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&link->refs_lock, NULL);
+	init_cond(&link->changed);
+	init_cond(&link->refs_changed);
 	link->refs = 1;
 	link->fd = fds[0];
 	*ret = link;
@@ -329,8 +294,7 @@ static int new_link(struct vmb_link **ret, int *ret_fd)
 	return 0;
 }
 
-int vmb_link_open(virDomainPtr d, const char *channel, bool in_process, struct vmb_link **ret,
-		  int *ret_fd)
+int vmb_link_open(virDomainPtr d, const char *channel, struct vmb_link **ret, int *ret_fd)
 {
 	_cleanup_close_ int fd = -1;
 	struct vmb_link *link = NULL;
@@ -339,14 +303,13 @@ int vmb_link_open(virDomainPtr d, const char *channel, bool in_process, struct v
 	r = new_link(&link, &fd);
 	if (r < 0)
 		return r;
-	link->threads = !in_process;
-	link->stream = virStreamNew(virDomainGetConnect(d), in_process ? VIR_STREAM_NONBLOCK : 0);
+	link->stream = virStreamNew(virDomainGetConnect(d), VIR_STREAM_NONBLOCK);
 	if (!link->stream)
 		r = vmb_libvirt_error("cannot make a stream");
 	if (r == 0)
 		r = open_channel(d, channel, link->stream);
 	if (r == 0) {
-		r = in_process ? start_events(link) : start_threads(link);
+		r = start(link);
 		if (r < 0)
 			virStreamAbort(link->stream);
 	}
@@ -361,11 +324,10 @@ int vmb_link_open(virDomainPtr d, const char *channel, bool in_process, struct v
 
 void vmb_link_close(struct vmb_link *link)
 {
-	if (link->threads) {
-		stop_threads(link);
-	} else {
-		stop_events(link);
-		virStreamAbort(link->stream);
-	}
+	flush(link);
+	virStreamEventRemoveCallback(link->stream);
+	virEventRemoveHandle(link->watch);
+	virStreamAbort(link->stream);
+	await_callbacks(link);
 	link_unref(link);
 }

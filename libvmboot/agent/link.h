@@ -6,24 +6,21 @@
  * A port of a guest as a socket. In: a domain and a channel's name. Out: a descriptor; bytes go
  * through libvirt's channel stream, so this works for remote domains too.
  *
- * A stream of libvirt's remote driver may be read and written by two threads at a time, and needs
- * no event loop: that is what is done. One of a driver in this process (embed) holds its lock while
- * it reads, so a blocking read would block writes; but that driver needs an event loop anyway,
- * which then moves the bytes.
+ * libvirt's event loop moves the bytes, so the domain's connection must be one that had an event
+ * loop when it was opened: vmb_conn_with_events(). Blocking streams will not do: in a process'
+ * own driver a read blocks writes, and in the remote driver before libvirt 10.0 a thread that sends
+ * while another receives may wait for ever.
  */
-
-#include <stdbool.h>
 
 #include "host/libvirt.h"
 
 struct vmb_link;
 
 /*
- * in_process: the domain's driver is in this process. ret_fd: a non-blocking socket, the caller's;
- * its end is the end of the channel. -EBUSY: somebody else has the channel; -ENOENT: there is none.
+ * ret_fd: a non-blocking socket, the caller's; its end is the end of the channel. -EBUSY: somebody
+ * else has the channel; -ENOENT: there is none.
  */
-int vmb_link_open(virDomainPtr d, const char *channel, bool in_process, struct vmb_link **ret,
-		  int *ret_fd);
+int vmb_link_open(virDomainPtr d, const char *channel, struct vmb_link **ret, int *ret_fd);
 
 /* Gives the channel back, after the client closed its descriptor; then others can have it. */
 void vmb_link_close(struct vmb_link *link);

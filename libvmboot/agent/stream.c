@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "agent/stream.h"
+#include "agent/stream-private.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,61 +10,17 @@
 #include <sys/socket.h>
 
 #include "base/error.h"
-#include "base/str.h"
 #include "wire/text.h"
 
 enum {
-	IN_MAX = 2 * (VMB_FRAME_HEAD + VMB_FRAME_PAYLOAD_MAX),
-	/* frames to the guest that wait; above it no session sends input */
-	OUT_MAX = 1 << 20,
-	CREDIT_STEP = 65536,
 	/* what may come before the guest's HELLO: left over by another program's sessions */
 	STALE_MAX = 64 << 20,
-	WORDS_MAX = 1024,
 	ERRNO_MAX = 4095,
 	SIGNAL_MAX = 64,
 	/* of one session; above it pieces that are apart are joined, and the order between standard
 	 * output and error is lost, so that tiny ones cost no memory of note */
 	PIECES_MAX = 1024,
 	FLUSH_MS = 1000, /* for the last frames, at the end */
-};
-
-enum session_state { OPENING, RUNNING, FAILED, ENDED };
-
-struct vmb_session {
-	struct vmb_stream *stream;
-	struct vmb_session *next;
-	uint32_t id;
-	int event; /* eventfd */
-	enum session_state state;
-	int status;	       /* exit, or errno of FAILED */
-	char words[WORDS_MAX]; /* of FAILED */
-	size_t out_credit;     /* bytes that the guest may still send */
-	size_t owed;	       /* bytes given back, of which the guest was not told yet */
-	size_t in_credit;      /* bytes that we may still send */
-	bool in_ended;
-	struct vmb_piece *first;
-	size_t n_pieces;
-};
-
-struct vmb_stream {
-	pthread_mutex_t lock; /* of all but what the thread has for itself */
-	pthread_cond_t changed;
-	pthread_t thread;
-	int wake; /* eventfd */
-	bool quit, ready, starved;
-	struct vmb_deadline flush; /* after quit */
-	uint32_t nonce, last_id;
-	size_t n_sessions;
-	struct vmb_session *sessions;
-	struct vmb_buf out;
-	size_t out_at;
-	int broken; /* negative code */
-	char why[256];
-	/* the thread's */
-	int fd;
-	size_t in_n, stale;
-	uint8_t in[IN_MAX];
 };
 
 static void ring(int eventfd)
@@ -93,20 +48,20 @@ static void break_stream(struct vmb_stream *s, int code, const char *why)
 }
 
 /* The lock is held. */
-static int broken_error(const struct vmb_stream *s)
+int vmb_stream_broken_error(const struct vmb_stream *s)
 {
 	return vmb_error(-s->broken, "%s", s->why);
 }
 
 /* ---- frames to the guest; the lock is held ---- */
 
-static size_t out_waiting(const struct vmb_stream *s)
+size_t vmb_stream_out_waiting(const struct vmb_stream *s)
 {
 	return s->out.len - s->out_at;
 }
 
-static void send_frame(struct vmb_stream *s, enum vmb_frame_type type, uint32_t session,
-		       uint32_t value, const void *payload, size_t n)
+void vmb_stream_send(struct vmb_stream *s, enum vmb_frame_type type, uint32_t session,
+		     uint32_t value, const void *payload, size_t n)
 {
 	const struct vmb_frame frame = {type, session, value, payload, n};
 	uint8_t head[VMB_FRAME_HEAD];
@@ -127,8 +82,8 @@ static void send_frame(struct vmb_stream *s, enum vmb_frame_type type, uint32_t 
 /* False: the socket takes no more. */
 static bool write_some(struct vmb_stream *s)
 {
-	ssize_t n =
-		send(s->fd, s->out.data + s->out_at, out_waiting(s), MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n = send(s->fd, s->out.data + s->out_at, vmb_stream_out_waiting(s),
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (n < 0 && errno == EINTR)
 		return true;
@@ -140,11 +95,11 @@ static bool write_some(struct vmb_stream *s)
 	s->out_at += (size_t)n;
 	/* what was sent goes when it is the greater part, so that each byte moves once or twice */
 	if (s->out_at > s->out.len / 2) {
-		memmove(s->out.data, s->out.data + s->out_at, out_waiting(s));
+		memmove(s->out.data, s->out.data + s->out_at, vmb_stream_out_waiting(s));
 		s->out.len -= s->out_at;
 		s->out_at = 0;
 	}
-	if (s->starved && out_waiting(s) < OUT_MAX / 2) {
+	if (s->starved && vmb_stream_out_waiting(s) < VMB_STREAM_OUT_MAX / 2) {
 		s->starved = false;
 		ring_all(s);
 	}
@@ -159,13 +114,13 @@ static const char *on_started(struct vmb_session *x, const struct vmb_frame *f)
 		return "started twice";
 	x->state = RUNNING;
 	x->out_credit = VMB_STREAM_WINDOW;
-	send_frame(x->stream, VMB_FRAME_CREDIT, x->id, VMB_STREAM_WINDOW, NULL, 0);
+	vmb_stream_send(x->stream, VMB_FRAME_CREDIT, x->id, VMB_STREAM_WINDOW, NULL, 0);
 	return NULL;
 }
 
 static const char *on_failed(struct vmb_session *x, const struct vmb_frame *f)
 {
-	size_t n = f->length < WORDS_MAX - 1 ? f->length : WORDS_MAX - 1;
+	size_t n = f->length < VMB_STREAM_WORDS_MAX - 1 ? f->length : VMB_STREAM_WORDS_MAX - 1;
 
 	if (x->state != OPENING || f->value == 0 || f->value > ERRNO_MAX)
 		return "failed without a reason";
@@ -350,11 +305,12 @@ static bool io_step(struct vmb_stream *s)
 	bool done;
 
 	pthread_mutex_lock(&s->lock);
-	while (!s->broken && out_waiting(s) && write_some(s))
+	while (!s->broken && vmb_stream_out_waiting(s) && write_some(s))
 		;
-	if (out_waiting(s))
+	if (vmb_stream_out_waiting(s))
 		fds[0].events |= POLLOUT;
-	done = s->broken || (s->quit && (!out_waiting(s) || vmb_deadline_passed(s->flush)));
+	done = s->broken ||
+	       (s->quit && (!vmb_stream_out_waiting(s) || vmb_deadline_passed(s->flush)));
 	if (s->quit)
 		wait_ms = vmb_deadline_poll(s->flush, -1);
 	pthread_mutex_unlock(&s->lock);
@@ -421,7 +377,7 @@ static int start_thread(struct vmb_stream *s)
 	if (getrandom(&s->nonce, sizeof(s->nonce), 0) != sizeof(s->nonce))
 		s->nonce = (uint32_t)vmb_monotonic_us();
 	s->nonce |= 1; /* 0 is the agent's own greeting */
-	send_frame(s, VMB_FRAME_HELLO, 0, s->nonce, NULL, 0);
+	vmb_stream_send(s, VMB_FRAME_HELLO, 0, s->nonce, NULL, 0);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = pthread_create(&s->thread, NULL, io_thread, s);
@@ -438,7 +394,7 @@ static int wait_ready(struct vmb_stream *s, struct vmb_deadline until)
 	while (!s->ready && !s->broken && r == 0)
 		r = pthread_cond_timedwait(&s->changed, &s->lock, &at);
 	if (s->broken)
-		r = broken_error(s);
+		r = vmb_stream_broken_error(s);
 	else
 		r = s->ready ? 0 : vmb_error(ETIMEDOUT, "the guest's agent does not answer");
 	pthread_mutex_unlock(&s->lock);
@@ -485,242 +441,4 @@ void vmb_stream_close(struct vmb_stream *s)
 	pthread_mutex_unlock(&s->lock);
 	pthread_join(s->thread, NULL);
 	stream_free(s);
-}
-
-/* ---- sessions ---- */
-
-static void session_free(struct vmb_session *x)
-{
-	struct vmb_piece *next;
-
-	for (struct vmb_piece *p = x->first; p; p = next) {
-		next = p->next;
-		free(p);
-	}
-	vmb_closep(&x->event);
-	free(x);
-}
-
-/* The lock is held. */
-static int add_session(struct vmb_stream *s, struct vmb_session *x, const uint8_t *request,
-		       size_t n)
-{
-	if (s->broken)
-		return broken_error(s);
-	if (s->n_sessions == VMB_STREAM_SESSIONS_MAX || s->last_id == UINT32_MAX)
-		return vmb_error(EAGAIN, "%d programs run in the VM by this handle already",
-				 VMB_STREAM_SESSIONS_MAX);
-	x->id = ++s->last_id;
-	x->next = s->sessions;
-	s->sessions = x;
-	s->n_sessions++;
-	send_frame(s, VMB_FRAME_EXEC, x->id, 0, request, n);
-	return 0;
-}
-
-/* 1: it runs; 0: not known yet. The lock is held. */
-static int look_started(const struct vmb_session *x)
-{
-	switch (x->state) {
-	case OPENING:
-		return x->stream->broken ? broken_error(x->stream) : 0;
-	case FAILED:
-		return vmb_error(x->status, "the guest cannot run it: %s",
-				 *x->words ? x->words : vmboot_strerror(x->status));
-	default:
-		return 1;
-	}
-}
-
-static int wait_started(struct vmb_session *x, struct vmb_deadline until)
-{
-	struct pollfd fd = {.fd = x->event, .events = POLLIN};
-	int r;
-
-	for (;;) {
-		vmb_session_clear(x);
-		pthread_mutex_lock(&x->stream->lock);
-		r = look_started(x);
-		pthread_mutex_unlock(&x->stream->lock);
-		if (r != 0)
-			return r < 0 ? r : 0;
-		if (vmb_deadline_passed(until))
-			return vmb_error(ETIMEDOUT, "the guest's agent does not start it in time");
-		poll(&fd, 1, vmb_deadline_poll(until, -1));
-	}
-}
-
-int vmb_session_open(struct vmb_stream *s, const struct vmb_exec_request *request,
-		     struct vmb_deadline until, struct vmb_session **ret)
-{
-	_cleanup_free_ uint8_t *payload = malloc(VMB_FRAME_PAYLOAD_MAX);
-	struct vmb_session *x;
-	long n;
-	int r;
-
-	n = payload ? vmb_exec_request_encode(request, payload, VMB_FRAME_PAYLOAD_MAX) : 0;
-	if (n < 0)
-		return vmb_error((int)-n,
-				 n == -E2BIG ? "arguments and environment are over %d bytes"
-					     : "an argument cannot be (limit %d bytes)",
-				 VMB_FRAME_PAYLOAD_MAX);
-	x = payload ? calloc(1, sizeof(*x)) : NULL;
-	if (!x)
-		return vmb_oom();
-	x->stream = s;
-	x->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = x->event < 0 ? vmb_errno(errno, "cannot make an eventfd") : 0;
-	pthread_mutex_lock(&s->lock);
-	if (r == 0)
-		r = add_session(s, x, payload, (size_t)n);
-	pthread_mutex_unlock(&s->lock);
-	if (r < 0) {
-		session_free(x);
-		return r;
-	}
-	r = wait_started(x, until);
-	if (r < 0) {
-		vmb_session_close(x);
-		return r;
-	}
-	*ret = x;
-	return 0;
-}
-
-void vmb_session_close(struct vmb_session *x)
-{
-	struct vmb_stream *s = x->stream;
-	struct vmb_session **p;
-
-	pthread_mutex_lock(&s->lock);
-	for (p = &s->sessions; *p != x; p = &(*p)->next)
-		;
-	*p = x->next;
-	s->n_sessions--;
-	send_frame(s, VMB_FRAME_CLOSE, x->id, 0, NULL, 0);
-	pthread_mutex_unlock(&s->lock);
-	session_free(x);
-}
-
-int vmb_session_fd(const struct vmb_session *x)
-{
-	return x->event;
-}
-
-void vmb_session_clear(struct vmb_session *x)
-{
-	uint64_t count;
-
-	(void)!read(x->event, &count, sizeof(count));
-}
-
-struct vmb_piece *vmb_session_take(struct vmb_session *x)
-{
-	struct vmb_piece *piece;
-
-	pthread_mutex_lock(&x->stream->lock);
-	piece = x->first;
-	if (piece) {
-		x->first = piece->next;
-		x->n_pieces--;
-	}
-	pthread_mutex_unlock(&x->stream->lock);
-	return piece;
-}
-
-void vmb_session_give_back(struct vmb_session *x, struct vmb_piece *piece)
-{
-	pthread_mutex_lock(&x->stream->lock);
-	x->owed += piece->n;
-	if (x->state == RUNNING && x->owed >= CREDIT_STEP) {
-		send_frame(x->stream, VMB_FRAME_CREDIT, x->id, (uint32_t)x->owed, NULL, 0);
-		x->out_credit += x->owed;
-		x->owed = 0;
-	}
-	pthread_mutex_unlock(&x->stream->lock);
-	free(piece);
-}
-
-int vmb_session_status(struct vmb_session *x, int *ret_status)
-{
-	int r = 0;
-
-	pthread_mutex_lock(&x->stream->lock);
-	if (x->first) {
-		r = 0;
-	} else if (x->state == ENDED) {
-		*ret_status = x->status;
-		r = 1;
-	} else if (x->stream->broken) {
-		r = broken_error(x->stream);
-	}
-	pthread_mutex_unlock(&x->stream->lock);
-	return r;
-}
-
-/* The lock is held. Whoever is refused is rung when there is room again. */
-static bool queue_is_full(struct vmb_stream *s)
-{
-	bool full = out_waiting(s) >= OUT_MAX;
-
-	s->starved |= full;
-	return full;
-}
-
-size_t vmb_session_room(struct vmb_session *x)
-{
-	size_t room = 0;
-
-	pthread_mutex_lock(&x->stream->lock);
-	if (!x->stream->broken && x->state == RUNNING && !x->in_ended && !queue_is_full(x->stream))
-		room = x->in_credit < VMB_FRAME_PAYLOAD_MAX ? x->in_credit : VMB_FRAME_PAYLOAD_MAX;
-	pthread_mutex_unlock(&x->stream->lock);
-	return room;
-}
-
-bool vmb_session_can_control(struct vmb_session *x)
-{
-	bool can;
-
-	pthread_mutex_lock(&x->stream->lock);
-	can = !queue_is_full(x->stream);
-	pthread_mutex_unlock(&x->stream->lock);
-	return can;
-}
-
-void vmb_session_send(struct vmb_session *x, const void *bytes, size_t n)
-{
-	pthread_mutex_lock(&x->stream->lock);
-	if (n && n <= x->in_credit && !x->in_ended) {
-		x->in_credit -= n;
-		send_frame(x->stream, VMB_FRAME_STDIN, x->id, 0, bytes, n);
-	}
-	pthread_mutex_unlock(&x->stream->lock);
-}
-
-void vmb_session_send_end(struct vmb_session *x)
-{
-	pthread_mutex_lock(&x->stream->lock);
-	if (!x->in_ended && x->state == RUNNING)
-		send_frame(x->stream, VMB_FRAME_STDIN, x->id, 0, NULL, 0);
-	x->in_ended = true;
-	pthread_mutex_unlock(&x->stream->lock);
-}
-
-static void control(struct vmb_session *x, enum vmb_frame_type type, uint32_t value)
-{
-	pthread_mutex_lock(&x->stream->lock);
-	if (x->state == RUNNING)
-		send_frame(x->stream, type, x->id, value, NULL, 0);
-	pthread_mutex_unlock(&x->stream->lock);
-}
-
-void vmb_session_signal(struct vmb_session *x, int number)
-{
-	control(x, VMB_FRAME_SIGNAL, (uint32_t)number);
-}
-
-void vmb_session_resize(struct vmb_session *x, uint32_t columns_rows)
-{
-	control(x, VMB_FRAME_RESIZE, columns_rows);
 }

@@ -23,6 +23,8 @@ struct vmb_conn {
 	pid_t pid; /* a forked child must not use its parent's connection */
 	char *uri;
 	bool lent, embed;
+	bool events; /* opened with an event loop, for who asked for that */
+	bool loop;   /* our reference on it */
 	pthread_mutex_t lock;
 	virConnectPtr c;
 };
@@ -156,7 +158,7 @@ static void conn_free(struct vmb_conn *conn)
 {
 	if (conn->c && conn->pid == getpid())
 		virConnectClose(conn->c);
-	if (conn->embed)
+	if (conn->loop)
 		vmb_evloop_unref();
 	pthread_mutex_destroy(&conn->lock);
 	free(conn->uri);
@@ -198,18 +200,23 @@ static int open_lent(virConnectPtr c, struct vmb_conn **ret)
 	return 0;
 }
 
-static struct vmb_conn *find_shared(const char *uri)
+static bool in_process(const char *uri)
+{
+	return strstr(uri, ":///embed");
+}
+
+static struct vmb_conn *find_shared(const char *uri, bool events)
 {
 	for (struct vmb_conn *c = list; c; c = c->next)
-		if (c->pid == getpid() && vmb_streq(c->uri, uri))
+		if (c->pid == getpid() && c->events == events && vmb_streq(c->uri, uri))
 			return c;
 	return NULL;
 }
 
 /* Under list_lock, so that two callers open one connection. */
-static int open_shared(const char *uri, struct vmb_conn **ret)
+static int open_shared(const char *uri, bool events, struct vmb_conn **ret)
 {
-	struct vmb_conn *conn = find_shared(uri);
+	struct vmb_conn *conn = find_shared(uri, events);
 	int r = 0;
 
 	if (conn) {
@@ -220,9 +227,11 @@ static int open_shared(const char *uri, struct vmb_conn **ret)
 	conn = conn_new(uri);
 	if (!conn)
 		return vmb_oom();
-	if (strstr(uri, ":///embed")) {
+	conn->events = events;
+	conn->embed = in_process(uri);
+	if (conn->embed || events) {
 		r = vmb_evloop_ref();
-		conn->embed = r == 0;
+		conn->loop = r == 0;
 	}
 	if (r == 0)
 		r = open_connection(conn);
@@ -248,7 +257,22 @@ int vmb_conn_open(const struct vmboot_opts *opts, const struct vmb_store *store,
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&list_lock);
-	r = open_shared(uri, ret);
+	r = open_shared(uri, false, ret);
+	pthread_mutex_unlock(&list_lock);
+	return r;
+}
+
+int vmb_conn_with_events(struct vmb_conn *conn, struct vmb_conn **ret)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&list_lock);
+	if (in_process(conn->uri)) {
+		conn->refs++;
+		*ret = conn;
+	} else {
+		r = open_shared(conn->uri, true, ret);
+	}
 	pthread_mutex_unlock(&list_lock);
 	return r;
 }

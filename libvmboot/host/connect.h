@@ -29,6 +29,12 @@ VMB_DEFINE_CLEANUP(vmb_conn_unrefp, struct vmb_conn *, vmb_conn_unref)
  */
 int vmb_conn_get(struct vmb_conn *conn, virConnectPtr broken, virConnectPtr *ret);
 
+/*
+ * One to the same libvirt that was opened with an event loop, which streams and events need: a
+ * second one, shared likewise, unless conn is that of a driver in this process.
+ */
+int vmb_conn_with_events(struct vmb_conn *conn, struct vmb_conn **ret);
+
 const char *vmb_conn_uri(const struct vmb_conn *conn); /* for messages */
 
 /* A domain by name; -VMBOOT_ENOVM if there is none. Opens a broken connection again. */
