@@ -5,6 +5,7 @@
  */
 #include <libvirt/libvirt.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -276,6 +277,77 @@ static void follows_output_through_rotation(void)
 	boot_assert_nothing_left(own("system-output"));
 }
 
+/* A stream through a daemon is not one in our own process. Enough bytes for what is lost or stuck
+ * now and then. */
+static void echo_through(struct vmboot_vm *vm)
+{
+	enum { N = 16000000 };
+	const char *const args[] = {"cat", NULL};
+	uint8_t *bytes = test_alloc(N);
+	struct vmboot_exec_opts opts =
+		VMBOOT_EXEC_OPTS(.args = args, .input = bytes, .input_size = N,
+				 .timeout_ms = BOOT_TIMEOUT_MS);
+	struct vmboot_exec_result *result;
+
+	for (size_t i = 0; i < N; i++)
+		bytes[i] = (uint8_t)((i * 2654435761U) >> 13);
+	ASSERT_OK(vmboot_exec(vm, &opts, &result));
+	CU_ASSERT_EQUAL(result->exit_code, 0);
+	CU_ASSERT_EQUAL_FATAL(result->out_size, N);
+	CU_ASSERT_EQUAL(memcmp(result->out, bytes, N), 0);
+	vmboot_exec_result_free(result);
+}
+
+static void *hold_the_stream(void *data)
+{
+	const char *const args[] = {"sleep", "100000", NULL};
+	struct vmboot_exec_opts opts = VMBOOT_EXEC_OPTS(.args = args);
+	struct vmboot_exec_result *result;
+	static int r;
+
+	r = vmboot_exec(data, &opts, &result);
+	return &r;
+}
+
+/* While another handle has the stream: an error that says so, and the QEMU guest agent's way. */
+static void while_it_is_held(const char *name)
+{
+	const char *const args[] = {"echo", "hi", NULL};
+	struct vmboot_exec_opts opts = VMBOOT_EXEC_OPTS(.args = args);
+	struct vmboot_opts here = boot_where();
+	struct vmboot_exec_result *result;
+	struct vmboot_vm *vm;
+	int status;
+
+	ASSERT_OK(vmboot_open(&here, name, &vm));
+	ASSERT_ERROR(vmboot_exec_stream(vm, &opts, (int[]){-1, -1, -1}, -1, &status), EBUSY,
+		     "another program");
+	ASSERT_OK(vmboot_exec(vm, &opts, &result));
+	ASSERT_STR(result->out, "hi\n");
+	vmboot_exec_result_free(result);
+	vmboot_close(vm);
+}
+
+static void runs_programs_through_the_daemon(void)
+{
+	struct vmboot_opts opts = boot_opts("system-exec", "sleep 100000");
+	pthread_t thread;
+	struct vmboot_vm *vm;
+	int *r;
+
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	echo_through(vm);
+	echo_through(vm);
+	CU_ASSERT_EQUAL(pthread_create(&thread, NULL, hold_the_stream, vm), 0);
+	echo_through(vm); /* the thread has begun by now, and goes on */
+	while_it_is_held("system-exec");
+	CU_ASSERT_EQUAL(vmboot_stop(vm, 0), 1);
+	pthread_join(thread, (void **)&r);
+	CU_ASSERT_EQUAL(*r, -VMBOOT_EENDED);
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
 /* A store that libvirt's user cannot reach is a clear error, before anything starts. */
 static void names_the_folder_that_is_in_the_way(void)
 {
@@ -317,6 +389,7 @@ int main(void)
 		{"a handle outlives the daemon", a_handle_outlives_the_daemon},
 		{"another process finds the VM", another_process_finds_the_vm},
 		{"follows output through rotation", follows_output_through_rotation},
+		{"runs programs through the daemon", runs_programs_through_the_daemon},
 		{"names the folder that is in the way", names_the_folder_that_is_in_the_way},
 		{"and is stopped again", end},
 	};
