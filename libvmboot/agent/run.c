@@ -204,7 +204,7 @@ static int wait_and_read(struct move *m)
 
 static int run(struct move *m)
 {
-	int r;
+	int r, out;
 
 	for (;;) {
 		vmb_session_clear(m->session);
@@ -213,7 +213,11 @@ static int run(struct move *m)
 			return r;
 		if (!m->piece) {
 			r = vmb_session_status(m->session, &m->run->status);
-			if (r != 0)
+			/* what came between our two looks came before the end */
+			out = r ? move_out(m) : 0;
+			if (out < 0)
+				return out;
+			if (r != 0 && !m->piece)
 				return r < 0 ? r : 0;
 		}
 		if (meet_deadline(m)) {
