@@ -53,6 +53,19 @@ void boot_setup(void)
 	make_image();
 }
 
+/* It takes half a minute to make: `make check-boot` does so once for all programs. */
+void boot_import_debian(void)
+{
+	const char *script = TEST_SRCDIR "/boot/mkdebian.sh";
+	struct vmboot_opts where = VMBOOT_OPTS(.store = store);
+	const char *tar = test_path("%s", TEST_BUILDDIR "/tests/boot/debian.tar");
+	const char *const argv[] = {"sh", script, tar, NULL};
+
+	if (!vmb_exists(tar) && vmb_run(argv, NULL) < 0)
+		cannot(vmboot_last_error()->message);
+	ASSERT_OK(vmboot_image_import(&where, test_path("tar:%s", tar), "debian", NULL));
+}
+
 void boot_set_uri(const char *chosen)
 {
 	uri = chosen;

@@ -29,6 +29,9 @@ void boot_set_uri(const char *uri);
 /* Opts that say where: the store and the URI. */
 struct vmboot_opts boot_where(void);
 
+/* Imports a stock Debian 12 with systemd under the name "debian"; see mkdebian.sh. */
+void boot_import_debian(void);
+
 void boot_destroy_all(void);
 
 /* Opts for a VM of this store: name, the test image, `sh -c script`. */
