@@ -34,6 +34,13 @@ enum vmboot_accel {
 	VMBOOT_ACCEL_TCG = 2,  /**< emulation; works everywhere, slower */
 };
 
+/** What the guest can reach. Since 0.1. */
+enum vmboot_network {
+	VMBOOT_NETWORK_NONE = 0, /**< nothing: there is no network device */
+	VMBOOT_NETWORK_USER =
+		1, /**< what the user who runs QEMU can, by libvirt's "user" network */
+};
+
 /** How serious a log record is; the numbers are syslog's. */
 enum vmboot_log_level {
 	VMBOOT_LOG_ERR = 3,
@@ -85,12 +92,13 @@ struct vmboot_opts {
 	enum vmboot_init_mode init_mode; /**< who is PID 1 */
 	enum vmboot_on_exit on_exit;	 /**< what happens when the program ends */
 	enum vmboot_accel accel;	 /**< what runs the guest */
-	const char *kernel;	 /**< path of a kernel; NULL: the newest installed that fits */
-	const char *kernel_args; /**< added to the kernel's command line, last, so they win */
-	const char *uri;	 /**< libvirt URI, or "embed"; NULL: as virsh chooses */
-	const char *store;	 /**< store folder; NULL: see vmboot(3) */
-	bool ephemeral;		 /**< leave nothing when the VM stops */
-	bool debug;		 /**< verbose boot; a shell on the console if it fails */
+	const char *kernel;	     /**< path of a kernel; NULL: the newest installed that fits */
+	const char *kernel_args;     /**< added to the kernel's command line, last, so they win */
+	const char *uri;	     /**< libvirt URI, or "embed"; NULL: as virsh chooses */
+	const char *store;	     /**< store folder; NULL: see vmboot(3) */
+	enum vmboot_network network; /**< what the guest can reach */
+	bool ephemeral;		     /**< leave nothing when the VM stops */
+	bool debug;		     /**< verbose boot; a shell on the console if it fails */
 
 	/* C only: not fields of the request */
 	struct _virConnect *connection; /**< borrowed, used instead of `uri`; the caller keeps it

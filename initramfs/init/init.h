@@ -207,6 +207,14 @@ bool init_has_word(const char *words, const char *word);
 /* mounts.c: what a program expects below /dev, /run and /sys; after the switch. */
 int init_mounts_late(struct init *init, struct init_report *report);
 
+/* names.c: /etc/hosts and /etc/resolv.conf; after the switch. */
+void init_names(struct init *init);
+
+/* network.c: "10.0.2.15/24", 0 or -EINVAL; the device, if one comes in time. */
+struct in_addr;
+int init_parse_address(const char *text, struct in_addr *ret_ip, struct in_addr *ret_mask);
+bool init_network_device(const struct init *init, struct vmb_deadline until, char name[16]);
+
 /* modules.c: those that nobody waits for. */
 void init_modules_late(struct init *init);
 

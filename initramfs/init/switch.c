@@ -100,5 +100,8 @@ int init_switch(struct init *init, struct init_report *report)
 		return r;
 	}
 	free_initramfs(old);
-	return init_mounts_late(init, report);
+	r = init_mounts_late(init, report);
+	if (r == 0)
+		init_names(init);
+	return r;
 }

@@ -135,6 +135,18 @@ static void add_ports(xmlNodePtr devices, const struct vmb_plan *plan)
 	add_port(devices, VMB_STDERR_PORT, plan->files.err);
 }
 
+/* Without firmware to boot from: that would be loaded, and run. */
+static void add_network(xmlNodePtr devices, enum vmboot_network network)
+{
+	xmlNodePtr interface;
+
+	if (network == VMBOOT_NETWORK_NONE)
+		return;
+	interface = vmb_xml_attrs(vmb_xml_add(devices, "interface", NULL), "type", "user", NULL);
+	vmb_xml_attrs(vmb_xml_add(interface, "model", NULL), "type", VIRTIO_MODEL, NULL);
+	vmb_xml_attrs(vmb_xml_add(interface, "rom", NULL), "enabled", "no", NULL);
+}
+
 /* What libvirt would add by itself, and no boot of ours needs. */
 static void add_absences(xmlNodePtr devices)
 {
@@ -189,6 +201,7 @@ int vmb_domain_xml(const struct vmb_plan *plan, char **ret)
 	add_lifecycle(domain, plan->init_mode);
 	devices = vmb_xml_add(domain, "devices", NULL);
 	add_disks(devices, plan);
+	add_network(devices, plan->network);
 	add_absences(devices);
 	add_port_controller(devices);
 	add_serial(devices, plan->files.console, plan->debug);

@@ -105,7 +105,7 @@ static enum status check_modules(struct exam *e)
 		FOUND(e, "no kernel");
 		return ERROR;
 	}
-	if (vmb_modules_resolve(&e->kernel, "squashfs", &e->modules) < 0)
+	if (vmb_modules_resolve(&e->kernel, "squashfs", false, &e->modules) < 0)
 		return failed(e, "use a kernel that has it as a module or built in");
 	FOUND(e, "%zu modules for a boot", e->modules.early.n);
 	return OK;

@@ -16,7 +16,8 @@ static int gather_files(const struct vmboot_opts *opts, const struct vmb_store *
 	if (r == 0)
 		r = vmb_kernel_find("", opts->kernel, &f->kernel);
 	if (r == 0)
-		r = vmb_modules_resolve(&f->kernel, f->image.fstype, &f->modules);
+		r = vmb_modules_resolve(&f->kernel, f->image.fstype,
+					opts->network != VMBOOT_NETWORK_NONE, &f->modules);
 	if (r == 0)
 		r = vmb_initrd_find_init(&f->init);
 	if (r == 0)

@@ -16,7 +16,7 @@ VMB_DEFINE_CLEANUP(module_unref_listp, struct kmod_list *, kmod_module_unref_lis
 
 enum { CONFIG_FILE_MAX = 4 << 20, MODULES_MAX = 256 };
 
-enum when { EARLY, EARLY_IF_THERE, LATE_IF_THERE };
+enum when { EARLY, EARLY_FOR_NETWORK, EARLY_IF_THERE, LATE_IF_THERE };
 
 /*
  * What must be there, in the order in which it is loaded; what a module depends on goes before it.
@@ -43,6 +43,7 @@ static const struct need {
 	{"erofs", "CONFIG_EROFS_FS", EARLY, "erofs", "the root disk"},
 	{"ext4", "CONFIG_EXT4_FS", EARLY, NULL, "the overlay disk"},
 	{"overlay", "CONFIG_OVERLAY_FS", EARLY, NULL, "writing to the root file system"},
+	{"virtio_net", "CONFIG_VIRTIO_NET", EARLY_FOR_NETWORK, NULL, "the network"},
 	{"button", "CONFIG_ACPI_BUTTON", LATE_IF_THERE, NULL, "ACPI shutdown"},
 };
 
@@ -217,7 +218,8 @@ static int resolve_need(const struct resolver *res, const struct need *need)
 	if (kmod_module_get_path(mod))
 		return add_with_dependencies(
 			res, mod, need->when == LATE_IF_THERE ? &res->out->late : &res->out->early);
-	if (need->when != EARLY || kmod_module_get_initstate(mod) == KMOD_MODULE_BUILTIN ||
+	if (need->when == EARLY_IF_THERE || need->when == LATE_IF_THERE ||
+	    kmod_module_get_initstate(mod) == KMOD_MODULE_BUILTIN ||
 	    (res->config && config_value(res->config, need->option) == 'y'))
 		return 0;
 	return refuse(res, need);
@@ -252,7 +254,7 @@ static int open_modules(const struct vmb_kernel *kernel, struct kmod_ctx **ret)
 	return 0;
 }
 
-int vmb_modules_resolve(const struct vmb_kernel *kernel, const char *root_fstype,
+int vmb_modules_resolve(const struct vmb_kernel *kernel, const char *root_fstype, bool network,
 			struct vmb_modules *ret)
 {
 	vmb_cleanup(kmod_unrefp) struct kmod_ctx *ctx = NULL;
@@ -269,7 +271,8 @@ int vmb_modules_resolve(const struct vmb_kernel *kernel, const char *root_fstype
 		r = check_built_ins(kernel, config, root_fstype);
 	res = (struct resolver){kernel, ctx, config, &out};
 	for (size_t i = 0; i < ARRAY_SIZE(needs) && r == 0; i++)
-		if (applies(needs[i].fstype, root_fstype))
+		if (applies(needs[i].fstype, root_fstype) &&
+		    (network || needs[i].when != EARLY_FOR_NETWORK))
 			r = resolve_need(&res, &needs[i]);
 	if (r < 0)
 		return r;

@@ -8,6 +8,7 @@
 static const char *const init_modes[] = {"auto", "exec", "systemd", NULL};
 static const char *const on_exits[] = {"keep", "poweroff", NULL};
 static const char *const accels[] = {"auto", "kvm", "tcg", NULL};
+static const char *const networks[] = {"none", "user", NULL};
 
 #define MEMBER(member)                                                                             \
 	.size = sizeof(struct vmboot_field), .name = #member,                                      \
@@ -139,6 +140,12 @@ static const struct vmb_field fields[] = {
 		.accepts = vmb_rule_line,
 	},
 	{
+		.pub = {MEMBER(network), .type = VMBOOT_FIELD_ENUM, .choices = networks,
+			.metavar = "NETWORK", .rule = "none or user",
+			.help = "what the guest can reach: nothing, or what QEMU's user can",
+			.since = "0.1"},
+	},
+	{
 		.pub = {MEMBER(ephemeral), .type = VMBOOT_FIELD_BOOL, .rule = "true or false",
 			.help = "leave nothing when the VM stops", .since = "0.1"},
 	},
@@ -159,9 +166,9 @@ const struct vmboot_field *const *vmboot_opts_fields(size_t *ret_n)
 {
 #define ROW(i) &fields[i].pub
 	static const struct vmboot_field *const pubs[] = {
-		ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),
-		ROW(7),	 ROW(8),  ROW(9),  ROW(10), ROW(11), ROW(12), ROW(13),
-		ROW(14), ROW(15), ROW(16), ROW(17), ROW(18), ROW(19), ROW(20),
+		ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),
+		ROW(8),	 ROW(9),  ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15),
+		ROW(16), ROW(17), ROW(18), ROW(19), ROW(20), ROW(21),
 	};
 #undef ROW
 	_Static_assert(ARRAY_SIZE(pubs) == ARRAY_SIZE(fields), "a row is missing");

@@ -74,6 +74,17 @@ int vmb_plan_files(const char *store, const char *name, struct vmb_plan_files *r
 	return 0;
 }
 
+/*
+ * What the guest's side of each network is. QEMU's user network has fixed addresses (its manual,
+ * "-netdev user"), so that the guest need not ask.
+ */
+static const struct {
+	const char *address, *gateway, *nameserver;
+} networks[] = {
+	[VMBOOT_NETWORK_NONE] = {"", "", ""},
+	[VMBOOT_NETWORK_USER] = {"10.0.2.15/24", "10.0.2.2", "10.0.2.3"},
+};
+
 static enum vmboot_init_mode resolve_init_mode(enum vmboot_init_mode asked, const char *program)
 {
 	if (asked != VMBOOT_INIT_AUTO)
@@ -102,6 +113,9 @@ int vmb_plan_guest_config(const struct vmb_plan *plan, struct vmb_guest_config *
 		.on_exit = plan->on_exit == VMBOOT_ON_EXIT_POWEROFF ? "poweroff" : "keep",
 		.skip_kernel_headers = plan->skip_kernel_headers,
 		.skip_guest_agent = plan->skip_guest_agent,
+		.address = networks[plan->network].address,
+		.gateway = networks[plan->network].gateway,
+		.nameserver = networks[plan->network].nameserver,
 		.user = plan->command.user ? plan->command.user : "",
 		.workdir = plan->command.workdir,
 	};
@@ -143,6 +157,7 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 	p.skip_kernel_headers = opts->skip_kernel_headers;
 	p.skip_guest_agent = opts->skip_guest_agent;
 	p.on_exit = opts->on_exit;
+	p.network = opts->network;
 	p.debug = opts->debug;
 	r = vmb_strdup(opts->name, &p.name);
 	if (r == 0)

@@ -43,6 +43,9 @@ static const struct key {
 	{"on_exit", TEXT, AT(on_exit), 0, (const char *const[]){"keep", "poweroff", NULL}},
 	{"skip_kernel_headers", FLAG, AT(skip_kernel_headers), 0, NULL},
 	{"skip_guest_agent", FLAG, AT(skip_guest_agent), 0, NULL},
+	{"address", TEXT, AT(address), 0, NULL},
+	{"gateway", TEXT, AT(gateway), 0, NULL},
+	{"nameserver", TEXT, AT(nameserver), 0, NULL},
 	{"user", TEXT, AT(user), 0, NULL},
 	{"workdir", TEXT, AT(workdir), 0, NULL},
 	{"arg", LIST, AT(args), VMB_CONFIG_ARGS_MAX, NULL},
@@ -95,12 +98,14 @@ static int put_key(struct out *o, const struct vmb_guest_config *c, const struct
 {
 	const void *member = (const char *)c + key->offset;
 	const char *const *list = member;
+	const char *text;
 	size_t i;
 	int r = 0;
 
 	switch (key->type) {
 	case TEXT:
-		return put_record(o, key, *(const char *const *)member);
+		text = *(const char *const *)member;
+		return put_record(o, key, text ? text : "");
 	case FLAG:
 		return put_record(o, key, *(const bool *)member ? "1" : "0");
 	case LIST:

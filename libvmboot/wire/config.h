@@ -38,6 +38,8 @@ struct vmb_guest_config {
 	const char *on_exit;	 /* "keep" or "poweroff" */
 	bool skip_kernel_headers;
 	bool skip_guest_agent;
+	const char *address; /* of the network device, "10.0.2.15/24"; "": there is none */
+	const char *gateway, *nameserver; /* likewise, without "/24" */
 	const char *user;    /* "", "name", "1000", "name:group", …: looked up in the image */
 	const char *workdir; /* absolute */
 	const char *args[VMB_CONFIG_ARGS_MAX + 1]; /* NULL-ended */
@@ -46,7 +48,7 @@ struct vmb_guest_config {
 
 /*
  * Writes the whole disk to out (size bytes). Returns its length, also when out is NULL or too
- * small (then nothing is written); or -E2BIG: over a bound, -EINVAL: a value that cannot be.
+ * small (then nothing is written); a text that is NULL is empty; or -E2BIG: over a bound, -EINVAL: a value that cannot be.
  */
 long vmb_config_encode(const struct vmb_guest_config *config, uint8_t *out, size_t size);
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Exec mode on real guests: the program, its user, its output, its end. */
+#include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "boot.h"
@@ -194,6 +198,76 @@ static void stops_and_starts_with_its_writes(void)
 	vmboot_close(vm);
 }
 
+/* ---- the network ---- */
+
+/* A server on this host's loopback, which the guest sees at its gateway's address. */
+static void *serve_once(void *listener)
+{
+	static const char answer[] = "HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nfrom host";
+	int fd = accept(*(const int *)listener, NULL, NULL);
+	char request[1024];
+
+	if (fd >= 0 && read(fd, request, sizeof(request)) > 0 &&
+	    write(fd, answer, sizeof(answer) - 1) > 0)
+		shutdown(fd, SHUT_WR);
+	if (fd >= 0)
+		close(fd);
+	return NULL;
+}
+
+static int listen_on_loopback(int *ret_port)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CU_ASSERT_FATAL(fd >= 0 && bind(fd, (const struct sockaddr *)&at, n) == 0);
+	CU_ASSERT_FATAL(listen(fd, 1) == 0 && getsockname(fd, (struct sockaddr *)&at, &n) == 0);
+	*ret_port = ntohs(at.sin_port);
+	return fd;
+}
+
+static void reaches_what_the_host_does(void)
+{
+	struct vmboot_opts opts;
+	struct vmboot_ledger *ledger;
+	struct vmboot_vm *vm;
+	pthread_t server;
+	int port, fd = listen_on_loopback(&port);
+
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&server, NULL, serve_once, &fd), 0);
+	opts = boot_opts("exec-net", test_path("wget -q -O - http://10.0.2.2:%d/ && echo && "
+					       "cat /etc/resolv.conf && ip route | grep default && "
+					       "grep -c localhost /etc/hosts && "
+					       "nc -l -p 80 -w 1; echo $?",
+					       port));
+	opts.network = VMBOOT_NETWORK_USER;
+	opts.user = "app";
+	vm = boot_run(&opts, 0);
+	ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDOUT), "from host\nnameserver 10.0.2.3\n"
+							  "default via 10.0.2.2 dev eth0 \n2\n1\n");
+	ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDERR), "nc: timed out\n");
+	ASSERT_OK(vmboot_ledger(vm, &ledger));
+	ASSERT_STR(boot_event(ledger, VMBOOT_PHASE_NETWORK)->device, "eth0");
+	ASSERT_STR(boot_event(ledger, VMBOOT_PHASE_NETWORK)->detail, "10.0.2.15/24");
+	vmboot_ledger_free(ledger);
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+	shutdown(fd, SHUT_RDWR); /* ends the accept of a server that nobody asked */
+	pthread_join(server, NULL);
+	close(fd);
+}
+
+static void has_no_network_unless_asked(void)
+{
+	struct vmboot_opts opts = boot_opts("exec-nonet", "ls /sys/class/net; hostname -i");
+	struct vmboot_vm *vm = boot_run(&opts, 0);
+
+	ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDOUT), "lo\n127.0.1.1\n");
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
 BOOT_MAIN("boot/exec", {"prints and exits", prints_and_exits},
 	  {"uses the image's config", uses_the_images_config},
 	  {"sets env, workdir and user", sets_env_workdir_and_user},
@@ -204,4 +278,6 @@ BOOT_MAIN("boot/exec", {"prints and exits", prints_and_exits},
 	  {"reaps 500 orphans", reaps_500_orphans},
 	  {"keeps the VM when the program ends", keeps_the_vm_when_the_program_ends},
 	  {"powers off when asked to", powers_off_when_asked_to},
+	  {"reaches what the host does", reaches_what_the_host_does},
+	  {"has no network unless asked", has_no_network_unless_asked},
 	  {"stops and starts with its writes", stops_and_starts_with_its_writes})

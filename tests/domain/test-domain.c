@@ -74,6 +74,13 @@ static void systemd(void)
 	check("domain/systemd.xml", render(&o, test_facts()));
 }
 
+static void network(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN, .network = VMBOOT_NETWORK_USER);
+
+	check("domain/network.xml", render(&o, test_facts()));
+}
+
 static void debug(void)
 {
 	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN, .debug = true);
@@ -309,8 +316,8 @@ static void metadata_has_a_bound(void)
 	CU_ASSERT_PTR_NULL(none.store);
 }
 
-TEST_MAIN("domain/domain", {"TCG", tcg}, {"KVM", kvm}, {"systemd", systemd}, {"debug", debug},
-	  {"ephemeral, with both skips", ephemeral_with_both_skips},
+TEST_MAIN("domain/domain", {"TCG", tcg}, {"KVM", kvm}, {"systemd", systemd}, {"network", network},
+	  {"debug", debug}, {"ephemeral, with both skips", ephemeral_with_both_skips},
 	  {"libvirt labels", libvirt_labels}, {"we label", we_label},
 	  {"odd names are escaped", odd_names_are_escaped}, {"a probe", a_probe},
 	  {"libxml2's settings do not matter", libxml2s_settings_do_not_matter},

@@ -13,6 +13,9 @@ static void check_same(const struct vmb_guest_config *a, const struct vmb_guest_
 	FUZZ_CHECK(strcmp(a->mode, b->mode) == 0 && strcmp(a->on_exit, b->on_exit) == 0);
 	FUZZ_CHECK(a->skip_kernel_headers == b->skip_kernel_headers);
 	FUZZ_CHECK(a->skip_guest_agent == b->skip_guest_agent);
+	FUZZ_CHECK(strcmp(a->address, b->address) == 0);
+	FUZZ_CHECK(strcmp(a->gateway, b->gateway) == 0);
+	FUZZ_CHECK(strcmp(a->nameserver, b->nameserver) == 0);
 	FUZZ_CHECK(strcmp(a->user, b->user) == 0 && strcmp(a->workdir, b->workdir) == 0);
 	for (size_t i = 0; a->args[i] || b->args[i]; i++)
 		FUZZ_CHECK(strcmp(a->args[i], b->args[i]) == 0);

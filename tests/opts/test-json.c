@@ -60,6 +60,7 @@ static const char everything[] =
 	"  \"kernel_args\": \"quiet x=\\\"y\\\"\",\n"
 	"  \"uri\": \"qemu:///session\",\n"
 	"  \"store\": \"var/store\",\n"
+	"  \"network\": \"user\",\n"
 	"  \"ephemeral\": true,\n"
 	"  \"debug\": true\n"
 	"}\n";

@@ -144,6 +144,8 @@ static void choices_are_the_enums(void)
 		{"accel", "auto", VMBOOT_ACCEL_AUTO},
 		{"accel", "kvm", VMBOOT_ACCEL_KVM},
 		{"accel", "tcg", VMBOOT_ACCEL_TCG},
+		{"network", "none", VMBOOT_NETWORK_NONE},
+		{"network", "user", VMBOOT_NETWORK_USER},
 	};
 	size_t n, seen = 0, choices = 0;
 	const struct vmb_field *f = vmb_fields(&n);

@@ -37,8 +37,8 @@ static void everything_asked_for(void)
 			    .skip_guest_agent = true, .vcpus = 4, .memory_mib = 2048,
 			    .overlay_mib = 64, .entrypoint = entrypoint, .cmd = cmd, .env = env,
 			    .workdir = "/srv", .user = "1000:www",
-			    .on_exit = VMBOOT_ON_EXIT_POWEROFF, .kernel_args = "loglevel=7 x=y",
-			    .ephemeral = true, .debug = true);
+			    .on_exit = VMBOOT_ON_EXIT_POWEROFF, .network = VMBOOT_NETWORK_USER,
+			    .kernel_args = "loglevel=7 x=y", .ephemeral = true, .debug = true);
 	struct vmb_facts f = test_facts();
 
 	f.accel = VMBOOT_ACCEL_KVM;

@@ -18,6 +18,9 @@ static struct vmb_guest_config sample(void)
 		.on_exit = "poweroff",
 		.skip_kernel_headers = true,
 		.skip_guest_agent = false,
+		.address = "10.0.2.15/24",
+		.gateway = "10.0.2.2",
+		.nameserver = "10.0.2.3",
 		.user = "node:1000",
 		.workdir = "/srv/app",
 		.args = {"node", "app.js", "", "a=b", "two\nlines"},
@@ -39,9 +42,10 @@ static bool same(const struct vmb_guest_config *a, const struct vmb_guest_config
 	       strcmp(a->root_fstype, b->root_fstype) == 0 && strcmp(a->mode, b->mode) == 0 &&
 	       strcmp(a->on_exit, b->on_exit) == 0 &&
 	       a->skip_kernel_headers == b->skip_kernel_headers &&
-	       a->skip_guest_agent == b->skip_guest_agent && strcmp(a->user, b->user) == 0 &&
-	       strcmp(a->workdir, b->workdir) == 0 && same_list(a->args, b->args) &&
-	       same_list(a->env, b->env);
+	       a->skip_guest_agent == b->skip_guest_agent && strcmp(a->address, b->address) == 0 &&
+	       strcmp(a->gateway, b->gateway) == 0 && strcmp(a->nameserver, b->nameserver) == 0 &&
+	       strcmp(a->user, b->user) == 0 && strcmp(a->workdir, b->workdir) == 0 &&
+	       same_list(a->args, b->args) && same_list(a->env, b->env);
 }
 
 /* Freed by the caller; exactly as long as it must be, so that sanitizers see an overrun. */
@@ -160,7 +164,7 @@ static uint8_t *disk_of(const char *version, const char *records, size_t n, size
 
 #define REST                                                                                       \
 	"hostname=h\0root_fstype=ext4\0on_exit=keep\0skip_kernel_headers=0\0"                      \
-	"skip_guest_agent=1\0user=\0workdir=/\0"
+	"skip_guest_agent=1\0address=\0gateway=\0nameserver=\0user=\0workdir=/\0"
 #define ALL "mode=exec\0" REST
 
 static void records_that_are_wrong(void)
@@ -299,8 +303,20 @@ static void values_that_cannot_be_are_not_encoded(void)
 	c.root_fstype = "";
 	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -EINVAL);
 	c = sample();
-	c.hostname = NULL;
+	c.mode = NULL;
 	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -EINVAL);
+}
+
+static void a_text_that_is_null_is_empty(void)
+{
+	struct vmb_guest_config c = sample(), back;
+	_cleanup_free_ uint8_t *disk = NULL;
+	size_t n;
+
+	c.user = NULL;
+	disk = encoded(&c, &n);
+	CU_ASSERT_EQUAL_FATAL(vmb_config_decode(disk, n, &back, NULL), 0);
+	ASSERT_STR(back.user, "");
 }
 
 static void a_list_has_at_most_1024_entries(void)
@@ -441,6 +457,7 @@ TEST_MAIN("wire/config", {"decodes what it encodes", decodes_what_it_encodes},
 	  {"what is no config disk", what_is_no_config_disk},
 	  {"another archive is refused", another_archive_is_refused},
 	  {"values that cannot be are not encoded", values_that_cannot_be_are_not_encoded},
+	  {"a text that is NULL is empty", a_text_that_is_null_is_empty},
 	  {"a list has at most 1024 entries", a_list_has_at_most_1024_entries},
 	  {"more entries are refused by the decoder", more_entries_are_refused_by_the_decoder},
 	  {"a string has at most its maximum", a_string_has_at_most_its_maximum},
