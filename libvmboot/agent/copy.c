@@ -9,6 +9,7 @@
 #include "agent/tree.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/sigpipe.h"
 #include "host/vm.h"
 #include "wire/text.h"
 
@@ -262,6 +263,7 @@ static int guest_place(struct vmboot_vm *vm, const char *from, const char *to, c
 
 int vmboot_copy_to(struct vmboot_vm *vm, const char *from, const char *to)
 {
+	VMB_NO_SIGPIPE;
 	_cleanup_free_ char *root = NULL, *folder = NULL;
 	vmb_cleanup(copy_done) struct copy c = {.vm = vm};
 	char name[NAME_MAX + 1];
@@ -315,6 +317,7 @@ static int explain(struct vmboot_vm *vm, const char *from, int r)
 
 int vmboot_copy_from(struct vmboot_vm *vm, const char *from, const char *to)
 {
+	VMB_NO_SIGPIPE;
 	vmb_cleanup(copy_done) struct copy c = {.vm = vm};
 	_cleanup_close_ int folder = -1;
 	char theirs[NAME_MAX + 1], name[NAME_MAX + 1];

@@ -4,6 +4,7 @@
 
 #include "agent/agent.h"
 #include "base/error.h"
+#include "base/sigpipe.h"
 #include "host/vm.h"
 
 enum { OUTPUT_MAX = 16 << 20 };
@@ -172,6 +173,7 @@ static int capture(struct vmb_session *session, const struct vmboot_exec_opts *o
 int vmboot_exec(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
 		struct vmboot_exec_result **ret_result)
 {
+	VMB_NO_SIGPIPE;
 	_cleanup_free_ struct vmb_exec_request *request = NULL;
 	struct vmb_session *session = NULL;
 	struct vmb_stream *stream = NULL;
@@ -229,6 +231,7 @@ static int connect_fds(struct vmb_session *session, const struct vmboot_exec_opt
 int vmboot_exec_stream(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts, const int fds[3],
 		       int control_fd, int *ret_status)
 {
+	VMB_NO_SIGPIPE;
 	_cleanup_free_ struct vmb_exec_request *request = NULL;
 	struct vmb_session *session = NULL;
 	struct vmb_stream *stream = NULL;

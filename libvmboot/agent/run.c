@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,6 +10,7 @@
 
 #include "agent/agent.h"
 #include "base/error.h"
+#include "base/sigpipe.h"
 
 enum {
 	KILLED_MS = 2000, /* how long a program that was killed may take to be gone */
@@ -232,44 +232,15 @@ static int run(struct move *m)
 	}
 }
 
-/* A reader that went away is an error of write, not the end of the caller. */
-static void block_sigpipe(sigset_t *ret_before, bool *ret_pending)
-{
-	sigset_t pipe, pending;
-
-	sigemptyset(&pipe);
-	sigaddset(&pipe, SIGPIPE);
-	sigpending(&pending);
-	*ret_pending = sigismember(&pending, SIGPIPE) == 1;
-	pthread_sigmask(SIG_BLOCK, &pipe, ret_before);
-}
-
-static void restore_sigpipe(const sigset_t *before, bool was_pending)
-{
-	const struct timespec now = {0};
-	sigset_t pipe;
-
-	sigemptyset(&pipe);
-	sigaddset(&pipe, SIGPIPE);
-	if (!was_pending)
-		while (sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
-			;
-	pthread_sigmask(SIG_SETMASK, before, NULL);
-}
-
 int vmb_session_run(struct vmb_session *session, struct vmb_streams *what)
 {
+	VMB_NO_SIGPIPE; /* a reader that went away is an error of write, not the end of the caller */
 	struct move m = {.session = session,
 			 .run = what,
 			 .in_open = true,
 			 .control_open = what->control_fd >= 0};
-	sigset_t before;
-	bool pending;
-	int r;
+	int r = run(&m);
 
-	block_sigpipe(&before, &pending);
-	r = run(&m);
-	restore_sigpipe(&before, pending);
 	free(m.piece);
 	return r;
 }

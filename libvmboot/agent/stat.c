@@ -11,6 +11,7 @@
 
 #include "agent/agent.h"
 #include "base/error.h"
+#include "base/sigpipe.h"
 #include "base/str.h"
 #include "host/vm.h"
 
@@ -172,6 +173,7 @@ static int by_program(struct vmboot_vm *vm, const char *path, bool follow, struc
 
 int vmboot_stat(struct vmboot_vm *vm, const char *path, bool follow, struct vmboot_stat **ret_stat)
 {
+	VMB_NO_SIGPIPE;
 	_cleanup_free_ struct own_stat *st = calloc(1, sizeof(*st));
 	int r;
 
