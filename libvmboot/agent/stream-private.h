@@ -50,6 +50,7 @@ struct vmb_stream {
 	char why[256];
 	/* the thread's */
 	int fd;
+	bool deaf; /* the other side takes nothing any more */
 	size_t in_n, stale;
 	uint8_t in[VMB_STREAM_IN_MAX];
 };

@@ -79,7 +79,10 @@ void vmb_stream_send(struct vmb_stream *s, enum vmb_frame_type type, uint32_t se
 	ring(s->wake);
 }
 
-/* False: the socket takes no more. */
+/*
+ * False: the socket takes no more. If never again, then what the guest sent last is in it all the
+ * same, and is read before the stream is broken.
+ */
 static bool write_some(struct vmb_stream *s)
 {
 	ssize_t n = send(s->fd, s->out.data + s->out_at, vmb_stream_out_waiting(s),
@@ -88,8 +91,7 @@ static bool write_some(struct vmb_stream *s)
 	if (n < 0 && errno == EINTR)
 		return true;
 	if (n < 0) {
-		if (errno != EAGAIN)
-			break_stream(s, VMBOOT_EENDED, "the guest ended, or its channel did");
+		s->deaf = errno != EAGAIN;
 		return false;
 	}
 	s->out_at += (size_t)n;
@@ -275,6 +277,13 @@ static size_t take_frames(struct vmb_stream *s, const uint8_t *bytes, size_t n)
 
 /* ---- the thread ---- */
 
+static void hung_up(struct vmb_stream *s)
+{
+	pthread_mutex_lock(&s->lock);
+	break_stream(s, VMBOOT_EENDED, "the guest ended, or its channel did");
+	pthread_mutex_unlock(&s->lock);
+}
+
 static void read_some(struct vmb_stream *s)
 {
 	ssize_t n = recv(s->fd, s->in + s->in_n, sizeof(s->in) - s->in_n, MSG_DONTWAIT);
@@ -282,18 +291,26 @@ static void read_some(struct vmb_stream *s)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	pthread_mutex_lock(&s->lock);
 	if (n <= 0) {
-		break_stream(s, VMBOOT_EENDED, "the guest ended, or its channel did");
-	} else {
-		s->in_n += (size_t)n;
-		done = take_frames(s, s->in, s->in_n);
-		memmove(s->in, s->in + done, s->in_n - done);
-		s->in_n -= done;
-		if (!s->ready && (s->stale += done) > STALE_MAX)
-			nonsense(s, "sends what is no greeting");
+		hung_up(s);
+		return;
 	}
+	pthread_mutex_lock(&s->lock);
+	s->in_n += (size_t)n;
+	done = take_frames(s, s->in, s->in_n);
+	memmove(s->in, s->in + done, s->in_n - done);
+	s->in_n -= done;
+	if (!s->ready && (s->stale += done) > STALE_MAX)
+		nonsense(s, "sends what is no greeting");
 	pthread_mutex_unlock(&s->lock);
+}
+
+static void write_all(struct vmb_stream *s)
+{
+	while (!s->broken && !s->deaf && vmb_stream_out_waiting(s) && write_some(s))
+		;
+	if (s->deaf)
+		s->out.len = s->out_at = 0;
 }
 
 /* False when the thread is to end. */
@@ -305,14 +322,15 @@ static bool io_step(struct vmb_stream *s)
 	bool done;
 
 	pthread_mutex_lock(&s->lock);
-	while (!s->broken && vmb_stream_out_waiting(s) && write_some(s))
-		;
+	write_all(s);
 	if (vmb_stream_out_waiting(s))
 		fds[0].events |= POLLOUT;
 	done = s->broken ||
 	       (s->quit && (!vmb_stream_out_waiting(s) || vmb_deadline_passed(s->flush)));
 	if (s->quit)
 		wait_ms = vmb_deadline_poll(s->flush, -1);
+	if (s->deaf)
+		wait_ms = 0; /* whoever took no more has sent all that it will */
 	pthread_mutex_unlock(&s->lock);
 	if (done)
 		return false;
@@ -322,6 +340,8 @@ static bool io_step(struct vmb_stream *s)
 		(void)!read(s->wake, &count, sizeof(count));
 	if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
 		read_some(s);
+	else if (s->deaf)
+		hung_up(s);
 	return true;
 }
 

@@ -2,6 +2,7 @@
 /* The host's side of a stream against a peer that keeps the rules, and peers that do not. */
 #include <fcntl.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 #include <vmboot/exec.h>
 
+#include "agent/stream-private.h"
 #include "base/error.h"
 #include "peer.h"
 
@@ -654,6 +656,49 @@ static void tells_that_the_guest_died(void)
 	end(s);
 }
 
+static sem_t go, gone;
+
+/* More than the host reads at once, and an end; it hears nothing any more. */
+static void dies_full_script(struct peer *p)
+{
+	static uint8_t piece[VMB_FRAME_PAYLOAD_MAX];
+	uint32_t session = peer_started(p);
+	int size = 4 * VMB_FRAME_PAYLOAD_MAX;
+
+	setsockopt(p->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	sem_wait(&go);
+	for (int i = 0; i < 3; i++)
+		peer_send(p, VMB_FRAME_STDOUT, session, 0, piece, sizeof(piece));
+	shutdown(p->fd, SHUT_RDWR);
+	sem_post(&gone);
+}
+
+/*
+ * The stream's thread cannot go on reading while the guest sends its last and goes, because we have
+ * its lock, and the next that it does is to write.
+ */
+static void reads_to_the_end_before_it_tells(void)
+{
+	struct vmb_stream *s;
+	struct vmb_session *x;
+	struct vmb_streams io = streams(1 << 20);
+
+	sem_init(&go, 0, 0);
+	sem_init(&gone, 0, 0);
+	s = peer_connect(&peer, dies_full_script);
+	x = session_of(s);
+	pthread_mutex_lock(&s->lock);
+	sem_post(&go);
+	sem_wait(&gone);
+	vmb_stream_send(s, VMB_FRAME_STDIN, x->id, 0, NULL, 0);
+	pthread_mutex_unlock(&s->lock);
+	ASSERT_ERROR(vmb_session_run(x, &io), VMBOOT_EENDED, "ended");
+	CU_ASSERT_EQUAL(io.out[0].buf.len, 3 * VMB_FRAME_PAYLOAD_MAX);
+	done(&io);
+	vmb_session_close(x);
+	end(s);
+}
+
 /* 262144 frames of one byte, in turns on both outputs, to nobody who reads. */
 static void crumbs_script(struct peer *p)
 {
@@ -769,4 +814,5 @@ TEST_MAIN("agent-host/stream", {"echoes", echoes},
 	  {"drops whoever breaks the rules", drops_whoever_breaks_the_rules},
 	  {"output over the credit is refused", output_over_the_credit_is_refused},
 	  {"tells that the guest died", tells_that_the_guest_died},
+	  {"reads to the end before it tells", reads_to_the_end_before_it_tells},
 	  {"crumbs cost no memory", crumbs_cost_no_memory}, {"runs 64 at once", runs_64_at_once})
