@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -87,7 +88,8 @@ static void environment_and_folder(void)
 						      .workdir = "/usr",
 						      .user = geteuid() == 0 ? "root" : ""});
 
-	ASSERT_STR(said->out, geteuid() == 0 ? "/usr\nno a b /root\n1024\n0022\n" : said->out);
+	if (geteuid() == 0 && !getenv("TEST_VALGRIND")) /* which has a limit of files of its own */
+		ASSERT_STR(said->out, "/usr\nno a b /root\n1024\n0022\n");
 	CU_ASSERT_EQUAL(said->exit, 0);
 	client_done(c);
 }
@@ -425,7 +427,7 @@ static void copying(void)
 	const char *from = test_path("%s/from", test_tmpdir());
 	const char *to = test_path("%s/to", test_tmpdir());
 	struct client *c = client_new("");
-	struct said *said = test_alloc(sizeof(*said)), *put = test_alloc(sizeof(*put));
+	struct said *said = test_alloc(sizeof(*said)), *put = test_alloc(sizeof(*put)), *none;
 
 	CU_ASSERT_EQUAL_FATAL(mkdir(from, 0750), 0);
 	CU_ASSERT_EQUAL_FATAL(mkdir(to, 0755), 0);
@@ -435,18 +437,22 @@ static void copying(void)
 	client_collect(c, 1, said);
 	CU_ASSERT_EQUAL(said->exit, 0);
 	CU_ASSERT(said->out_n > 3 * 512 && said->out_n % 512 == 0);
+	none = run_request(c, 2, (struct vmb_exec_request){.args = {VMB_TAR_OUT, "/no/such"}});
+	CU_ASSERT_EQUAL(none->exit, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(none->err, "/no/such"));
+	none = run_request(c, 3, (struct vmb_exec_request){.args = {VMB_TAR_OUT}});
+	CU_ASSERT_EQUAL(none->failed, ENOENT);
+	if (getenv("TEST_VALGRIND")) { /* 3.19 knows no openat2(2) */
+		client_done(c);
+		return;
+	}
 	/* what was kept of it is cut short, which it must say */
-	client_exec(c, 2, &(struct vmb_exec_request){.args = {VMB_TAR_IN, to}});
-	client_credit(c, 2, 4096);
-	feed(c, 2, (const uint8_t *)said->out, sizeof(said->out) - 1, put);
+	client_exec(c, 4, &(struct vmb_exec_request){.args = {VMB_TAR_IN, to}});
+	client_credit(c, 4, 4096);
+	feed(c, 4, (const uint8_t *)said->out, sizeof(said->out) - 1, put);
 	CU_ASSERT_EQUAL(put->exit, 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(put->err, "cut short"));
 	ASSERT_STR(test_read(test_path("%s/from/file", to)), "text");
-	said = run_request(c, 3, (struct vmb_exec_request){.args = {VMB_TAR_OUT, "/no/such"}});
-	CU_ASSERT_EQUAL(said->exit, 1);
-	CU_ASSERT_PTR_NOT_NULL(strstr(said->err, "/no/such"));
-	said = run_request(c, 4, (struct vmb_exec_request){.args = {VMB_TAR_OUT}});
-	CU_ASSERT_EQUAL(said->failed, ENOENT);
 	client_done(c);
 }
 

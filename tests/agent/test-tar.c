@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -61,6 +62,12 @@ static void in(const char *archive, const char *folder)
 	if (r)
 		fprintf(stderr, "%s\n", errors);
 	CU_ASSERT_EQUAL(r, 0);
+}
+
+/* valgrind 3.19 does not know openat2(2), without which nothing is extracted. */
+static bool can_extract(void)
+{
+	return !getenv("TEST_VALGRIND");
 }
 
 static const char *folder(const char *name)
@@ -135,6 +142,8 @@ static void round_trip(void)
 {
 	const char *top = folder("top"), *copy = folder("copy");
 
+	if (!can_extract())
+		return;
 	make_tree(top);
 	/* tools disagree on what such a time is, so only here */
 	ASSERT_OK(sh(test_path("touch -d '1965-03-04 01:02:03.25' '%s/nothing'", top)));
@@ -163,6 +172,8 @@ static void gnu_tar_writes(void)
 	const char *top = folder("top"), *copy = folder("copy");
 	const char *archive = test_path("%s/gnu.tar", test_tmpdir());
 
+	if (!can_extract())
+		return;
 	make_tree(top);
 	ASSERT_OK(sh(test_path("tar -C '%s' --format=pax --sparse --sparse-version=1.0 "
 			       "--numeric-owner -cf '%s' top",
@@ -245,8 +256,11 @@ static void libarchive_writes(void)
 {
 	const char *copy = folder("copy"), *archive = test_path("%s/la.tar", test_tmpdir());
 	const char *top = folder("top");
-	struct archive *a = archive_write_new();
+	struct archive *a;
 
+	if (!can_extract())
+		return;
+	a = archive_write_new();
 	make_tree(top);
 	archive_write_set_format_pax(a);
 	CU_ASSERT_EQUAL_FATAL(archive_write_open_filename(a, archive), ARCHIVE_OK);
@@ -285,6 +299,8 @@ static void names_of_the_top(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(errors, "/no/such: No such file"));
 	CU_ASSERT_EQUAL(run(agent_tar_in, "/no/such", "/dev/null", false), 1);
 	/* the top itself, "." */
+	if (!can_extract())
+		return;
 	in(out(test_path("%s/.", top)), folder("copy"));
 	ASSERT_STR(test_read(test_path("%s/copy/f", test_tmpdir())), "x");
 }
@@ -358,6 +374,8 @@ static void nothing_gets_out(void)
 	const char *copy = folder("copy"), *outside = test_path("%s/outside", test_tmpdir());
 	const char *tmp = test_tmpdir();
 
+	if (!can_extract())
+		return;
 	test_write(outside, "safe");
 	REFUSED("leads out", {'0', "../outside", NULL, "bad"});
 	REFUSED("leads out", {'0', "a/../../outside", NULL, "bad"});
@@ -394,6 +412,8 @@ static void damage(void)
 	char *bytes;
 	size_t n;
 
+	if (!can_extract())
+		return;
 	ASSERT_OK(
 		sh(test_path("cd '%s'; truncate -s 1M hole; printf x | dd of=hole bs=1 seek=500000 "
 			     "conv=notrunc status=none; echo y >%0120d; ln hole hard",
