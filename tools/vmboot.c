@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The command vmboot: one table of verbs. */
 #include <fcntl.h>
+#include <libvirt/virterror.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -248,6 +249,12 @@ static void fill_standard_fds(void)
 			_exit(EXIT_FAILED);
 }
 
+/* libvirt's words come in our errors: it need not print them as well. */
+static void say_nothing(void *data, virErrorPtr error)
+{
+	(void)data, (void)error;
+}
+
 int main(int argc, char **argv)
 {
 	struct args args = {.seconds = -1};
@@ -258,6 +265,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN); /* a reader that went away shows as an error of write */
 	/* the embedded driver logs where libvirtd would; what matters reaches us as errors */
 	setenv("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null", 0);
+	virSetErrorFunc(NULL, say_nothing);
 	r = run(&args, argc - 1, argv + 1);
 	args_done(&args);
 	r = out_finish(r);
