@@ -36,6 +36,8 @@ enum flag_id {
 	FLAG_TTY = 1U << 19,
 	FLAG_PROGRAM = 1U << 20, /* env, workdir and user of a program in a VM */
 	FLAG_DEREFERENCE = 1U << 21,
+	FLAG_CHART = 1U << 22,
+	FLAG_SVG = 1U << 23,
 };
 
 /* Which fields of the library's table are flags of a verb. */
@@ -71,8 +73,8 @@ struct args {
 	struct vmboot_opts *opts;
 	struct json_object *request; /* what --request read, or NULL */
 
-	bool help, verbose, version, json, quiet, all, force, follow, console, detach, report, rm,
-		dry_run, interactive, tty, dereference;
+	bool help, verbose, version, json, chart, svg, quiet, all, force, follow, console, detach,
+		report, rm, dry_run, interactive, tty, dereference;
 	const char *request_file, *phase, *name, *workdir, *user;
 	const char **env; /* NULL-ended, or NULL */
 	int seconds;	  /* -1: not given */

@@ -3,11 +3,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "verbs.h"
 
-enum { SLICE_MS = 1000 };
+enum { SLICE_MS = 1000, DEFAULT_COLUMNS = 100 };
 
 struct logs {
 	size_t bytes;
@@ -80,18 +81,40 @@ int verb_logs(struct args *args)
 	return r < 0 && !is_end(r) ? show_error(EXIT_FAILED) : 0;
 }
 
+static unsigned terminal_columns(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+		return size.ws_col;
+	return DEFAULT_COLUMNS;
+}
+
+static int show_ledger(const struct args *args, const struct vmboot_ledger *ledger, char **ret)
+{
+	if (args->json)
+		return vmboot_ledger_json(ledger, ret);
+	if (args->svg)
+		return vmboot_ledger_svg(ledger, ret);
+	if (args->chart)
+		return vmboot_ledger_chart(ledger, terminal_columns(), ret);
+	return vmboot_ledger_table(ledger, ret);
+}
+
 int verb_report(struct args *args)
 {
 	_cleanup_(vm) struct vmboot_vm *vm = NULL;
 	_cleanup_(ledger) struct vmboot_ledger *ledger = NULL;
 	_cleanup_(text) char *text = NULL;
-	int r = vmboot_open(args->opts, args->operands[0], &vm);
+	int r;
 
+	if (args->json + args->svg + args->chart > 1)
+		return usage_error("report", "one of --chart, --json and --svg");
+	r = vmboot_open(args->opts, args->operands[0], &vm);
 	if (r >= 0)
 		r = vmboot_ledger(vm, &ledger);
 	if (r >= 0)
-		r = args->json ? vmboot_ledger_json(ledger, &text)
-			       : vmboot_ledger_table(ledger, &text);
+		r = show_ledger(args, ledger, &text);
 	if (r < 0)
 		return show_error(EXIT_FAILED);
 	out_line(text);

@@ -120,6 +120,29 @@ VMBOOT_API int vmboot_ledger_json(const struct vmboot_ledger *ledger, char **ret
 VMBOOT_API int vmboot_ledger_table(const struct vmboot_ledger *ledger, char **ret_text);
 
 /**
+ * vmboot_ledger_chart: a ledger as bars on a time line, for a terminal; plain ASCII.
+ * @ledger: from vmboot_ledger().
+ * @columns: width of the terminal; 48 to 1000 are used.
+ * @ret_text: (out) freed with vmboot_free(); ends with a newline.
+ *
+ * The line goes from the call to when the program runs and the agent answers; what came later is
+ * listed below it.
+ *
+ * Returns: 0 or -ENOMEM. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_ledger_chart(const struct vmboot_ledger *ledger, unsigned columns,
+				   char **ret_text);
+
+/**
+ * vmboot_ledger_svg: a ledger as a picture, in the manner of `systemd-analyze plot`.
+ * @ledger: from vmboot_ledger().
+ * @ret_svg: (out) a whole SVG document; freed with vmboot_free().
+ *
+ * Returns: 0, -ENOMEM, or -EILSEQ: the guest told a text that is not UTF-8. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_ledger_svg(const struct vmboot_ledger *ledger, char **ret_svg);
+
+/**
  * vmboot_ledger_free: free a ledger.
  * @ledger: from vmboot_ledger(), or NULL.
  *

@@ -2,8 +2,8 @@
 #include "domain/domain.h"
 
 #include "base/error.h"
+#include "base/xml.h"
 #include "domain/metadata.h"
-#include "domain/xml.h"
 #include "wire/disks.h"
 #include "wire/event.h"
 #include "wire/stream.h"

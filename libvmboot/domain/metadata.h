@@ -2,8 +2,8 @@
 #ifndef VMB_DOMAIN_METADATA_H
 #define VMB_DOMAIN_METADATA_H
 
+#include "base/xml.h"
 #include "domain/domain.h"
-#include "domain/xml.h"
 
 /* Add <metadata> with our facts; domain may be NULL. */
 void vmb_metadata_add_plan(xmlNodePtr domain, const struct vmb_plan *plan);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "guest/chart.h"
 
 static struct json_object *event_json(const struct vmboot_event *e)
 {
@@ -37,6 +38,7 @@ int vmboot_ledger_json(const struct vmboot_ledger *ledger, char **ret_json)
 	return vmb_json_text(o, ret_json);
 }
 
+/* Each with two spaces before it. */
 static void put_words(struct vmb_buf *b, const struct vmboot_event *e)
 {
 	if (e->phase == VMBOOT_PHASE_MODULES && !e->error)
@@ -50,6 +52,15 @@ static void put_words(struct vmb_buf *b, const struct vmboot_event *e)
 		vmb_buf_printf(b, "  %s", e->detail);
 	if (e->error)
 		vmb_buf_printf(b, "  FAILED: %s", vmboot_strerror(e->error));
+}
+
+int vmb_event_words(const struct vmboot_event *event, char **ret)
+{
+	_cleanup_buf_ struct vmb_buf b = {0};
+
+	vmb_buf_str(&b, "");
+	put_words(&b, event);
+	return vmb_buf_take(&b, ret);
 }
 
 static void put_row(struct vmb_buf *b, const struct vmboot_event *e)

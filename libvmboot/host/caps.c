@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "domain/xml.h"
+#include "base/xml.h"
 
 VMB_DEFINE_CLEANUP(xpath_ctxp, xmlXPathContextPtr, xmlXPathFreeContext)
 VMB_DEFINE_CLEANUP(xpath_objp, xmlXPathObjectPtr, xmlXPathFreeObject)

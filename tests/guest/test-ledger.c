@@ -41,14 +41,18 @@ static struct vmboot_ledger *make(const struct vmb_host_phases *h, struct vmb_ev
 	return l;
 }
 
-static void check(const char *json_name, const char *table_name, const struct vmboot_ledger *l)
+static void check(const char *name, const struct vmboot_ledger *l)
 {
-	_cleanup_free_ char *json = NULL, *table = NULL;
+	_cleanup_free_ char *json = NULL, *table = NULL, *chart = NULL, *svg = NULL;
 
 	ASSERT_OK(vmboot_ledger_json(l, &json));
-	test_golden(json_name, json);
+	test_golden(test_path("guest/%s.json", name), json);
 	ASSERT_OK(vmboot_ledger_table(l, &table));
-	test_golden(table_name, table);
+	test_golden(test_path("guest/%s.txt", name), table);
+	ASSERT_OK(vmboot_ledger_chart(l, 100, &chart));
+	test_golden(test_path("guest/%s.chart.txt", name), chart);
+	ASSERT_OK(vmboot_ledger_svg(l, &svg));
+	test_golden(test_path("guest/%s.svg", name), svg);
 }
 
 static void a_whole_boot(void)
@@ -78,7 +82,7 @@ static void a_whole_boot(void)
 	CU_ASSERT_EQUAL(l->program_us, 791000 + 252000);
 	CU_ASSERT_EQUAL(l->clock_error_us, 37);
 	CU_ASSERT_TRUE(l->exited);
-	check("guest/whole.json", "guest/whole.txt", l);
+	check("whole", l);
 }
 
 static void a_boot_that_failed(void)
@@ -95,7 +99,7 @@ static void a_boot_that_failed(void)
 	l = make(&host, e, ARRAY_SIZE(e), 252000);
 	CU_ASSERT_FALSE(l->exited);
 	CU_ASSERT_EQUAL(l->program_us, -1);
-	check("guest/failed.json", "guest/failed.txt", l);
+	check("failed", l);
 }
 
 static void before_the_guest_says_anything(void)

@@ -50,6 +50,7 @@ expect 2 vmboot stat web && has err "stat needs NAME PATH"
 expect 2 vmboot import && has err "import needs SOURCE"
 expect 2 vmboot ps web && has err 'ps: "web" is too much'
 expect 2 vmboot report a b && has err '"b" is too much'
+expect 2 vmboot report --json --svg a && has err "one of --chart, --json and --svg"
 expect 2 vmboot run && has err "which image?"
 expect 2 vmboot plan && has err "which image?"
 expect 2 vmboot plan --name && has err "--name needs a value"

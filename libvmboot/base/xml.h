@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef VMB_DOMAIN_XML_H
-#define VMB_DOMAIN_XML_H
+#ifndef VMB_BASE_XML_H
+#define VMB_BASE_XML_H
 
 /* libxml2's tree, a little shorter. A failed allocation leaves NULL, which all of these accept. */
 

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <vmboot/event.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "base/xml.h"
+#include "guest/chart.h"
+
+/* All in pixels. */
+enum {
+	WIDTH = 1000,
+	LEFT = 16,
+	RIGHT = 16,
+	TOP = 88, /* title, legend, the numbers on the time line */
+	ROW = 22,
+	BAR = 16,
+	BOTTOM = 16,
+	TEXT_BASE = 12,	   /* from the top of a bar to the line that its text stands on */
+	LABEL_WIDTH = 150, /* what the longest label takes: else it goes to the left of its bar */
+	GAP = 6,
+};
+
+#define HOST "#4c78a8"
+#define FIRMWARE "#b0b0b0"
+#define KERNEL "#f2b134"
+#define INIT "#54a24b"
+#define FAILED "#d62728"
+
+static const struct {
+	const char *colour, *what;
+} legend[] = {{HOST, "host"},
+	      {FIRMWARE, "QEMU and firmware"},
+	      {KERNEL, "kernel"},
+	      {INIT, "init and agent"},
+	      {FAILED, "failed"}};
+
+static const char *colour(const struct vmboot_event *e)
+{
+	if (e->error)
+		return FAILED;
+	if (e->phase == VMBOOT_PHASE_FIRMWARE)
+		return FIRMWARE;
+	if (e->phase == VMBOOT_PHASE_KERNEL)
+		return KERNEL;
+	return e->guest ? INIT : HOST;
+}
+
+static double x_of(int64_t us, int64_t end_us)
+{
+	return LEFT + (double)us * (WIDTH - LEFT - RIGHT) / (double)end_us;
+}
+
+/* Numbers without a locale's comma. */
+static void number(char text[32], double value)
+{
+	long long tenths = (long long)(value * 10 + 0.5);
+
+	snprintf(text, 32, "%lld.%lld", tenths / 10, tenths % 10);
+}
+
+static void add_rect(xmlNodePtr svg, const double at[4], const char *fill)
+{
+	char n[4][32];
+
+	for (int i = 0; i < 4; i++)
+		number(n[i], at[i]);
+	vmb_xml_attrs(vmb_xml_add(svg, "rect", NULL), "x", n[0], "y", n[1], "width", n[2], "height",
+		      n[3], "fill", fill, NULL);
+}
+
+static xmlNodePtr add_text(xmlNodePtr svg, double x, double y, const char *anchor, const char *text)
+{
+	char x_text[32], y_text[32];
+
+	number(x_text, x);
+	number(y_text, y);
+	return vmb_xml_attrs(vmb_xml_add(svg, "text", text), "x", x_text, "y", y_text,
+			     "text-anchor", anchor, NULL);
+}
+
+static void add_line(xmlNodePtr svg, double x, double y1, double y2, const char *stroke)
+{
+	char n[3][32];
+
+	number(n[0], x);
+	number(n[1], y1);
+	number(n[2], y2);
+	vmb_xml_attrs(vmb_xml_add(svg, "line", NULL), "x1", n[0], "x2", n[0], "y1", n[1], "y2",
+		      n[2], "stroke", stroke, NULL);
+}
+
+static void add_head(xmlNodePtr svg, const struct vmboot_ledger *ledger)
+{
+	char title[256], took[32] = "it has not started";
+	double x = LEFT;
+
+	if (ledger->program_us >= 0)
+		vmb_chart_duration(ledger->program_us, took);
+	snprintf(title, sizeof(title), "%s: call to program %s", ledger->name, took);
+	vmb_xml_attrs(add_text(svg, LEFT, 26, "start", title), "font-size", "18", NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(legend); i++) {
+		add_rect(svg, (const double[]){x, 42, 12, 12}, legend[i].colour);
+		add_text(svg, x + 18, 52, "start", legend[i].what);
+		x += 150;
+	}
+}
+
+static void add_scale(xmlNodePtr svg, int64_t end, double height)
+{
+	int64_t step = vmb_chart_step(end);
+	char label[32];
+
+	for (int64_t us = 0; us <= end; us += step) {
+		if (step < 1000)
+			snprintf(label, sizeof(label), "%lld us", (long long)us);
+		else if (step < 1000000)
+			snprintf(label, sizeof(label), "%lld ms", (long long)(us / 1000));
+		else
+			snprintf(label, sizeof(label), "%lld s", (long long)(us / 1000000));
+		add_line(svg, x_of(us, end), TOP - 6, height - BOTTOM, "#dddddd");
+		vmb_xml_attrs(add_text(svg, x_of(us, end), TOP - 12, us ? "middle" : "start",
+				       label),
+			      "fill", "#666666", NULL);
+	}
+}
+
+static int add_row(xmlNodePtr svg, const struct vmboot_event *e, int64_t end, double y)
+{
+	_cleanup_free_ char *words = NULL, *label = NULL;
+	double from = x_of(e->start_us, end), to = x_of(e->end_us, end);
+	char took[32];
+	int r = vmb_event_words(e, &words);
+
+	vmb_chart_duration(e->end_us - e->start_us, took);
+	if (r == 0)
+		r = vmb_asprintf(&label, "%s %s", vmboot_phase_name(e->phase), took);
+	if (r < 0)
+		return r;
+	if (to - from < 1.5)
+		to = from + 1.5;
+	add_rect(svg, (const double[]){from, y, to - from, BAR}, colour(e));
+	if (*words) /* shown by a browser under the pointer */
+		vmb_xml_add(xmlGetLastChild(svg), "title", words + strspn(words, " "));
+	if (to - from > LABEL_WIDTH)
+		add_text(svg, from + GAP, y + TEXT_BASE, "start", label);
+	else if (to + GAP + LABEL_WIDTH < WIDTH)
+		add_text(svg, to + GAP, y + TEXT_BASE, "start", label);
+	else
+		add_text(svg, from - GAP, y + TEXT_BASE, "end", label);
+	return 0;
+}
+
+static void add_program_line(xmlNodePtr svg, const struct vmboot_ledger *ledger, int64_t end,
+			     double height)
+{
+	if (ledger->program_us < 0 || ledger->program_us > end)
+		return;
+	add_line(svg, x_of(ledger->program_us, end), TOP - 6, height - BOTTOM, "#333333");
+	vmb_xml_attrs(xmlGetLastChild(svg), "stroke-dasharray", "4 3", NULL);
+}
+
+static xmlNodePtr new_svg(xmlDocPtr doc, double height)
+{
+	xmlNodePtr svg = doc ? xmlNewNode(NULL, BAD_CAST "svg") : NULL;
+	char h[32], box[64];
+
+	if (!svg)
+		return NULL;
+	xmlDocSetRootElement(doc, svg);
+	snprintf(h, sizeof(h), "%d", (int)height);
+	snprintf(box, sizeof(box), "0 0 %d %d", WIDTH, (int)height);
+	vmb_xml_attrs(svg, "xmlns", "http://www.w3.org/2000/svg", "viewBox", box, "width", "1000",
+		      "height", h, "font-family", "sans-serif", "font-size", "12", NULL);
+	vmb_xml_attrs(vmb_xml_add(svg, "rect", NULL), "width", "100%", "height", "100%", "fill",
+		      "#ffffff", NULL);
+	return svg;
+}
+
+int vmboot_ledger_svg(const struct vmboot_ledger *ledger, char **ret_svg)
+{
+	_cleanup_xml_ xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
+	int64_t end = vmb_chart_end(ledger);
+	double y = TOP, height = TOP + BOTTOM;
+	xmlNodePtr svg;
+	int r = 0;
+
+	for (size_t i = 0; i < ledger->n_events; i++)
+		height += vmb_chart_shows(ledger->events[i], end) ? ROW : 0;
+	svg = new_svg(doc, height);
+	add_head(svg, ledger);
+	add_scale(svg, end, height);
+	for (size_t i = 0; r == 0 && i < ledger->n_events; i++)
+		if (vmb_chart_shows(ledger->events[i], end)) {
+			r = add_row(svg, ledger->events[i], end, y);
+			y += ROW;
+		}
+	add_program_line(svg, ledger, end, height);
+	return r < 0 ? r : vmb_xml_text(svg ? doc : NULL, ret_svg);
+}
