@@ -215,6 +215,28 @@ static int compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* For a list of what lies in a folder of the store; one that is not there yet is empty: *ret_dir NULL. */
+static int open_folder(const struct vmb_store *store, const char *name, char **ret_path,
+		       DIR **ret_dir, char ***ret_list)
+{
+	_cleanup_list_ char **list = NULL;
+	_cleanup_free_ char *path = NULL;
+	DIR *dir;
+	int r = vmb_asprintf(&path, "%s/%s", store->path, name);
+
+	if (r == 0)
+		r = vmb_list_add(&list, NULL);
+	if (r < 0)
+		return r;
+	dir = opendir(path);
+	if (!dir && errno != ENOENT)
+		return vmb_errno(errno, "cannot read %s", path);
+	*ret_dir = dir;
+	*ret_path = TAKE_PTR(path);
+	*ret_list = TAKE_PTR(list);
+	return 0;
+}
+
 static int add_if_of(const char *dir, const char *file, const char *digest, char ***list)
 {
 	_cleanup_free_ char *path = NULL, *found = NULL, *name = NULL;
@@ -234,15 +256,10 @@ int vmb_shelf_names(const struct vmb_store *store, const char *digest, char ***r
 	_cleanup_closedir_ DIR *dir = NULL;
 	_cleanup_free_ char *path = NULL;
 	struct dirent *d;
-	int r = vmb_asprintf(&path, "%s/names", store->path);
+	int r = open_folder(store, "names", &path, &dir, &list);
 
-	if (r == 0)
-		r = vmb_list_add(&list, NULL);
 	if (r < 0)
 		return r;
-	dir = opendir(path);
-	if (!dir && errno != ENOENT)
-		return vmb_errno(errno, "cannot read %s", path);
 	while (dir && (d = readdir(dir))) {
 		r = add_if_of(path, d->d_name, digest, &list);
 		if (r < 0)
@@ -400,15 +417,10 @@ int vmb_image_unused(const struct vmb_store *store, char ***ret_digests)
 	_cleanup_closedir_ DIR *dir = NULL;
 	_cleanup_free_ char *path = NULL;
 	struct dirent *d;
-	int r = vmb_asprintf(&path, "%s/images", store->path);
+	int r = open_folder(store, "images", &path, &dir, &list);
 
-	if (r == 0)
-		r = vmb_list_add(&list, NULL);
 	if (r < 0)
 		return r;
-	dir = opendir(path);
-	if (!dir && errno != ENOENT)
-		return vmb_errno(errno, "cannot read %s", path);
 	while (dir && r == 0 && (d = readdir(dir)))
 		r = add_if_unused(store, d->d_name, &list);
 	if (r < 0)
