@@ -41,6 +41,12 @@ enum vmboot_network {
 		1, /**< what the user who runs QEMU can, by libvirt's "user" network */
 };
 
+/** Whose agent runs in the guest. Since 0.1. */
+enum vmboot_guest_agent {
+	VMBOOT_AGENT_VMBOOT = 0, /**< ours, which init starts */
+	VMBOOT_AGENT_IMAGE = 1,	 /**< the image's own, qemu-ga for one: init starts none */
+};
+
 /** How serious a log record is; the numbers are syslog's. */
 enum vmboot_log_level {
 	VMBOOT_LOG_ERR = 3,
@@ -71,7 +77,7 @@ typedef void (*vmboot_progress_fn)(const char *what, uint64_t done, uint64_t tot
  * `struct vmboot_opts opts = VMBOOT_OPTS(.name = "web", .image = "node:20");` is complete. The
  * library copies what it needs; the strings stay the caller's.
  *
- * Each member up to `debug` is a field of the JSON request under the same name; the defaults and
+ * Each member up to `guest_agent` is a field of the JSON request under the same name; the defaults and
  * bounds are in the table that vmboot_opts_fields() returns, which is what checks them. The struct
  * grows at its end; `size` tells the library which members the caller knows. Since 0.1.
  */
@@ -99,6 +105,7 @@ struct vmboot_opts {
 	enum vmboot_network network; /**< what the guest can reach */
 	bool ephemeral;		     /**< leave nothing when the VM stops */
 	bool debug;		     /**< verbose boot; a shell on the console if it fails */
+	enum vmboot_guest_agent guest_agent; /**< whose agent serves exec, stat and cp */
 
 	/* C only: not fields of the request */
 	struct _virConnect *connection; /**< borrowed, used instead of `uri`; the caller keeps it

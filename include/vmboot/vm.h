@@ -186,7 +186,8 @@ VMBOOT_API int vmboot_destroy(struct vmboot_vm *vm);
  * @phase: e.g. VMBOOT_PHASE_PROGRAM, VMBOOT_PHASE_EXIT, VMBOOT_PHASE_STOPPED.
  * @timeout_ms: milliseconds at most, or VMBOOT_FOREVER.
  *
- * Callbacks run in this call. It ends at once when the phase can no longer come.
+ * Callbacks run in this call. It ends at once when the phase can no longer come. With an agent of
+ * the image's, VMBOOT_PHASE_AGENT is there while libvirt says that one has its port open.
  *
  * Returns: 0; -ETIMEDOUT; -VMBOOT_EBOOT, the boot failed, the error has phase, errno, device and
  * console lines; -VMBOOT_EENDED, the guest is gone; -VMBOOT_EGUEST, it spoke nonsense; -EINTR, a

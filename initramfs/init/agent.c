@@ -24,6 +24,9 @@ int init_agent(struct init *init, struct init_report *report)
 	if (init->config.skip_guest_agent) {
 		what = "skipping guest agent";
 		init_log(init, "%s", what);
+	} else if (init->config.guest_agent[0] == 'i') {
+		what = "the image brings its own agent";
+		init_log(init, "%s", what);
 	} else if (init->config.mode[0] != 's') {
 		/* before the program can do something to /proc */
 		init->agent.self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);

@@ -11,9 +11,6 @@
 /* Modern virtio without the legacy half: one driver less to probe. */
 #define VIRTIO_MODEL "virtio-non-transitional"
 
-/* Where libvirt looks for a QEMU guest agent. */
-#define QGA_PORT "org.qemu.guest_agent.0"
-
 static const char *domain_type(enum vmboot_accel accel)
 {
 	return accel == VMBOOT_ACCEL_KVM ? "kvm" : "qemu";
@@ -126,8 +123,9 @@ static void add_ports(xmlNodePtr devices, const struct vmb_plan *plan)
 {
 	add_port(devices, VMB_EVENT_PORT, plan->files.events);
 	if (!plan->skip_guest_agent) {
-		add_socket_port(devices, QGA_PORT);
-		add_socket_port(devices, VMB_STREAM_PORT);
+		add_socket_port(devices, VMB_QGA_PORT);
+		if (plan->guest_agent == VMBOOT_AGENT_VMBOOT)
+			add_socket_port(devices, VMB_STREAM_PORT);
 	}
 	if (plan->init_mode == VMBOOT_INIT_SYSTEMD)
 		return; /* an init system's output is the console's */

@@ -13,6 +13,9 @@
 #define VMB_DOMAIN_XMLNS "https://vmboot.org/xmlns/domain/1.0"
 #define VMB_DOMAIN_PREFIX "vmboot"
 
+/* Where libvirt looks for a QEMU guest agent. */
+#define VMB_QGA_PORT "org.qemu.guest_agent.0"
+
 /* The whole XML; freed by the caller. -EILSEQ: a path is not UTF-8. */
 int vmb_domain_xml(const struct vmb_plan *plan, char **ret);
 
@@ -22,6 +25,7 @@ struct vmb_metadata {
 	bool probe; /* no VM: somebody tries an accelerator */
 	bool ephemeral, skip_kernel_headers, skip_guest_agent;
 	enum vmboot_init_mode init_mode;
+	enum vmboot_guest_agent guest_agent;
 };
 
 void vmb_metadata_done(struct vmb_metadata *metadata);
@@ -32,6 +36,12 @@ void vmb_metadata_done(struct vmb_metadata *metadata);
  * -VMBOOT_ELIBVIRT if it is not ours.
  */
 int vmb_metadata_parse(const char *xml, struct vmb_metadata *ret);
+
+/*
+ * Whether something in the guest has the QEMU guest agent's port open, by the XML of a domain that
+ * runs. -VMBOOT_ELIBVIRT: that is no XML.
+ */
+int vmb_domain_agent_connected(const char *xml, bool *ret);
 
 /* The smallest domain in which our init says that it runs, for trying an accelerator. */
 struct vmb_probe {

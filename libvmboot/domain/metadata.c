@@ -47,6 +47,7 @@ void vmb_metadata_add_plan(xmlNodePtr domain, const struct vmb_plan *plan)
 		{"ephemeral", bool_text(plan->ephemeral)},
 		{"skip_kernel_headers", bool_text(plan->skip_kernel_headers)},
 		{"skip_guest_agent", bool_text(plan->skip_guest_agent)},
+		{"guest_agent", plan->guest_agent == VMBOOT_AGENT_IMAGE ? "image" : "vmboot"},
 	};
 
 	add_facts(domain, facts, ARRAY_SIZE(facts));
@@ -99,7 +100,7 @@ static int not_ours(void)
 static int read_facts(xmlNodePtr vm, struct vmb_metadata *ret)
 {
 	_cleanup_metadata_ struct vmb_metadata m = {0};
-	bool systemd = false;
+	bool systemd = false, image_agent = false;
 	int r;
 
 	r = child_text(vm, "store", &m.store);
@@ -119,10 +120,13 @@ static int read_facts(xmlNodePtr vm, struct vmb_metadata *ret)
 		r = child_is(vm, "skip_kernel_headers", "true", &m.skip_kernel_headers);
 	if (r == 0)
 		r = child_is(vm, "skip_guest_agent", "true", &m.skip_guest_agent);
+	if (r == 0)
+		r = child_is(vm, "guest_agent", "image", &image_agent);
 	if (r == 0 && m.store[0] != '/')
 		r = not_ours();
 	if (r < 0)
 		return r;
+	m.guest_agent = image_agent ? VMBOOT_AGENT_IMAGE : VMBOOT_AGENT_VMBOOT;
 	m.init_mode = systemd ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC;
 	*ret = m;
 	m = (struct vmb_metadata){0};

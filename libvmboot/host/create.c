@@ -148,6 +148,7 @@ static int fill_handle(struct creation *c)
 	m->skip_kernel_headers = c->plan.skip_kernel_headers;
 	m->skip_guest_agent = c->plan.skip_guest_agent;
 	m->init_mode = c->plan.init_mode;
+	m->guest_agent = c->plan.guest_agent;
 	r = vmb_strdup(f->store, &m->store);
 	if (r == 0)
 		r = vmb_strdup(f->image.name, &m->image);

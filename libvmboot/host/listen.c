@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "agent/lifecycle.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/sigpipe.h"
@@ -193,6 +194,12 @@ static int boot_failed(struct vmboot_vm *vm, const struct vmb_event *e)
 	return -VMBOOT_EBOOT;
 }
 
+/* An agent of the image's tells nothing; what init tells is only that it starts none. */
+static bool is_libvirts_to_tell(const struct vmboot_vm *vm, enum vmboot_phase phase)
+{
+	return phase == VMBOOT_PHASE_AGENT && vm->metadata.guest_agent == VMBOOT_AGENT_IMAGE;
+}
+
 /* 1: the phase has ended; 0: not yet; or the error of a boot that failed. */
 static int look(struct vmboot_vm *vm, enum vmboot_phase phase)
 {
@@ -205,7 +212,7 @@ static int look(struct vmboot_vm *vm, enum vmboot_phase phase)
 
 		if (e->error)
 			return phase == VMBOOT_PHASE_STOPPED ? 0 : boot_failed(vm, e);
-		if (e->phase == phase)
+		if (e->phase == phase && !is_libvirts_to_tell(vm, phase))
 			return 1;
 		/* with our own init as PID 1 nobody tells of a default target */
 		if (phase == VMBOOT_PHASE_READY && e->phase == VMBOOT_PHASE_PROGRAM &&
@@ -235,9 +242,35 @@ static int guest_ended(struct vmboot_vm *vm)
 }
 
 struct waiting {
+	enum vmboot_phase phase;
 	struct vmb_deadline deadline, health;
 	bool left; /* the writer left; libvirt has not noticed yet */
+	struct vmb_lifecycle *agent;
 };
+
+/* As look(), for what libvirt tells: from the first look on it is listened to. */
+static int look_at_agent(struct vmboot_vm *vm, struct waiting *w)
+{
+	int r = 0;
+
+	if (w->agent && vmb_deadline_passed(w->health) && !vmb_lifecycle_is_alive(w->agent)) {
+		vmb_lifecycle_close(w->agent);
+		w->agent = NULL;
+	}
+	if (!w->agent)
+		r = vmb_lifecycle_open(vm->conn, vm->name, &w->agent);
+	if (r == 0)
+		r = vmb_lifecycle_connected(w->agent);
+	/* whether a guest that is gone had one is not known any more */
+	return r == -VMBOOT_ENOVM || r == -VMBOOT_EENDED ? 0 : r;
+}
+
+static int look_everywhere(struct vmboot_vm *vm, struct waiting *w)
+{
+	int r = look(vm, w->phase);
+
+	return r == 0 && is_libvirts_to_tell(vm, w->phase) ? look_at_agent(vm, w) : r;
+}
 
 /* Asks libvirt when there is reason to; 1 if the guest ended. */
 static int check_health(struct vmboot_vm *vm, struct waiting *w)
@@ -251,14 +284,14 @@ static int check_health(struct vmboot_vm *vm, struct waiting *w)
 }
 
 /* One look: 1 done, 0 go on waiting, negative an error. The lock is held. */
-static int step(struct vmboot_vm *vm, enum vmboot_phase phase, struct waiting *w)
+static int step(struct vmboot_vm *vm, struct waiting *w)
 {
 	int r, ended;
 
 	r = take(vm);
 	if (r < 0)
 		return r;
-	r = look(vm, phase);
+	r = look_everywhere(vm, w);
 	if (r != 0)
 		return r;
 	ended = check_health(vm, w);
@@ -268,32 +301,46 @@ static int step(struct vmboot_vm *vm, enum vmboot_phase phase, struct waiting *w
 	r = take(vm);
 	if (r < 0)
 		return r;
-	r = look(vm, phase);
-	if (r != 0 || phase == VMBOOT_PHASE_STOPPED)
+	r = look(vm, w->phase);
+	if (r != 0 || w->phase == VMBOOT_PHASE_STOPPED)
 		return r ? r : 1;
 	return wait_error(vm, VMBOOT_EENDED, "the guest ended before that happened");
+}
+
+static int wait_for(struct vmboot_vm *vm, struct waiting *w)
+{
+	struct pollfd fds[] = {{.events = POLLIN}, {.events = POLLIN}};
+	int r, cap;
+
+	for (;;) {
+		VMB_LOCK(vm);
+		r = step(vm, w);
+		fds[0].fd = vm->watch ? vmb_watch_fd(vm->watch) : -1;
+		fds[1].fd = w->agent ? vmb_lifecycle_fd(w->agent) : -1;
+		if (r == 0 && vmb_deadline_passed(w->deadline))
+			r = wait_error(vm, ETIMEDOUT, "that did not happen in time");
+		VMB_UNLOCK(vm);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		cap = vmb_deadline_poll(w->health, w->left ? LEAVING_MS : HEALTH_MS);
+		if (poll(fds, 2, vmb_deadline_poll(w->deadline, cap)) < 0 && errno == EINTR)
+			return vmb_error(EINTR, "the wait for %s was interrupted", vm->name);
+	}
 }
 
 int vmboot_wait(struct vmboot_vm *vm, enum vmboot_phase phase, int timeout_ms)
 {
 	VMB_NO_SIGPIPE;
-	struct waiting w = {.deadline = vmb_deadline_in(timeout_ms), .health = vmb_deadline_in(0)};
-	struct pollfd fd = {.events = POLLIN};
-	int r, cap;
+	struct waiting w = {
+		.phase = phase,
+		.deadline = vmb_deadline_in(timeout_ms),
+		.health = vmb_deadline_in(0),
+	};
+	int r;
 
 	if (*vmboot_phase_help(phase) == '\0')
 		return vmb_error(EINVAL, "there is no phase %d", (int)phase);
-	for (;;) {
-		VMB_LOCK(vm);
-		r = step(vm, phase, &w);
-		fd.fd = vm->watch ? vmb_watch_fd(vm->watch) : -1;
-		if (r == 0 && vmb_deadline_passed(w.deadline))
-			r = wait_error(vm, ETIMEDOUT, "that did not happen in time");
-		VMB_UNLOCK(vm);
-		if (r != 0)
-			return r < 0 ? r : 0;
-		cap = vmb_deadline_poll(w.health, w.left ? LEAVING_MS : HEALTH_MS);
-		if (poll(&fd, 1, vmb_deadline_poll(w.deadline, cap)) < 0 && errno == EINTR)
-			return vmb_error(EINTR, "the wait for %s was interrupted", vm->name);
-	}
+	r = wait_for(vm, &w);
+	vmb_lifecycle_close(w.agent);
+	return r;
 }

@@ -138,6 +138,19 @@ static int copy_struct(const struct vmboot_opts *opts, struct vmboot_opts *ret)
 	return 0;
 }
 
+/* Values that are right, but not beside each other. */
+static int check_together(const struct vmboot_opts *opts)
+{
+	if (opts->skip_guest_agent && opts->guest_agent == VMBOOT_AGENT_IMAGE) {
+		vmb_error(VMBOOT_EOPTS,
+			  "guest_agent: \"image\" says that the image brings an agent, and "
+			  "skip_guest_agent that there is to be none; leave one of them out");
+		vmb_error_field("guest_agent");
+		return -VMBOOT_EOPTS;
+	}
+	return 0;
+}
+
 int vmb_opts_read(const struct vmboot_opts *opts, bool need_all, struct vmboot_opts *ret)
 {
 	struct vmboot_opts own;
@@ -150,6 +163,8 @@ int vmb_opts_read(const struct vmboot_opts *opts, bool need_all, struct vmboot_o
 		r = check_member(&fields[i], &own);
 	for (size_t i = 0; i < n && r == 0 && need_all; i++)
 		r = need_member(&fields[i], &own);
+	if (r == 0 && need_all)
+		r = check_together(&own);
 	if (r < 0)
 		return r;
 	*ret = own;

@@ -7,6 +7,7 @@
 
 static const char *const init_modes[] = {"auto", "exec", "systemd", NULL};
 static const char *const on_exits[] = {"keep", "poweroff", NULL};
+static const char *const guest_agents[] = {"vmboot", "image", NULL};
 static const char *const accels[] = {"auto", "kvm", "tcg", NULL};
 static const char *const networks[] = {"none", "user", NULL};
 
@@ -154,6 +155,12 @@ static const struct vmb_field fields[] = {
 			.help = "verbose boot, and a shell on the console if it fails",
 			.since = "0.1"},
 	},
+	{
+		.pub = {MEMBER(guest_agent), .type = VMBOOT_FIELD_ENUM, .choices = guest_agents,
+			.metavar = "AGENT", .rule = "vmboot or image",
+			.help = "whose agent runs in the guest: ours, or one that the image starts",
+			.since = "0.1"},
+	},
 };
 
 const struct vmb_field *vmb_fields(size_t *ret_n)
@@ -168,7 +175,7 @@ const struct vmboot_field *const *vmboot_opts_fields(size_t *ret_n)
 	static const struct vmboot_field *const pubs[] = {
 		ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),
 		ROW(8),	 ROW(9),  ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15),
-		ROW(16), ROW(17), ROW(18), ROW(19), ROW(20), ROW(21),
+		ROW(16), ROW(17), ROW(18), ROW(19), ROW(20), ROW(21), ROW(22),
 	};
 #undef ROW
 	_Static_assert(ARRAY_SIZE(pubs) == ARRAY_SIZE(fields), "a row is missing");

@@ -43,6 +43,7 @@ static struct json_object *guest_json(const struct vmb_guest_config *c)
 	vmb_json_str(o, "on_exit", c->on_exit);
 	vmb_json_bool(o, "skip_kernel_headers", c->skip_kernel_headers);
 	vmb_json_bool(o, "skip_guest_agent", c->skip_guest_agent);
+	vmb_json_str(o, "guest_agent", c->guest_agent);
 	vmb_json_str(o, "address", c->address);
 	vmb_json_str(o, "gateway", c->gateway);
 	vmb_json_str(o, "nameserver", c->nameserver);

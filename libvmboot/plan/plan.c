@@ -113,6 +113,7 @@ int vmb_plan_guest_config(const struct vmb_plan *plan, struct vmb_guest_config *
 		.on_exit = plan->on_exit == VMBOOT_ON_EXIT_POWEROFF ? "poweroff" : "keep",
 		.skip_kernel_headers = plan->skip_kernel_headers,
 		.skip_guest_agent = plan->skip_guest_agent,
+		.guest_agent = plan->guest_agent == VMBOOT_AGENT_IMAGE ? "image" : "vmboot",
 		.address = networks[plan->network].address,
 		.gateway = networks[plan->network].gateway,
 		.nameserver = networks[plan->network].nameserver,
@@ -157,6 +158,7 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 	p.skip_kernel_headers = opts->skip_kernel_headers;
 	p.skip_guest_agent = opts->skip_guest_agent;
 	p.on_exit = opts->on_exit;
+	p.guest_agent = opts->guest_agent;
 	p.network = opts->network;
 	p.debug = opts->debug;
 	r = vmb_strdup(opts->name, &p.name);

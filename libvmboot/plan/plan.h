@@ -49,6 +49,7 @@ struct vmb_plan {
 	bool ephemeral, skip_kernel_headers, skip_guest_agent, debug;
 	enum vmboot_init_mode init_mode; /* EXEC or SYSTEMD: resolved */
 	enum vmboot_on_exit on_exit;
+	enum vmboot_guest_agent guest_agent;
 	enum vmboot_network network;
 	struct vmb_command command;
 	char *cmdline; /* the kernel's */

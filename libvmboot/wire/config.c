@@ -43,6 +43,7 @@ static const struct key {
 	{"on_exit", TEXT, AT(on_exit), 0, (const char *const[]){"keep", "poweroff", NULL}},
 	{"skip_kernel_headers", FLAG, AT(skip_kernel_headers), 0, NULL},
 	{"skip_guest_agent", FLAG, AT(skip_guest_agent), 0, NULL},
+	{"guest_agent", TEXT, AT(guest_agent), 0, (const char *const[]){"vmboot", "image", NULL}},
 	{"address", TEXT, AT(address), 0, NULL},
 	{"gateway", TEXT, AT(gateway), 0, NULL},
 	{"nameserver", TEXT, AT(nameserver), 0, NULL},

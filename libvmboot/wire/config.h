@@ -38,7 +38,8 @@ struct vmb_guest_config {
 	const char *on_exit;	 /* "keep" or "poweroff" */
 	bool skip_kernel_headers;
 	bool skip_guest_agent;
-	const char *address; /* of the network device, "10.0.2.15/24"; "": there is none */
+	const char *guest_agent; /* "vmboot", or "image": it starts one itself */
+	const char *address;	 /* of the network device, "10.0.2.15/24"; "": there is none */
 	const char *gateway, *nameserver; /* likewise, without "/24" */
 	const char *user;    /* "", "name", "1000", "name:group", …: looked up in the image */
 	const char *workdir; /* absolute */

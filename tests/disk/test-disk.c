@@ -125,8 +125,18 @@ static void never_touches_what_is_there(void)
 	test_write(path, "mine");
 	ASSERT_ERROR(vmb_overlay_create(&store, path, 64, &silent), EEXIST, path);
 	ASSERT_STR(test_read(path), "mine");
-	config = (struct vmb_guest_config){"h",	  "ext4", "exec", "keep", false,
-					   false, "",	  "/",	  {NULL}, {NULL}};
+	config = (struct vmb_guest_config){
+		.hostname = "h",
+		.root_fstype = "ext4",
+		.mode = "exec",
+		.on_exit = "keep",
+		.guest_agent = "vmboot",
+		.address = "",
+		.gateway = "",
+		.nameserver = "",
+		.user = "",
+		.workdir = "/",
+	};
 	ASSERT_ERROR(vmb_config_disk_create(path, &config), EEXIST, path);
 	ASSERT_STR(test_read(path), "mine");
 }
@@ -147,6 +157,10 @@ static void leaves_nothing_half_made(void)
 					  .root_fstype = "ext4",
 					  .mode = "exec",
 					  .on_exit = "keep",
+					  .guest_agent = "vmboot",
+					  .address = "",
+					  .gateway = "",
+					  .nameserver = "",
 					  .user = "",
 					  .workdir = "/"};
 	const char *path = test_path("%s/o.img", test_tmpdir());
@@ -219,6 +233,10 @@ static void tar_reads_the_config_disk(void)
 					  .root_fstype = "squashfs",
 					  .mode = "exec",
 					  .on_exit = "keep",
+					  .guest_agent = "vmboot",
+					  .address = "",
+					  .gateway = "",
+					  .nameserver = "",
 					  .user = "",
 					  .workdir = "/",
 					  .args = {"/bin/true", NULL},
@@ -243,6 +261,10 @@ static void says_which_bound_was_passed(void)
 					  .root_fstype = "squashfs",
 					  .mode = "exec",
 					  .on_exit = "keep",
+					  .guest_agent = "vmboot",
+					  .address = "",
+					  .gateway = "",
+					  .nameserver = "",
 					  .user = "",
 					  .workdir = "/"};
 

@@ -81,6 +81,46 @@ static void network(void)
 	check("domain/network.xml", render(&o, test_facts()));
 }
 
+static void an_agent_of_the_images(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN, .guest_agent = VMBOOT_AGENT_IMAGE);
+
+	check("domain/image-agent.xml", render(&o, test_facts()));
+}
+
+#define CHANNEL(name, state)                                                                       \
+	"<channel type='unix'><source mode='bind'/><target type='virtio' name='" name              \
+	"' state='" state "'/></channel>"
+#define LIVE(devices) "<domain><devices><disk/>" devices "</devices></domain>"
+
+/* As libvirt shows a domain that runs. */
+static void whether_an_agent_is_there(void)
+{
+	static const struct {
+		const char *xml;
+		bool there;
+	} rows[] = {
+		{LIVE(CHANNEL("org.vmboot.stream.0", "connected")), false},
+		{LIVE(CHANNEL("org.vmboot.stream.0", "connected")
+			      CHANNEL("org.qemu.guest_agent.0", "disconnected")),
+		 false},
+		{LIVE(CHANNEL("org.vmboot.stream.0", "disconnected")
+			      CHANNEL("org.qemu.guest_agent.0", "connected")),
+		 true},
+		{LIVE("<channel><target name='org.qemu.guest_agent.0'/></channel>"), false},
+		{LIVE("<channel/>"), false},
+		{"<domain/>", false},
+	};
+	bool there;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		there = !rows[i].there;
+		ASSERT_OK(vmb_domain_agent_connected(rows[i].xml, &there));
+		CU_ASSERT_EQUAL(there, rows[i].there);
+	}
+	ASSERT_ERROR(vmb_domain_agent_connected("<domain>", &there), VMBOOT_ELIBVIRT, "no XML");
+}
+
 static void debug(void)
 {
 	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN, .debug = true);
@@ -203,7 +243,9 @@ static void metadata_there_and_back(void)
 		const struct vmboot_opts o =
 			VMBOOT_OPTS(PLAIN, .ephemeral = bits & 1, .skip_kernel_headers = bits & 2,
 				    .skip_guest_agent = bits & 4,
-				    .init_mode = bits & 8 ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC);
+				    .init_mode = bits & 8 ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC,
+				    .guest_agent =
+					    bits & 4 ? VMBOOT_AGENT_VMBOOT : VMBOOT_AGENT_IMAGE);
 		_cleanup_metadata_ struct vmb_metadata m = {0};
 		struct vmb_facts f = test_facts();
 		const char *digest = test_path("%s", f.image.digest);
@@ -219,6 +261,7 @@ static void metadata_there_and_back(void)
 		CU_ASSERT_EQUAL(m.skip_kernel_headers, (bits & 2) != 0);
 		CU_ASSERT_EQUAL(m.skip_guest_agent, (bits & 4) != 0);
 		CU_ASSERT_EQUAL(m.init_mode, bits & 8 ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC);
+		CU_ASSERT_EQUAL(m.guest_agent, bits & 4 ? VMBOOT_AGENT_VMBOOT : VMBOOT_AGENT_IMAGE);
 		CU_ASSERT_FALSE(m.probe);
 	}
 }
@@ -317,7 +360,9 @@ static void metadata_has_a_bound(void)
 }
 
 TEST_MAIN("domain/domain", {"TCG", tcg}, {"KVM", kvm}, {"systemd", systemd}, {"network", network},
-	  {"debug", debug}, {"ephemeral, with both skips", ephemeral_with_both_skips},
+	  {"an agent of the image's", an_agent_of_the_images},
+	  {"whether an agent is there", whether_an_agent_is_there}, {"debug", debug},
+	  {"ephemeral, with both skips", ephemeral_with_both_skips},
 	  {"libvirt labels", libvirt_labels}, {"we label", we_label},
 	  {"odd names are escaped", odd_names_are_escaped}, {"a probe", a_probe},
 	  {"libxml2's settings do not matter", libxml2s_settings_do_not_matter},

@@ -13,6 +13,7 @@ static void check_same(const struct vmb_guest_config *a, const struct vmb_guest_
 	FUZZ_CHECK(strcmp(a->mode, b->mode) == 0 && strcmp(a->on_exit, b->on_exit) == 0);
 	FUZZ_CHECK(a->skip_kernel_headers == b->skip_kernel_headers);
 	FUZZ_CHECK(a->skip_guest_agent == b->skip_guest_agent);
+	FUZZ_CHECK(strcmp(a->guest_agent, b->guest_agent) == 0);
 	FUZZ_CHECK(strcmp(a->address, b->address) == 0);
 	FUZZ_CHECK(strcmp(a->gateway, b->gateway) == 0);
 	FUZZ_CHECK(strcmp(a->nameserver, b->nameserver) == 0);

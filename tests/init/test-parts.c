@@ -197,6 +197,7 @@ static const struct vmb_guest_config sample = {
 	.mode = "exec",
 	.on_exit = "keep",
 	.skip_guest_agent = true,
+	.guest_agent = "vmboot",
 	.user = "app",
 	.workdir = "/srv",
 	.args = {"node", "app.js"},
@@ -260,6 +261,7 @@ static void skips_are_told(void)
 	CU_ASSERT_EQUAL_FATAL(pipe2(p, O_NONBLOCK), 0);
 	init->console = p[1];
 	init->config.mode = "exec";
+	init->config.guest_agent = "vmboot";
 	CU_ASSERT_EQUAL(init_headers(init, &report), 0);
 	CU_ASSERT_EQUAL(init_agent(init, &report), INIT_LATER);
 	CU_ASSERT(init->agent.wanted);
@@ -272,6 +274,11 @@ static void skips_are_told(void)
 	ASSERT_STR(report.detail, "skipping guest agent");
 	CU_ASSERT(read(p[0], line, sizeof(line) - 1) > 0);
 	ASSERT_STR(line, "vmboot: skipping kernel headers setup\nvmboot: skipping guest agent\n");
+	init->config.skip_guest_agent = init->agent.wanted = false;
+	init->config.guest_agent = "image";
+	CU_ASSERT_EQUAL(init_agent(init, &report), 0);
+	ASSERT_STR(report.detail, "the image brings its own agent");
+	CU_ASSERT_FALSE(init->agent.wanted);
 	close(p[0]);
 	close(p[1]);
 	guest_free(init);

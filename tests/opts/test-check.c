@@ -72,6 +72,17 @@ static void required_fields(void)
 	ASSERT_ERROR(vmboot_opts_check(&o), VMBOOT_EOPTS, "image: \"\" is not acceptable");
 }
 
+static void an_agent_and_none(void)
+{
+	struct vmboot_opts o = VMBOOT_OPTS(.name = "a", .image = "b", .skip_guest_agent = true,
+					   .guest_agent = VMBOOT_AGENT_IMAGE);
+
+	ASSERT_ERROR(vmboot_opts_check(&o), VMBOOT_EOPTS, "leave one of them out");
+	ASSERT_STR(vmboot_last_error()->field, "guest_agent");
+	o.skip_guest_agent = false;
+	ASSERT_OK(vmboot_opts_check(&o));
+}
+
 static void defaults_are_filled_in_where_all_is_needed(void)
 {
 	const struct vmboot_opts o = VMBOOT_OPTS(.name = "a", .image = "b", .memory_mib = 128);
@@ -231,7 +242,7 @@ static void nothing_is_freed_without_harm(void)
 TEST_MAIN("opts/check", {"a size that never was is refused", a_size_that_never_was_is_refused},
 	  {"a newer caller is served while it asks for nothing new",
 	   a_newer_caller_is_served_while_it_asks_for_nothing_new},
-	  {"required fields", required_fields},
+	  {"required fields", required_fields}, {"an agent and none", an_agent_and_none},
 	  {"defaults are filled in where all is needed",
 	   defaults_are_filled_in_where_all_is_needed},
 	  {"what is no field is passed on", what_is_no_field_is_passed_on},

@@ -62,7 +62,8 @@ static const char everything[] =
 	"  \"store\": \"var/store\",\n"
 	"  \"network\": \"user\",\n"
 	"  \"ephemeral\": true,\n"
-	"  \"debug\": true\n"
+	"  \"debug\": true,\n"
+	"  \"guest_agent\": \"image\"\n"
 	"}\n";
 
 static void there_and_back(void)

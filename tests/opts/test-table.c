@@ -144,6 +144,8 @@ static void choices_are_the_enums(void)
 		{"accel", "auto", VMBOOT_ACCEL_AUTO},
 		{"accel", "kvm", VMBOOT_ACCEL_KVM},
 		{"accel", "tcg", VMBOOT_ACCEL_TCG},
+		{"guest_agent", "vmboot", VMBOOT_AGENT_VMBOOT},
+		{"guest_agent", "image", VMBOOT_AGENT_IMAGE},
 		{"network", "none", VMBOOT_NETWORK_NONE},
 		{"network", "user", VMBOOT_NETWORK_USER},
 	};

@@ -46,6 +46,14 @@ static void everything_asked_for(void)
 	test_golden("plan/everything.json", plan_json(&o, f));
 }
 
+static void an_agent_of_the_images(void)
+{
+	const struct vmboot_opts o =
+		VMBOOT_OPTS(.name = "a", .image = "node:20", .guest_agent = VMBOOT_AGENT_IMAGE);
+
+	CU_ASSERT_PTR_NOT_NULL(strstr(plan_json(&o, test_facts()), "\"guest_agent\": \"image\""));
+}
+
 static void an_init_system(void)
 {
 	static const char *const cmd[] = {"/sbin/init", NULL};
@@ -279,7 +287,8 @@ static void an_image_without_a_program_needs_one(void)
 }
 
 TEST_MAIN("plan/plan", {"a plain request", a_plain_request},
-	  {"everything asked for", everything_asked_for}, {"an init system", an_init_system},
+	  {"everything asked for", everything_asked_for},
+	  {"an agent of the image's", an_agent_of_the_images}, {"an init system", an_init_system},
 	  {"same input, same bytes", same_input_same_bytes}, {"who is PID 1", who_is_pid_1},
 	  {"switches reach the guest", switches_reach_the_guest},
 	  {"the caller's kernel arguments come last", the_callers_kernel_arguments_come_last},

@@ -18,6 +18,7 @@ static struct vmb_guest_config sample(void)
 		.on_exit = "poweroff",
 		.skip_kernel_headers = true,
 		.skip_guest_agent = false,
+		.guest_agent = "image",
 		.address = "10.0.2.15/24",
 		.gateway = "10.0.2.2",
 		.nameserver = "10.0.2.3",
@@ -42,7 +43,8 @@ static bool same(const struct vmb_guest_config *a, const struct vmb_guest_config
 	       strcmp(a->root_fstype, b->root_fstype) == 0 && strcmp(a->mode, b->mode) == 0 &&
 	       strcmp(a->on_exit, b->on_exit) == 0 &&
 	       a->skip_kernel_headers == b->skip_kernel_headers &&
-	       a->skip_guest_agent == b->skip_guest_agent && strcmp(a->address, b->address) == 0 &&
+	       a->skip_guest_agent == b->skip_guest_agent &&
+	       strcmp(a->guest_agent, b->guest_agent) == 0 && strcmp(a->address, b->address) == 0 &&
 	       strcmp(a->gateway, b->gateway) == 0 && strcmp(a->nameserver, b->nameserver) == 0 &&
 	       strcmp(a->user, b->user) == 0 && strcmp(a->workdir, b->workdir) == 0 &&
 	       same_list(a->args, b->args) && same_list(a->env, b->env);
@@ -164,7 +166,8 @@ static uint8_t *disk_of(const char *version, const char *records, size_t n, size
 
 #define REST                                                                                       \
 	"hostname=h\0root_fstype=ext4\0on_exit=keep\0skip_kernel_headers=0\0"                      \
-	"skip_guest_agent=1\0address=\0gateway=\0nameserver=\0user=\0workdir=/\0"
+	"skip_guest_agent=1\0guest_agent=vmboot\0address=\0gateway=\0nameserver=\0user=\0workdir=" \
+	"/\0"
 #define ALL "mode=exec\0" REST
 
 static void records_that_are_wrong(void)
@@ -200,6 +203,7 @@ static void records_that_are_wrong(void)
 		ROW("skip_guest_agent=2\0", -EBADMSG, "skip_guest_agent"),
 		ROW("skip_guest_agent=10\0", -EBADMSG, "skip_guest_agent"),
 		ROW("skip_guest_agent=true\0", -EBADMSG, "skip_guest_agent"),
+		ROW("guest_agent=qemu\0", -EBADMSG, "guest_agent"),
 		ROW("on_exit=reboot\0", -EBADMSG, "on_exit"),
 	};
 	const char *why;
