@@ -71,6 +71,7 @@ struct vmboot_stat {
  *
  * Returns: 0, the program ran, however it ended; -ENOENT or -EACCES, it could not be run;
  * -VMBOOT_ENOAGENT, the VM was made with skip_guest_agent, or the agent does not answer;
+ * -ENOTSUP, an agent that the image brought cannot do it, and the error says which and what;
  * -VMBOOT_EENDED, the guest ended; -VMBOOT_EGUEST, the agent spoke nonsense; -VMBOOT_ELIBVIRT; or
  * a negative errno. Thread-safe. Since 0.1.
  */

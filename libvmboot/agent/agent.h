@@ -87,8 +87,8 @@ int vmb_session_run(struct vmb_session *session, struct vmb_streams *run);
 int vmb_qga(struct vmboot_vm *vm, const char *command, struct json_object *arguments,
 	    struct json_object **ret_return);
 
-/* A number of a reply, if it is one from min to max; else -VMBOOT_EGUEST. */
-int vmb_qga_int(struct json_object *reply, const char *key, int64_t min, int64_t max, int64_t *ret);
+/* -ENOTSUP: "the agent of … (qemu-ga 7.2.0) cannot <what>: it has no <lacks>"; asks it first. */
+int vmb_qga_cannot(struct vmboot_vm *vm, const char *what, const char *lacks);
 
 struct vmboot_exec_opts;
 struct vmboot_exec_result;

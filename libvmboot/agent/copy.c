@@ -48,6 +48,9 @@ static int start(struct copy *c, const char *program, const char *path)
 	r = vmb_agent_wanted(c->vm);
 	if (r < 0)
 		return r;
+	if (c->vm->metadata.guest_agent == VMBOOT_AGENT_IMAGE)
+		return vmb_qga_cannot(c->vm, "copy files with their owners, modes and times",
+				      "port " VMB_STREAM_PORT);
 	r = vmb_agent_session(c->vm, request, vmb_deadline_in(VMB_AGENT_ANSWER_MS), &c->session);
 	if (r == -ETIMEDOUT || r == -ENOENT)
 		return vmb_error(VMBOOT_ENOAGENT,

@@ -95,6 +95,11 @@ static int no_answer(struct vmboot_vm *vm)
 			 vm->name);
 }
 
+static bool has_other_agent(const struct vmboot_vm *vm)
+{
+	return vm->metadata.guest_agent == VMBOOT_AGENT_IMAGE;
+}
+
 /* ---- vmboot_exec() ---- */
 
 struct result {
@@ -189,6 +194,8 @@ int vmboot_exec(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
 		r = make_request(&own, &request);
 	if (r < 0)
 		return r;
+	if (has_other_agent(vm))
+		return vmb_qga_exec(vm, &own, ret_result);
 	until = run_until(&own);
 	r = vmb_agent_get(vm, answer_until(&own), &stream);
 	/* no port of ours, somebody else's, or nobody there: a QEMU guest agent may do */
@@ -247,9 +254,13 @@ int vmboot_exec_stream(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts
 	if (r < 0)
 		return r;
 	until = run_until(&own);
-	r = vmb_agent_get(vm, answer_until(&own), &stream);
+	r = has_other_agent(vm) ? -ENOENT : vmb_agent_get(vm, answer_until(&own), &stream);
 	if (r == -ENOENT)
-		return vmb_error(VMBOOT_ENOAGENT, "%s: its agent cannot stream", vm->name);
+		return vmb_qga_cannot(
+			vm,
+			own.tty ? "give a program a terminal"
+				: "pass on what a program reads and writes as it goes",
+			"port " VMB_STREAM_PORT);
 	if (r == -ETIMEDOUT)
 		return no_answer(vm);
 	if (r < 0)

@@ -9,17 +9,27 @@
 #include <vmboot/exec.h>
 
 #include "agent/agent.h"
+#include "agent/reply.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/str.h"
 #include "host/vm.h"
 
-enum { ASK_MS_MIN = 10, ASK_MS_MAX = 500, INPUT_MAX = 1 << 20 };
+enum {
+	ASK_MS_MIN = 10,
+	ASK_MS_MAX = 500,
+	INPUT_MAX = 65536,
+	KILLED_MS = 2000, /* how long a program that was killed may take to be gone */
+	CONFIG_MAX = 2 * VMB_CONFIG_SIZE_MAX,
+};
+
+#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 static int check_opts(const struct vmboot_vm *vm, const struct vmboot_exec_opts *opts)
 {
 	const char *lacks = opts->user && *opts->user		   ? "another user"
 			    : opts->workdir && *opts->workdir	   ? "a working folder"
-			    : opts->input_size > (size_t)INPUT_MAX ? "input of over 1 MiB"
+			    : opts->input_size > (size_t)INPUT_MAX ? "input of over 64 KiB"
 								   : NULL;
 
 	if (lacks)
@@ -44,60 +54,123 @@ static struct json_object *base64(const void *bytes, size_t n)
 	return json;
 }
 
-/* A member of a reply as bytes, with a 0 behind them; at most max of them. */
-static int unbase64(struct json_object *reply, const char *key, size_t max, char **ret,
-		    size_t *ret_n, bool *ret_cut)
-{
-	const char *text = vmb_json_get_str(reply, key);
-	size_t size = strlen(text ? text : ""), n = BASE64_DECODE_LENGTH(size);
-	_cleanup_free_ char *bytes = malloc(n + 1);
-	struct base64_decode_ctx ctx;
+/* ---- the environment ---- */
 
-	if (!bytes)
-		return vmb_oom();
-	base64_decode_init(&ctx);
-	if (!base64_decode_update(&ctx, &n, (uint8_t *)bytes, size, text ? text : "") ||
-	    !base64_decode_final(&ctx))
-		return vmb_error(VMBOOT_EGUEST, "the agent's reply has no base64 in \"%s\"", key);
-	*ret_cut |= n > max;
-	n = n < max ? n : max;
-	bytes[n] = '\0';
-	*ret_n = n;
-	*ret = TAKE_PTR(bytes);
-	return 0;
+static bool sets(const char *const *env, const char *entry)
+{
+	size_t n = strcspn(entry, "=") + 1;
+
+	for (; env && *env; env++)
+		if (strncmp(*env, entry, n) == 0)
+			return true;
+	return false;
 }
 
-static int start(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts, int64_t *ret_pid)
+/* What the VM's program was given, if we may read that: it is on the config disk. */
+static int add_programs(struct vmboot_vm *vm, const char *const *over, char ***list)
 {
-	_cleanup_json_ struct json_object *reply = NULL;
-	struct json_object *a = json_object_new_object();
+	_cleanup_free_ struct vmb_guest_config *config = malloc(sizeof(*config));
+	_cleanup_free_ char *disk = NULL;
+	size_t n;
+	int r = 0;
+
+	if (!config)
+		return vmb_oom();
+	if (vmb_read_file(vm->files.config, CONFIG_MAX, &disk, &n) < 0 ||
+	    vmb_config_decode((const uint8_t *)disk, n, config, NULL) < 0)
+		return 0;
+	for (size_t i = 0; config->env[i] && r == 0; i++)
+		if (!sets(over, config->env[i]))
+			r = vmb_list_add(list, config->env[i]);
+	return r;
+}
+
+/* guest-exec takes a whole environment or none, and looks no program up without a PATH. */
+static int whole_env(struct vmboot_vm *vm, const char *const *over, char ***ret)
+{
+	_cleanup_list_ char **list = NULL;
+	int r;
+
+	r = add_programs(vm, over, &list);
+	for (size_t i = 0; over[i] && r == 0; i++)
+		r = vmb_list_add(&list, over[i]);
+	if (r == 0 && !sets(vmb_list_const(list), DEFAULT_PATH))
+		r = vmb_list_add(&list, DEFAULT_PATH);
+	if (r == 0)
+		*ret = TAKE_PTR(list);
+	return r;
+}
+
+/* ---- the program ---- */
+
+static int make_arguments(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
+			  struct json_object *a)
+{
+	_cleanup_list_ char **env = NULL;
 	int r;
 
 	vmb_json_str(a, "path", opts->args[0]);
 	vmb_json_list(a, "arg", opts->args + 1);
-	if (opts->env)
-		vmb_json_list(a, "env", opts->env);
+	vmb_json_bool(a, "capture-output", true);
 	if (opts->input_size)
 		json_object_object_add(a, "input-data", base64(opts->input, opts->input_size));
-	vmb_json_bool(a, "capture-output", true);
-	r = vmb_qga(vm, "guest-exec", a, &reply);
-	return r < 0 ? r : vmb_qga_int(reply, "pid", 1, INT32_MAX, ret_pid);
+	if (!opts->env)
+		return 0;
+	r = whole_env(vm, opts->env, &env);
+	if (r == 0)
+		vmb_json_list(a, "env", vmb_list_const(env));
+	return r;
 }
 
-/* guest-exec's program has no group of its own, and no other command kills. */
+/* The agent's library says in words only why a program did not start. */
+static int not_started(int r)
+{
+	static const struct {
+		const char *words;
+		int code;
+	} reasons[] = {
+		{"(No such file or directory)", ENOENT},
+		{"(Permission denied)", EACCES},
+		{"(Exec format error)", ENOEXEC},
+	};
+	const char *said = vmboot_last_error()->message;
+
+	for (size_t i = 0; i < ARRAY_SIZE(reasons) && r == -VMBOOT_ELIBVIRT; i++)
+		if (strstr(said, reasons[i].words))
+			return vmb_error(reasons[i].code, "the guest cannot run it: %s", said);
+	return r;
+}
+
+static int start(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts, int64_t *ret_pid)
+{
+	_cleanup_json_ struct json_object *reply = NULL, *a = json_object_new_object();
+	int r;
+
+	r = make_arguments(vm, opts, a);
+	if (r == 0)
+		r = vmb_qga(vm, "guest-exec", TAKE_PTR(a), &reply);
+	if (r < 0)
+		return not_started(r);
+	return vmb_reply_int(reply, "pid", 1, INT32_MAX, ret_pid);
+}
+
+/*
+ * guest-exec's program has no group of its own, and no other command kills: a shell does, which is
+ * in more images than a program for it.
+ */
 static void kill_it(struct vmboot_vm *vm, int64_t pid)
 {
-	char number[24];
-	const char *const args[] = {"kill", "-KILL", number, NULL};
+	char script[48];
+	const char *const args[] = {"/bin/sh", "-c", script, NULL};
 	struct vmboot_exec_opts opts = VMBOOT_EXEC_OPTS(.args = args);
 	int64_t killer;
 
-	snprintf(number, sizeof(number), "%lld", (long long)pid);
+	snprintf(script, sizeof(script), "kill -KILL %lld", (long long)pid);
 	(void)start(vm, &opts, &killer);
 }
 
-/* 1: *ret is the status of a program that ended; 0: not yet. */
-static int ask(struct vmboot_vm *vm, int64_t pid, struct json_object **ret)
+/* 1: it ended, *ret says how; 0: not yet. */
+static int ask(struct vmboot_vm *vm, int64_t pid, size_t max, struct vmboot_exec_result *ret)
 {
 	_cleanup_json_ struct json_object *reply = NULL;
 	struct json_object *a = json_object_new_object();
@@ -106,77 +179,43 @@ static int ask(struct vmboot_vm *vm, int64_t pid, struct json_object **ret)
 	vmb_json_int(a, "pid", pid);
 	r = vmb_qga(vm, "guest-exec-status", a, &reply);
 	if (r < 0)
-		return r;
-	if (!json_object_get_boolean(vmb_json_get(reply, "exited")))
-		return 0;
-	*ret = TAKE_PTR(reply);
-	return 1;
+		return vmb_error_prefix("the program was started, but how it went cannot be known");
+	return vmb_reply_exec(reply, max, ret);
 }
 
 static int wait_for_end(struct vmboot_vm *vm, int64_t pid, const struct vmboot_exec_opts *opts,
-			bool *ret_timed_out, struct json_object **ret)
+			struct vmboot_exec_result *ret)
 {
 	struct vmb_deadline until = vmb_deadline_in(opts->timeout_ms ? opts->timeout_ms : -1);
 	int r, pause_ms = ASK_MS_MIN;
+	bool killed = false;
 
 	for (;;) {
-		r = ask(vm, pid, ret);
-		if (r != 0)
+		r = ask(vm, pid, opts->output_max, ret);
+		if (r != 0) {
+			ret->timed_out = killed;
 			return r < 0 ? r : 0;
+		}
 		if (vmb_deadline_passed(until)) {
-			if (*ret_timed_out)
-				return vmb_error(ETIMEDOUT, "the program goes on though killed");
-			*ret_timed_out = true;
+			if (killed)
+				return vmb_error(ETIMEDOUT,
+						 "the program was killed after %d ms, but what it "
+						 "left running holds its output",
+						 opts->timeout_ms);
+			killed = true;
 			kill_it(vm, pid);
-			until = vmb_deadline_in(VMB_AGENT_ANSWER_MS);
+			until = vmb_deadline_in(KILLED_MS);
+			pause_ms = ASK_MS_MIN;
 		}
 		poll(NULL, 0, vmb_deadline_poll(until, pause_ms));
 		pause_ms = pause_ms * 2 < ASK_MS_MAX ? pause_ms * 2 : ASK_MS_MAX;
 	}
 }
 
-static int read_status(struct json_object *reply, struct vmboot_exec_result *ret)
-{
-	int64_t v = 0;
-	int r;
-
-	ret->exit_code = -1;
-	if (vmb_json_get(reply, "signal")) {
-		r = vmb_qga_int(reply, "signal", 1, 64, &v);
-		ret->exit_signal = (int)v;
-	} else {
-		r = vmb_qga_int(reply, "exitcode", 0, 255, &v);
-		ret->exit_code = (int)v;
-	}
-	ret->out_cut = json_object_get_boolean(vmb_json_get(reply, "out-truncated"));
-	ret->err_cut = json_object_get_boolean(vmb_json_get(reply, "err-truncated"));
-	return r;
-}
-
-static int make_result(struct json_object *reply, size_t max, bool timed_out,
-		       struct vmboot_exec_result **ret)
-{
-	struct vmboot_exec_result result = {.timed_out = timed_out};
-	_cleanup_free_ char *out = NULL, *err = NULL;
-	int r;
-
-	r = read_status(reply, &result);
-	if (r == 0)
-		r = unbase64(reply, "out-data", max, &out, &result.out_size, &result.out_cut);
-	if (r == 0)
-		r = unbase64(reply, "err-data", max, &err, &result.err_size, &result.err_cut);
-	if (r < 0)
-		return r;
-	result.out = TAKE_PTR(out);
-	result.err = TAKE_PTR(err);
-	return vmb_exec_result_new(&result, ret);
-}
-
 int vmb_qga_exec(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
 		 struct vmboot_exec_result **ret)
 {
-	_cleanup_json_ struct json_object *reply = NULL;
-	bool timed_out = false;
+	struct vmboot_exec_result result = {0};
 	int64_t pid;
 	int r;
 
@@ -184,6 +223,6 @@ int vmb_qga_exec(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
 	if (r == 0)
 		r = start(vm, opts, &pid);
 	if (r == 0)
-		r = wait_for_end(vm, pid, opts, &timed_out, &reply);
-	return r < 0 ? r : make_result(reply, opts->output_max, timed_out, ret);
+		r = wait_for_end(vm, pid, opts, &result);
+	return r < 0 ? r : vmb_exec_result_new(&result, ret);
 }

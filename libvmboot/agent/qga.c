@@ -3,15 +3,15 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/reply.h"
 #include "base/error.h"
 #include "host/vm.h"
 
 enum {
 	ANSWER_S = VMB_AGENT_ANSWER_MS / 1000,
-	/* of a reply: guest-exec-status may carry 16 MiB twice, in base64 */
-	REPLY_MAX = 64 << 20,
-	REPLY_DEPTH = 16,
-	COMMANDS_MAX = 4096,
+	/* of a command: what is larger than the socket's buffer arrives in a jumble, and the agent
+	 * does not answer for a while */
+	REQUEST_MAX = 131072,
 };
 
 static int call(struct vmboot_vm *vm, virDomainPtr d, const char *request, char **ret)
@@ -33,67 +33,64 @@ static int call(struct vmboot_vm *vm, virDomainPtr d, const char *request, char 
 	case VIR_ERR_OPERATION_INVALID:
 	case VIR_ERR_NO_DOMAIN:
 		return vmb_error(VMBOOT_EENDED, "the VM \"%s\" is not running", vm->name);
+	case VIR_ERR_SYSTEM_ERROR: /* of which there may be others, too */
+		if (!strstr(virGetLastErrorMessage(), "No complete agent response"))
+			break;
+		return vmb_error(VMBOOT_EGUEST,
+				 "the agent of the VM \"%s\" says more at once than libvirt takes "
+				 "(10 MiB), which leaves it alone until it is started anew",
+				 vm->name);
 	default:
-		return vmb_libvirt_error("the agent of the VM \"%s\" refused", vm->name);
+		break;
 	}
+	return vmb_libvirt_error("the agent of the VM \"%s\" refused", vm->name);
 }
 
-static int parse(const char *reply, struct json_object **ret)
+static int ask_info(struct vmboot_vm *vm, virDomainPtr d, const char *command,
+		    struct vmb_reply_info *ret)
 {
-	_cleanup_json_ struct json_object *o = NULL;
-	struct json_object *value;
-	size_t n = strlen(reply);
+	_cleanup_json_ struct json_object *reply = NULL;
+	_cleanup_free_ char *text = NULL;
 	int r;
 
-	if (n > REPLY_MAX)
-		return vmb_error(VMBOOT_EGUEST, "the agent's reply is over %d bytes", REPLY_MAX);
-	r = vmb_json_parse(reply, n, REPLY_DEPTH, VMBOOT_EGUEST, "the agent's reply", &o);
-	if (r < 0)
-		return r;
-	if (!json_object_is_type(o, json_type_object) ||
-	    !json_object_object_get_ex(o, "return", &value))
-		return vmb_error(VMBOOT_EGUEST, "the agent's reply returns nothing");
-	*ret = json_object_get(value);
-	return 0;
-}
-
-/* 1: the agent has the command and has it enabled; 0: it has not. */
-static int has_command(struct vmboot_vm *vm, virDomainPtr d, const char *command)
-{
-	_cleanup_json_ struct json_object *info = NULL;
-	_cleanup_free_ char *reply = NULL;
-	struct json_object *list, *row;
-	const char *name;
-	size_t n;
-	int r;
-
-	r = call(vm, d, "{\"execute\":\"guest-info\"}", &reply);
+	r = call(vm, d, "{\"execute\":\"guest-info\"}", &text);
 	if (r == 0)
-		r = parse(reply, &info);
+		r = vmb_reply_parse(text, &reply);
+	return r < 0 ? r : vmb_reply_info(reply, command, ret);
+}
+
+static const char *kind(const struct vmb_reply_info *info)
+{
+	return info->ours ? "vmboot" : "qemu-ga";
+}
+
+int vmb_qga_cannot(struct vmboot_vm *vm, const char *what, const char *lacks)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	struct vmb_reply_info info;
+	int r;
+
+	r = vmb_conn_domain(vm->conn, vm->name, &d);
+	if (r == 0)
+		r = ask_info(vm, d, "", &info);
 	if (r < 0)
 		return r;
-	list = vmb_json_get(info, "supported_commands");
-	n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-	for (size_t i = 0; i < n && i < COMMANDS_MAX; i++) {
-		row = json_object_array_get_idx(list, i);
-		name = vmb_json_get_str(row, "name");
-		if (name && vmb_streq(name, command))
-			return json_object_get_boolean(vmb_json_get(row, "enabled"));
-	}
-	return 0;
+	return vmb_error(ENOTSUP, "the agent of the VM \"%s\" (%s %s) cannot %s: it has no %s",
+			 vm->name, kind(&info), info.version, what, lacks);
 }
 
 /* libvirt passes an agent's refusal on in words only, so the agent is asked what it can. */
 static int refused(struct vmboot_vm *vm, virDomainPtr d, const char *command)
 {
 	struct vmb_saved_error *saved = vmb_error_save();
-	int has = has_command(vm, d, command);
+	struct vmb_reply_info info;
+	int r = ask_info(vm, d, command, &info);
 
 	vmb_error_restore(saved);
-	if (has == 0)
-		return vmb_error(ENOTSUP, "the agent of the VM \"%s\" has no command %s", vm->name,
-				 command);
-	return vmb_error_prefix("%s", command);
+	if (r < 0 || (info.known && info.enabled))
+		return vmb_error_prefix("%s", command);
+	return vmb_error(ENOTSUP, "the agent of the VM \"%s\" (%s %s) has %s %s", vm->name,
+			 kind(&info), info.version, info.known ? "disabled" : "no", command);
 }
 
 int vmb_qga(struct vmboot_vm *vm, const char *command, struct json_object *arguments,
@@ -102,27 +99,24 @@ int vmb_qga(struct vmboot_vm *vm, const char *command, struct json_object *argum
 	_cleanup_json_ struct json_object *request = json_object_new_object();
 	_cleanup_domain_ virDomainPtr d = NULL;
 	_cleanup_free_ char *reply = NULL;
+	const char *text;
 	int r;
 
 	vmb_json_str(request, "execute", command);
 	if (arguments)
 		json_object_object_add(request, "arguments", arguments);
+	text = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
+	if (!text)
+		return vmb_oom();
+	if (strlen(text) > REQUEST_MAX)
+		return vmb_error(E2BIG,
+				 "%s: with all that belongs to it the command is over %d "
+				 "bytes, which libvirt does not bring to an agent",
+				 command, REQUEST_MAX);
 	r = vmb_conn_domain(vm->conn, vm->name, &d);
-	if (r < 0)
-		return r;
-	r = call(vm, d, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), &reply);
+	if (r == 0)
+		r = call(vm, d, text, &reply);
 	if (r == -VMBOOT_ELIBVIRT)
 		return refused(vm, d, command);
-	return r < 0 ? r : parse(reply, ret_return);
-}
-
-int vmb_qga_int(struct json_object *reply, const char *key, int64_t min, int64_t max, int64_t *ret)
-{
-	struct json_object *value = vmb_json_get(reply, key);
-	int64_t v = json_object_get_int64(value);
-
-	if (!json_object_is_type(value, json_type_int) || v < min || v > max)
-		return vmb_error(VMBOOT_EGUEST, "the agent's reply has no right \"%s\"", key);
-	*ret = v;
-	return 0;
+	return r < 0 ? r : vmb_reply_parse(reply, ret_return);
 }

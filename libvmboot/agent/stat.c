@@ -6,85 +6,18 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <vmboot/exec.h>
 
 #include "agent/agent.h"
+#include "agent/reply.h"
 #include "base/error.h"
 #include "base/sigpipe.h"
 #include "base/str.h"
 #include "host/vm.h"
 
-#define STAT_COMMAND "__org.vmboot_stat"
+enum { STAT_MS = 10000 };
 
-enum { NS = 1000000000, STAT_MS = 10000 };
-
-struct own_stat {
-	struct vmboot_stat pub;
-	char target[PATH_MAX];
-};
-
-/* The reply's members; all are numbers from 0 to INT64_MAX unless the row says otherwise. */
-static const struct member {
-	const char *key;
-	size_t offset;
-	size_t size;
-	int64_t min, max;
-} members[] = {
-#define AT(m) offsetof(struct vmboot_stat, m), sizeof(((struct vmboot_stat *)0)->m)
-	{"mode", AT(mode), 0, 0177777},
-	{"uid", AT(uid), 0, UINT32_MAX},
-	{"gid", AT(gid), 0, UINT32_MAX},
-	{"nlink", AT(nlink), 0, UINT32_MAX},
-	{"size", AT(bytes), 0, INT64_MAX},
-	{"blocks", AT(blocks), 0, INT64_MAX},
-	{"ino", AT(inode), 0, INT64_MAX},
-	{"dev", AT(device), 0, INT64_MAX},
-	{"atime-ns", AT(atime_ns), INT64_MIN, INT64_MAX},
-	{"mtime-ns", AT(mtime_ns), INT64_MIN, INT64_MAX},
-	{"ctime-ns", AT(ctime_ns), INT64_MIN, INT64_MAX},
-#undef AT
-};
-
-static void put(struct vmboot_stat *st, const struct member *m, int64_t value)
-{
-	void *at = (char *)st + m->offset;
-
-	if (m->size == sizeof(uint32_t))
-		*(uint32_t *)at = (uint32_t)value;
-	else
-		*(int64_t *)at = value;
-}
-
-static int set_target(struct own_stat *st, const char *target)
-{
-	if (strlen(target) >= sizeof(st->target) || (*target && !S_ISLNK(st->pub.mode)))
-		return vmb_error(VMBOOT_EGUEST, "the agent tells of a link that cannot be");
-	strcpy(st->target, target);
-	return 0;
-}
-
-static int read_reply(struct json_object *reply, struct own_stat *st)
-{
-	struct json_object *exists = vmb_json_get(reply, "exists");
-	const char *target = vmb_json_get_str(reply, "target");
-	int64_t v;
-	int r = 0;
-
-	if (!json_object_is_type(exists, json_type_boolean))
-		return vmb_error(VMBOOT_EGUEST, "the agent does not say whether the path exists");
-	st->pub.exists = json_object_get_boolean(exists);
-	if (!st->pub.exists)
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(members) && r == 0; i++) {
-		r = vmb_qga_int(reply, members[i].key, members[i].min, members[i].max, &v);
-		if (r == 0)
-			put(&st->pub, &members[i], v);
-	}
-	return r < 0 ? r : set_target(st, target ? target : "");
-}
-
-static int by_agent(struct vmboot_vm *vm, const char *path, bool follow, struct own_stat *st)
+static int by_agent(struct vmboot_vm *vm, const char *path, bool follow, struct vmb_reply_stat *st)
 {
 	_cleanup_json_ struct json_object *reply = NULL;
 	struct json_object *a = json_object_new_object();
@@ -92,8 +25,8 @@ static int by_agent(struct vmboot_vm *vm, const char *path, bool follow, struct 
 
 	vmb_json_str(a, "path", path);
 	vmb_json_bool(a, "follow", follow);
-	r = vmb_qga(vm, STAT_COMMAND, a, &reply);
-	return r < 0 ? r : read_reply(reply, st);
+	r = vmb_qga(vm, VMB_STAT_COMMAND, a, &reply);
+	return r < 0 ? r : vmb_reply_stat(reply, st);
 }
 
 /* ---- another agent ---- */
@@ -112,30 +45,7 @@ static int run(struct vmboot_vm *vm, const char *const *args, struct vmboot_exec
 	return vmb_qga_exec(vm, &opts, ret);
 }
 
-/* The members in their order, the first in hex, times in seconds. */
-static int parse_numbers(const char *text, struct own_stat *st)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
-		const struct member *m = &members[i];
-		bool time = m->min < 0;
-		long long v;
-		char *end;
-
-		errno = 0;
-		v = strtoll(text, &end, i == 0 ? 16 : 10);
-		if (end == text || errno || (!time && (v < m->min || v > m->max)) ||
-		    (time && (v > INT64_MAX / NS || v < INT64_MIN / NS)))
-			return vmb_error(VMBOOT_EGUEST, "the guest's stat prints no number for %s",
-					 m->key);
-		put(&st->pub, m, time ? v * NS : v);
-		text = end;
-	}
-	st->pub.exists = true;
-	return *text && *text != '\n' ? vmb_error(VMBOOT_EGUEST, "the guest's stat says too much")
-				      : 0;
-}
-
-static int read_link(struct vmboot_vm *vm, const char *path, struct own_stat *st)
+static int read_link(struct vmboot_vm *vm, const char *path, struct vmb_reply_stat *st)
 {
 	const char *const args[] = {"readlink", "-n", path, NULL};
 	struct vmboot_exec_result *result = NULL;
@@ -143,26 +53,28 @@ static int read_link(struct vmboot_vm *vm, const char *path, struct own_stat *st
 
 	r = run(vm, args, &result);
 	if (r == 0 && result->exit_code == 0)
-		r = set_target(st, result->out);
+		r = vmb_reply_stat_target(result->out, st);
 	vmboot_exec_result_free(result);
 	return r;
 }
 
-static int by_program(struct vmboot_vm *vm, const char *path, bool follow, struct own_stat *st)
+static int by_program(struct vmboot_vm *vm, const char *path, bool follow,
+		      struct vmb_reply_stat *st)
 {
-	const char *const args[] = {"stat", "-c", "%f %u %g %h %s %b %i %d %X %Y %Z",
-				    "--",   path, NULL};
-	const char *const args_follow[] = {"stat", "-L", "-c", "%f %u %g %h %s %b %i %d %X %Y %Z",
-					   "--",   path, NULL};
+	const char *const args[] = {"stat", "-c", VMB_STAT_FORMAT, "--", path, NULL};
+	const char *const args_follow[] = {"stat", "-L", "-c", VMB_STAT_FORMAT, "--", path, NULL};
 	struct vmboot_exec_result *result = NULL;
+	_cleanup_free_ char *lacks = NULL;
 	int r;
 
-	r = run(vm, follow ? args_follow : args, &result);
+	r = vmb_strdup(vmboot_last_error()->message, &lacks);
+	if (r == 0)
+		r = run(vm, follow ? args_follow : args, &result);
 	if (r < 0)
-		return vmb_error_prefix("the agent has no " STAT_COMMAND
-					", and the guest's stat cannot be run");
+		return vmb_error_prefix("%s, and the guest's own stat cannot be asked",
+					lacks ? lacks : "");
 	if (result->exit_code == 0)
-		r = parse_numbers(result->out, st);
+		r = vmb_reply_stat_text(result->out, st);
 	else if (!strstr(result->err, "No such file") && !strstr(result->err, "Not a directory"))
 		r = vmb_error(EIO, "the guest's stat failed on %s", path);
 	vmboot_exec_result_free(result);
@@ -174,7 +86,7 @@ static int by_program(struct vmboot_vm *vm, const char *path, bool follow, struc
 int vmboot_stat(struct vmboot_vm *vm, const char *path, bool follow, struct vmboot_stat **ret_stat)
 {
 	VMB_NO_SIGPIPE;
-	_cleanup_free_ struct own_stat *st = calloc(1, sizeof(*st));
+	_cleanup_free_ struct vmb_reply_stat *st = calloc(1, sizeof(*st));
 	int r;
 
 	if (!st)
