@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <sys/file.h>
 #include <time.h>
 
 #include "base/error.h"
@@ -77,40 +76,6 @@ static void remove_leftovers(const struct vmb_store *store, const char *digest)
 	}
 }
 
-/* A folder of our own, whose lock tells gc that we live; *ret is removed unless taken. */
-static int make_tmp(const struct vmb_store *store, const char *digest, char **ret, int *ret_fd)
-{
-	_cleanup_free_ char *path = NULL;
-	_cleanup_close_ int fd = -1;
-	int r = vmb_shelf_path(store, digest, ".tmp-XXXXXX", &path);
-
-	if (r < 0)
-		return r;
-	if (!mkdtemp(path))
-		return vmb_errno(errno, "cannot make a folder in %s/images", store->path);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		r = vmb_errno(errno, "cannot lock %s", path);
-		rmdir(path);
-		return r;
-	}
-	*ret = TAKE_PTR(path);
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
-static void rm_rfp(char **path)
-{
-	struct vmb_saved_error *saved;
-
-	if (!*path)
-		return;
-	saved = vmb_error_save();
-	vmb_rm_rf(*path);
-	vmb_error_restore(saved);
-	free(*path);
-}
-
 static int put_in_place(const struct vmb_store *store, const char *tmp, const char *digest)
 {
 	_cleanup_free_ char *path = NULL, *images = NULL;
@@ -128,8 +93,8 @@ static int put_in_place(const struct vmb_store *store, const char *tmp, const ch
 int vmb_shelf_import(const struct vmb_store *store, const struct vmb_source *source,
 		     const struct vmb_log *log, struct vmb_image *image)
 {
-	vmb_cleanup(rm_rfp) char *tmp = NULL;
-	_cleanup_free_ char *what = NULL;
+	_cleanup_tmp_folder_ char *tmp = NULL;
+	_cleanup_free_ char *what = NULL, *path = NULL;
 	_cleanup_close_ int fd = -1;
 	struct vmb_import import = {.log = log};
 	int r = vmb_asprintf(&what, "importing %s", image->name);
@@ -138,7 +103,9 @@ int vmb_shelf_import(const struct vmb_store *store, const struct vmb_source *sou
 		return r;
 	import.what = what;
 	remove_leftovers(store, image->digest);
-	r = make_tmp(store, image->digest, &tmp, &fd);
+	r = vmb_shelf_path(store, image->digest, "", &path);
+	if (r == 0)
+		r = vmb_store_tmp_folder(path, &tmp, &fd);
 	if (r == 0)
 		r = fill_folder(source, tmp, &import, image);
 	if (r == 0)

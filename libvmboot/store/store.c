@@ -134,6 +134,39 @@ int vmb_store_lock(const struct vmb_store *store, const char *name, int timeout_
 	}
 }
 
+int vmb_store_tmp_folder(const char *path, char **ret, int *ret_fd)
+{
+	_cleanup_free_ char *tmp = NULL;
+	_cleanup_close_ int fd = -1;
+	int r = vmb_asprintf(&tmp, "%s.tmp-XXXXXX", path);
+
+	if (r < 0)
+		return r;
+	if (!mkdtemp(tmp))
+		return vmb_errno(errno, "cannot make the folder %s", tmp);
+	fd = open(tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		r = vmb_errno(errno, "cannot lock %s", tmp);
+		rmdir(tmp);
+		return r;
+	}
+	*ret = TAKE_PTR(tmp);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+void vmb_store_tmp_folder_done(char **path)
+{
+	struct vmb_saved_error *saved;
+
+	if (!*path)
+		return;
+	saved = vmb_error_save();
+	(void)vmb_rm_rf(*path);
+	vmb_error_restore(saved);
+	free(TAKE_PTR(*path));
+}
+
 /* What must not stand for itself in a name: it would be a path, hidden, half-made or a lock. */
 static bool must_encode(const char *name, const char *p)
 {

@@ -11,6 +11,7 @@
  *                             makes, names, uses or removes it
  *   names/<name, / as %2F>    a link to ../images/sha256-<hex>
  *   kernels/<key>/            vmlinuz: our own copy, so that no one re-labels the host's
+ *   kernels/<key>.squashfs    the kernel disk: modules and headers
  *   initramfs/<key>.cpio
  *   overlay/<key>.img         an empty overlay disk, cloned for each VM
  *   memo/<what>               what was found out about this host
@@ -47,6 +48,16 @@ int vmb_store_path(const struct vmb_store *store, char **ret, const char *fmt, .
  * -ETIMEDOUT when another holds it that long.
  */
 int vmb_store_lock(const struct vmb_store *store, const char *name, int timeout_ms, int *ret_fd);
+
+/*
+ * Makes the folder <path>.tmp-XXXXXX, to work in until what it is for is renamed to path. Its
+ * descriptor holds its lock: as long as it is open, gc leaves the folder alone.
+ */
+int vmb_store_tmp_folder(const char *path, char **ret, int *ret_fd);
+
+/* Removes the folder, unless it was handed over; errors are not touched. */
+void vmb_store_tmp_folder_done(char **path);
+#define _cleanup_tmp_folder_ vmb_cleanup(vmb_store_tmp_folder_done)
 
 /*
  * An image's, kernel's or VM's name as one file name: '/' and '%' are %-encoded, and the dots that
