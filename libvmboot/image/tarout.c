@@ -365,3 +365,13 @@ int vmb_tarout_folder(struct vmb_tarout *out, const char *path)
 {
 	return push_plain(out, '5', path, NULL);
 }
+
+int vmb_tarout_opaque(struct vmb_tarout *out, const char *path)
+{
+	_cleanup_buf_ struct vmb_buf b = {0};
+	int r;
+
+	add_record(&b, "SCHILY.xattr.trusted.overlay.opaque", "y", 1);
+	r = b.failed ? vmb_oom() : push_extra(out, 'x', "pax", b.data, b.len);
+	return r < 0 ? r : vmb_tarout_folder(out, path);
+}

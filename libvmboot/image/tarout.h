@@ -37,6 +37,9 @@ int vmb_tarout_entry(struct vmb_tarout *out, const char *path, struct archive_en
 int vmb_tarout_link(struct vmb_tarout *out, const char *path, const char *target);
 int vmb_tarout_folder(struct vmb_tarout *out, const char *path); /* 0755, of root */
 
+/* Likewise, and overlayfs shows nothing that lower layers have there. */
+int vmb_tarout_opaque(struct vmb_tarout *out, const char *path);
+
 /* Content; data NULL: zeros. */
 int vmb_tarout_data(struct vmb_tarout *out, const void *data, uint64_t n);
 
