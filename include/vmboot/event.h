@@ -20,13 +20,14 @@ enum vmboot_phase {
 	VMBOOT_PHASE_NONE = 0,
 
 	/* the host, inside vmboot_create() or vmboot_start() */
-	VMBOOT_PHASE_VALIDATE = 1,  /**< opts and host facts checked */
-	VMBOOT_PHASE_ACCEL = 2,	    /**< KVM tried, if nobody knew whether it works */
-	VMBOOT_PHASE_IMAGE = 3,	    /**< the image is in the store */
-	VMBOOT_PHASE_INITRAMFS = 4, /**< kernel and initramfs are in the store */
-	VMBOOT_PHASE_DISKS = 5,	    /**< overlay and config disk made */
-	VMBOOT_PHASE_XML = 6,	    /**< domain XML rendered */
-	VMBOOT_PHASE_LIBVIRT = 7,   /**< libvirt has started the domain */
+	VMBOOT_PHASE_VALIDATE = 1,    /**< opts and host facts checked */
+	VMBOOT_PHASE_ACCEL = 2,	      /**< KVM tried, if nobody knew whether it works */
+	VMBOOT_PHASE_IMAGE = 3,	      /**< the image is in the store */
+	VMBOOT_PHASE_INITRAMFS = 4,   /**< kernel and initramfs are in the store */
+	VMBOOT_PHASE_KERNEL_DISK = 8, /**< the kernel disk is in the store; not if it is skipped */
+	VMBOOT_PHASE_DISKS = 5,	      /**< overlay and config disk made */
+	VMBOOT_PHASE_XML = 6,	      /**< domain XML rendered */
+	VMBOOT_PHASE_LIBVIRT = 7,     /**< libvirt has started the domain */
 
 	/* the guest */
 	VMBOOT_PHASE_FIRMWARE = 32,	  /**< from libvirt's start to the kernel's clock */
@@ -38,8 +39,8 @@ enum vmboot_phase {
 	VMBOOT_PHASE_SETTLE_CONFIG = 38,  /**< vdc is there */
 	VMBOOT_PHASE_CONFIG = 39,	  /**< guest config read and checked */
 	VMBOOT_PHASE_ROOT = 40,		  /**< root disk mounted */
-	VMBOOT_PHASE_OVERLAY = 41,	  /**< overlay disk and overlayfs mounted */
-	VMBOOT_PHASE_HEADERS = 42,	  /**< modules and headers of the kernel, or their skip */
+	VMBOOT_PHASE_HEADERS = 41,	  /**< modules and headers of the kernel, or their skip */
+	VMBOOT_PHASE_OVERLAY = 42,	  /**< overlay disk and overlayfs mounted */
 	VMBOOT_PHASE_NETWORK = 43,	  /**< lo is up, the host name is set */
 	VMBOOT_PHASE_SWITCH = 44,	  /**< the image's root is the root */
 	VMBOOT_PHASE_AGENT = 45,	  /**< the agent answers, or its skip */

@@ -77,7 +77,7 @@ typedef void (*vmboot_progress_fn)(const char *what, uint64_t done, uint64_t tot
  * `struct vmboot_opts opts = VMBOOT_OPTS(.name = "web", .image = "node:20");` is complete. The
  * library copies what it needs; the strings stay the caller's.
  *
- * Each member up to `guest_agent` is a field of the JSON request under the same name; the defaults and
+ * Each member up to `kernel_headers` is a field of the JSON request under the same name; the defaults and
  * bounds are in the table that vmboot_opts_fields() returns, which is what checks them. The struct
  * grows at its end; `size` tells the library which members the caller knows. Since 0.1.
  */
@@ -106,6 +106,7 @@ struct vmboot_opts {
 	bool ephemeral;		     /**< leave nothing when the VM stops */
 	bool debug;		     /**< verbose boot; a shell on the console if it fails */
 	enum vmboot_guest_agent guest_agent; /**< whose agent serves exec, stat and cp */
+	const char *kernel_headers; /**< folder or tar archive; NULL: those installed for it */
 
 	/* C only: not fields of the request */
 	struct _virConnect *connection; /**< borrowed, used instead of `uri`; the caller keeps it

@@ -3,7 +3,7 @@
 #define VMB_INIT_H
 
 /*
- * The guest's PID 1. In: a kernel command line, the module list, three disks, the guest config. Out:
+ * The guest's PID 1. In: a kernel command line, the module list, the disks, the guest config. Out:
  * boot events, and the image's program running on the image's root. main.c has the table of
  * phases; each phase is one function in a file of its own name:
  *
@@ -52,7 +52,13 @@ bool init_event_flush(struct init_events *events, int wait_ms);
 
 /* ---- all state of one boot ---- */
 
-enum init_role { INIT_DISK_ROOT, INIT_DISK_OVERLAY, INIT_DISK_CONFIG, INIT_N_DISKS };
+enum init_role {
+	INIT_DISK_ROOT,
+	INIT_DISK_OVERLAY,
+	INIT_DISK_CONFIG,
+	INIT_DISK_KERNEL,
+	INIT_N_DISKS
+};
 enum init_port { INIT_PORT_EVENTS, INIT_PORT_STDOUT, INIT_PORT_STDERR, INIT_N_PORTS };
 
 enum {
@@ -133,7 +139,8 @@ struct init {
 
 	int late[INIT_LATE_MAX]; /* modules that wait until the program runs */
 	size_t n_late;
-	int overlay; /* a folder on the overlay disk, for freezing it at the end; or -1 */
+	const char *layer; /* of overlayfs, over the image: the kernel's modules; or NULL */
+	int overlay;	   /* a folder on the overlay disk, for freezing it at the end; or -1 */
 
 	uint8_t *config_bytes; /* VMB_CONFIG_BLOCK + VMB_CONFIG_SIZE_MAX; config points into it */
 	struct vmb_guest_config config;
@@ -169,14 +176,17 @@ int init_settle_overlay(struct init *init, struct init_report *report);
 int init_settle_config(struct init *init, struct init_report *report);
 int init_config(struct init *init, struct init_report *report);
 int init_root(struct init *init, struct init_report *report);
-int init_overlay(struct init *init, struct init_report *report);
 int init_headers(struct init *init, struct init_report *report);
+int init_overlay(struct init *init, struct init_report *report);
 int init_network(struct init *init, struct init_report *report);
 int init_switch(struct init *init, struct init_report *report);
 int init_agent(struct init *init, struct init_report *report);
 int init_program(struct init *init, struct init_report *report);
 
 /* ---- what they share ---- */
+
+/* settle.c: not a phase of its own, for a boot may have no such disk. */
+int init_settle_kernel(struct init *init, struct init_report *report);
 
 /* report.c: sets the detail and returns -err. */
 int init_failed(struct init_report *report, int err, const char *fmt, ...) VMB_PRINTF(3, 4);

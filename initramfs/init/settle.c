@@ -21,6 +21,7 @@ const struct init_contract init_contract[INIT_N_DISKS] = {
 	[INIT_DISK_ROOT] = {VMB_TARGET_ROOT, VMB_SERIAL_ROOT},
 	[INIT_DISK_OVERLAY] = {VMB_TARGET_OVERLAY, VMB_SERIAL_OVERLAY},
 	[INIT_DISK_CONFIG] = {VMB_TARGET_CONFIG, VMB_SERIAL_CONFIG},
+	[INIT_DISK_KERNEL] = {VMB_TARGET_KERNEL, VMB_SERIAL_KERNEL},
 };
 
 /* Where the disk of that name is, or goes, in the sorted list; NULL: no room. */
@@ -149,6 +150,11 @@ int init_settle_root(struct init *init, struct init_report *report)
 int init_settle_overlay(struct init *init, struct init_report *report)
 {
 	return settle(init, INIT_DISK_OVERLAY, vmb_deadline_in(SETTLE_MS), report);
+}
+
+int init_settle_kernel(struct init *init, struct init_report *report)
+{
+	return settle(init, INIT_DISK_KERNEL, vmb_deadline_in(SETTLE_MS), report);
 }
 
 int init_settle_config(struct init *init, struct init_report *report)

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "disk/kernel-tree.h"
 #include "image/digest.h"
+#include "wire/disks.h"
 
 #define FORMAT "vmboot-kernel-disk 1" /* raise it when the same input shall give other bytes */
 
@@ -78,8 +79,8 @@ static int make_name(const struct vmb_kernel *kernel, const struct vmb_headers *
 	if (r < 0)
 		return r;
 	vmb_hash_hex(&h, hex);
-	return vmb_asprintf(ret, "kernels/%s-%.*s." VMB_KERNEL_DISK_FSTYPE, kernel->release,
-			    KEY_HASH, hex);
+	return vmb_asprintf(ret, "kernels/%s-%.*s." VMB_KERNEL_FSTYPE, kernel->release, KEY_HASH,
+			    hex);
 }
 
 int vmb_kernel_disk_path(const struct vmb_store *store, const struct vmb_kernel *kernel,

@@ -20,9 +20,6 @@
 
 #include "disk/headers.h"
 
-/* Of which file system it is; the guest's kernel needs a module for it. */
-#define VMB_KERNEL_DISK_FSTYPE "squashfs"
-
 /*
  * Where it is or will be; touches nothing. The name has a hash of what stat tells of a few files
  * that change with all others: modules.dep, .config, Module.symvers, autoconf.h and so on.

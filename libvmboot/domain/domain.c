@@ -74,17 +74,25 @@ static xmlNodePtr add_disk(xmlNodePtr devices, const char *file, const char *tar
 	return source;
 }
 
+/* libvirt would make its own user the owner of what many VMs share. */
+static void add_shared_disk(xmlNodePtr devices, const struct vmb_plan *plan, const char *file,
+			    const char *target, const char *serial)
+{
+	xmlNodePtr source = add_disk(devices, file, target, serial, false);
+
+	if (plan->facts.dac_relabels)
+		vmb_xml_attrs(vmb_xml_add(source, "seclabel", NULL), "model", "dac", "relabel",
+			      "no", NULL);
+}
+
 static void add_disks(xmlNodePtr devices, const struct vmb_plan *plan)
 {
-	xmlNodePtr root =
-		add_disk(devices, plan->facts.image.disk, VMB_TARGET_ROOT, VMB_SERIAL_ROOT, false);
-
-	/* libvirt would make its own user the owner of what many VMs share */
-	if (plan->facts.dac_relabels)
-		vmb_xml_attrs(vmb_xml_add(root, "seclabel", NULL), "model", "dac", "relabel", "no",
-			      NULL);
+	add_shared_disk(devices, plan, plan->facts.image.disk, VMB_TARGET_ROOT, VMB_SERIAL_ROOT);
 	add_disk(devices, plan->files.overlay, VMB_TARGET_OVERLAY, VMB_SERIAL_OVERLAY, true);
 	add_disk(devices, plan->files.config, VMB_TARGET_CONFIG, VMB_SERIAL_CONFIG, false);
+	if (plan->facts.kernel_disk)
+		add_shared_disk(devices, plan, plan->facts.kernel_disk, VMB_TARGET_KERNEL,
+				VMB_SERIAL_KERNEL);
 }
 
 /* Write-only, or, for debugging, a terminal (`virsh console`) of which the file is the record. */

@@ -64,7 +64,7 @@ static int load_row(struct json_object *row, struct vmb_host_phases *p)
 	int64_t start = vmb_json_get_int(row, "start_us", -1);
 	int64_t end = vmb_json_get_int(row, "end_us", -1);
 
-	if (phase <= 0 || phase > VMBOOT_PHASE_LIBVIRT || start < 0 || end < start ||
+	if (phase <= 0 || phase >= VMBOOT_PHASE_FIRMWARE || start < 0 || end < start ||
 	    end > TIME_MAX_US || p->n == VMB_HOST_PHASES_MAX)
 		return -EBADMSG;
 	p->list[p->n].phase = (enum vmboot_phase)phase;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sigpipe.h"
+#include "disk/kernel.h"
 #include "host/accel.h"
 #include "host/facts.h"
 #include "host/files.h"
@@ -75,7 +76,23 @@ static int check_name_free(const struct vmboot_vm *vm)
 			 vm->name, vmb_conn_uri(vm->conn));
 }
 
-/* Store contents that VMs share: image, kernel, initramfs. */
+static int ensure_kernel_disk(struct creation *c)
+{
+	const struct vmb_facts *f = &c->plan.facts;
+	const struct vmb_log *log = &c->vm->log;
+	int r;
+
+	if (!f->kernel_disk)
+		return 0;
+	if (f->headers.note)
+		vmb_log(log, VMBOOT_LOG_WARNING, "%s", f->headers.note);
+	r = vmb_kernel_disk_ensure(&c->vm->store, &f->kernel, &f->headers, log);
+	if (r == 0)
+		vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_KERNEL_DISK);
+	return r;
+}
+
+/* Store contents that VMs share: image, kernel, initramfs, kernel disk. */
 static int ensure_shared(struct creation *c)
 {
 	const struct vmb_facts *f = &c->plan.facts;
@@ -97,7 +114,7 @@ static int ensure_shared(struct creation *c)
 		r = vmb_initrd_ensure(store, &f->kernel, &f->modules, f->init, log);
 	if (r == 0)
 		vmb_host_phases_mark(phases, VMBOOT_PHASE_INITRAMFS);
-	return r;
+	return r < 0 ? r : ensure_kernel_disk(c);
 }
 
 static int make_files(struct creation *c)

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/process.h"
 #include "base/sigpipe.h"
+#include "disk/headers.h"
 #include "host/accel.h"
 #include "host/caps.h"
 #include "host/kvm.h"
@@ -105,10 +106,31 @@ static enum status check_modules(struct exam *e)
 		FOUND(e, "no kernel");
 		return ERROR;
 	}
-	if (vmb_modules_resolve(&e->kernel, "squashfs", false, &e->modules) < 0)
+	if (vmb_modules_resolve(&e->kernel, "squashfs", 0, &e->modules) < 0)
 		return failed(e, "use a kernel that has it as a module or built in");
 	FOUND(e, "%zu modules for a boot", e->modules.early.n);
 	return OK;
+}
+
+/* Without them VMs boot, and build no modules. */
+static enum status check_headers(struct exam *e)
+{
+	_cleanup_headers_ struct vmb_headers h = {0};
+
+	if (!e->kernel.path) {
+		FOUND(e, "no kernel");
+		return WARNING;
+	}
+	if (vmb_headers_find("", &e->kernel, e->opts.kernel_headers, &h) < 0)
+		return failed(e, "name a folder or an archive with headers of that kernel");
+	if (!h.note) {
+		FOUND(e, "%s", h.archive ? h.archive : h.parts[0].host);
+		return OK;
+	}
+	FOUND(e, "%s", h.note);
+	MEND(e, "apt-get install linux-headers-%s; or name them with `kernel_headers`",
+	     e->kernel.release);
+	return WARNING;
 }
 
 static enum status check_libvirt(struct exam *e)
@@ -156,7 +178,8 @@ static const struct {
 } checks[] = {
 	{"store", check_store},	    {"sqfstar", check_sqfstar}, {"mke2fs", check_mke2fs},
 	{"qemu", check_qemu},	    {"init", check_init},	{"kernel", check_kernel},
-	{"modules", check_modules}, {"libvirt", check_libvirt}, {"kvm", check_kvm},
+	{"modules", check_modules}, {"headers", check_headers}, {"libvirt", check_libvirt},
+	{"kvm", check_kvm},
 };
 
 static void exam_done(struct exam *e)

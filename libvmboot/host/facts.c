@@ -4,20 +4,38 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "disk/kernel.h"
 #include "host/caps.h"
 #include "initrd/initrd.h"
+
+static int gather_kernel_disk(const struct vmboot_opts *opts, const struct vmb_store *store,
+			      struct vmb_facts *f)
+{
+	int r;
+
+	if (opts->skip_kernel_headers)
+		return 0;
+	r = vmb_headers_find("", &f->kernel, opts->kernel_headers, &f->headers);
+	return r < 0 ? r : vmb_kernel_disk_path(store, &f->kernel, &f->headers, &f->kernel_disk);
+}
 
 static int gather_files(const struct vmboot_opts *opts, const struct vmb_store *store,
 			struct vmb_facts *f)
 {
+	unsigned needs = 0;
 	int r;
 
+	if (opts->network != VMBOOT_NETWORK_NONE)
+		needs |= VMB_NEED_NETWORK;
+	if (!opts->skip_kernel_headers)
+		needs |= VMB_NEED_KERNEL_DISK;
 	r = vmb_image_find(store, opts->image, &f->image);
 	if (r == 0)
 		r = vmb_kernel_find("", opts->kernel, &f->kernel);
 	if (r == 0)
-		r = vmb_modules_resolve(&f->kernel, f->image.fstype,
-					opts->network != VMBOOT_NETWORK_NONE, &f->modules);
+		r = gather_kernel_disk(opts, store, f);
+	if (r == 0)
+		r = vmb_modules_resolve(&f->kernel, f->image.fstype, needs, &f->modules);
 	if (r == 0)
 		r = vmb_initrd_find_init(&f->init);
 	if (r == 0)

@@ -203,7 +203,7 @@ static int check_reach(const char *path, uid_t uid, gid_t gid)
 int vmb_files_check_access(const struct vmb_plan *plan)
 {
 	const char *paths[] = {plan->facts.image.disk, plan->facts.kernel_copy,
-			       plan->facts.initramfs, plan->files.overlay};
+			       plan->facts.initramfs, plan->files.overlay, plan->facts.kernel_disk};
 	uid_t uid;
 	gid_t gid;
 	int r = 0;
@@ -211,6 +211,6 @@ int vmb_files_check_access(const struct vmb_plan *plan)
 	if (!plan->facts.dac_label || vmb_files_parse_label(plan->facts.dac_label, &uid, &gid) < 0)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(paths) && r == 0; i++)
-		r = check_reach(paths[i], uid, gid);
+		r = paths[i] ? check_reach(paths[i], uid, gid) : 0;
 	return r;
 }

@@ -205,7 +205,7 @@ static int look(struct vmboot_vm *vm, enum vmboot_phase phase)
 {
 	struct vmb_boot boot = vmb_watch_boot(vm->watch, &vm->phases);
 
-	if (phase <= VMBOOT_PHASE_LIBVIRT)
+	if (phase < VMBOOT_PHASE_FIRMWARE)
 		return 1;
 	for (size_t i = 0; i < boot.n; i++) {
 		const struct vmb_event *e = &boot.events[i];

@@ -286,7 +286,7 @@ static int try(const char *root, const struct candidate *c, struct vmb_kernel *r
 		return vmb_error(VMBOOT_EKERNEL,
 				 "%s calls itself %s; rename it, or give it with `kernel`", c->path,
 				 k.release);
-	r = vmb_modules_resolve(&k, "squashfs", false, &modules);
+	r = vmb_modules_resolve(&k, "squashfs", 0, &modules);
 	if (r < 0)
 		return r;
 	*ret = k;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "wire/disks.h"
 
 VMB_DEFINE_CLEANUP(kmod_unrefp, struct kmod_ctx *, kmod_unref)
 VMB_DEFINE_CLEANUP(module_unrefp, struct kmod_module *, kmod_module_unref)
@@ -30,7 +31,7 @@ static const struct need {
 	const char *module;
 	const char *option;
 	enum when when;
-	const char *fstype; /* NULL: whatever the root disk is */
+	const char *fstype; /* NULL: whatever the disks are */
 	const char *purpose;
 } needs[] = {
 	{"8250", "CONFIG_SERIAL_8250", EARLY_IF_THERE, NULL, "the console"},
@@ -39,7 +40,8 @@ static const struct need {
 	{"virtio_console", "CONFIG_VIRTIO_CONSOLE", EARLY, NULL, "boot events"},
 	{"virtio_blk", "CONFIG_VIRTIO_BLK", EARLY, NULL, "the disks"},
 	{"crc32c_generic", "CONFIG_CRYPTO_CRC32C", EARLY_IF_THERE, NULL, "checksums"},
-	{"squashfs", "CONFIG_SQUASHFS", EARLY, "squashfs", "the root disk"},
+	{"squashfs", "CONFIG_SQUASHFS", EARLY, "squashfs",
+	 "the root disk and the kernel disk (skip_kernel_headers leaves the latter out)"},
 	{"erofs", "CONFIG_EROFS_FS", EARLY, "erofs", "the root disk"},
 	{"ext4", "CONFIG_EXT4_FS", EARLY, NULL, "the overlay disk"},
 	{"overlay", "CONFIG_OVERLAY_FS", EARLY, NULL, "writing to the root file system"},
@@ -60,8 +62,8 @@ static const struct built_in {
 	{"CONFIG_SYSFS", NULL, "/sys"},
 	{"CONFIG_TMPFS", NULL, "/run"},
 	{"CONFIG_NET", NULL, "hearing of new devices"},
-	{"CONFIG_SQUASHFS_LZ4", "squashfs", "the root disk's compression"},
-	{"CONFIG_SQUASHFS_XATTR", "squashfs", "the root disk's extended attributes"},
+	{"CONFIG_SQUASHFS_LZ4", "squashfs", "the disks' compression"},
+	{"CONFIG_SQUASHFS_XATTR", "squashfs", "the disks' extended attributes"},
 };
 
 static void list_done(struct vmb_module_list *l)
@@ -88,9 +90,10 @@ static bool is_listed(const struct vmb_module_list *l, const char *name)
 	return false;
 }
 
-static bool applies(const char *fstype, const char *root_fstype)
+static bool applies(const char *fstype, const char *root_fstype, unsigned flags)
 {
-	return !fstype || vmb_streq(fstype, root_fstype);
+	return !fstype || vmb_streq(fstype, root_fstype) ||
+	       (flags & VMB_NEED_KERNEL_DISK && vmb_streq(fstype, VMB_KERNEL_FSTYPE));
 }
 
 /* ---- the kernel's configuration ---- */
@@ -109,12 +112,13 @@ static char config_value(const char *text, const char *option)
 }
 
 static int check_built_ins(const struct vmb_kernel *kernel, const char *config,
-			   const char *root_fstype)
+			   const char *root_fstype, unsigned flags)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(built_ins); i++) {
 		const struct built_in *b = &built_ins[i];
 
-		if (applies(b->fstype, root_fstype) && config_value(config, b->option) != 'y')
+		if (applies(b->fstype, root_fstype, flags) &&
+		    config_value(config, b->option) != 'y')
 			return vmb_error(VMBOOT_EKERNEL,
 					 "%s is not set to y in %s; it is needed for %s; " MEND,
 					 b->option, kernel->config, b->purpose);
@@ -254,7 +258,7 @@ static int open_modules(const struct vmb_kernel *kernel, struct kmod_ctx **ret)
 	return 0;
 }
 
-int vmb_modules_resolve(const struct vmb_kernel *kernel, const char *root_fstype, bool network,
+int vmb_modules_resolve(const struct vmb_kernel *kernel, const char *root_fstype, unsigned flags,
 			struct vmb_modules *ret)
 {
 	vmb_cleanup(kmod_unrefp) struct kmod_ctx *ctx = NULL;
@@ -268,11 +272,11 @@ int vmb_modules_resolve(const struct vmb_kernel *kernel, const char *root_fstype
 	if (r == 0)
 		r = open_modules(kernel, &ctx);
 	if (r == 0 && config)
-		r = check_built_ins(kernel, config, root_fstype);
+		r = check_built_ins(kernel, config, root_fstype, flags);
 	res = (struct resolver){kernel, ctx, config, &out};
 	for (size_t i = 0; i < ARRAY_SIZE(needs) && r == 0; i++)
-		if (applies(needs[i].fstype, root_fstype) &&
-		    (network || needs[i].when != EARLY_FOR_NETWORK))
+		if (applies(needs[i].fstype, root_fstype, flags) &&
+		    (flags & VMB_NEED_NETWORK || needs[i].when != EARLY_FOR_NETWORK))
 			r = resolve_need(&res, &needs[i]);
 	if (r < 0)
 		return r;

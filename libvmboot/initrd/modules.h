@@ -30,15 +30,21 @@ struct vmb_modules {
 void vmb_modules_done(struct vmb_modules *modules);
 #define _cleanup_modules_ vmb_cleanup(vmb_modules_done)
 
+/* What a boot has beside the root and the overlay disk. */
+enum {
+	VMB_NEED_NETWORK = 1,
+	VMB_NEED_KERNEL_DISK = 2,
+};
+
 /*
- * root_fstype: "squashfs", "erofs" or "ext4". network: there is a network device. Needed always: virtio_pci, virtio_console,
- * virtio_blk, ext4 (the overlay disk), overlay; one const table says which kernel option stands
+ * root_fstype: "squashfs", "erofs" or "ext4". Needed always: virtio_pci, virtio_console, virtio_blk,
+ * ext4 (the overlay disk), overlay; one const table says which kernel option stands
  * for which module, and another which options must be built in (these are checked only where the
  * kernel's configuration is to be had). virtio_ring goes before virtio (it saves a failed probe).
  * What is neither a module nor built in: -VMBOOT_EKERNEL, "overlay is not set in <config file>
  * (CONFIG_OVERLAY_FS)…" with the mend. Late: button, without which a guest does not hear ACPI.
  */
-int vmb_modules_resolve(const struct vmb_kernel *kernel, const char *root_fstype, bool network,
+int vmb_modules_resolve(const struct vmb_kernel *kernel, const char *root_fstype, unsigned needs,
 			struct vmb_modules *ret);
 
 #endif

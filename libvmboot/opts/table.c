@@ -161,6 +161,14 @@ static const struct vmb_field fields[] = {
 			.help = "whose agent runs in the guest: ours, or one that the image starts",
 			.since = "0.1"},
 	},
+	{
+		.pub = {MEMBER(kernel_headers), .type = VMBOOT_FIELD_STRING, .max = 4095,
+			.metavar = "PATH", .rule = "a path",
+			.help = "the kernel's headers, a folder or a tar archive; default: those "
+				"installed for it",
+			.since = "0.1"},
+		.accepts = vmb_rule_line,
+	},
 };
 
 const struct vmb_field *vmb_fields(size_t *ret_n)
@@ -175,7 +183,7 @@ const struct vmboot_field *const *vmboot_opts_fields(size_t *ret_n)
 	static const struct vmboot_field *const pubs[] = {
 		ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),
 		ROW(8),	 ROW(9),  ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15),
-		ROW(16), ROW(17), ROW(18), ROW(19), ROW(20), ROW(21), ROW(22),
+		ROW(16), ROW(17), ROW(18), ROW(19), ROW(20), ROW(21), ROW(22), ROW(23),
 	};
 #undef ROW
 	_Static_assert(ARRAY_SIZE(pubs) == ARRAY_SIZE(fields), "a row is missing");

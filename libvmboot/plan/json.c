@@ -16,6 +16,18 @@ static struct json_object *image_json(const struct vmb_image *image)
 	return o;
 }
 
+/* The folders that they are in; or the archive, of which nobody has looked what is in it. */
+static struct json_object *headers_json(const struct vmb_headers *h)
+{
+	struct json_object *list = json_object_new_array();
+
+	if (h->archive)
+		json_object_array_add(list, json_object_new_string(h->archive));
+	for (size_t i = 0; i < h->n; i++)
+		json_object_array_add(list, json_object_new_string(h->parts[i].host));
+	return list;
+}
+
 static struct json_object *kernel_json(const struct vmb_plan *plan)
 {
 	const struct vmb_facts *f = &plan->facts;
@@ -26,6 +38,8 @@ static struct json_object *kernel_json(const struct vmb_plan *plan)
 	vmb_json_str(o, "source", f->kernel.path);
 	vmb_json_str(o, "file", f->kernel_copy);
 	vmb_json_str(o, "initramfs", f->initramfs);
+	vmb_json_str(o, "kernel_disk", f->kernel_disk);
+	json_object_object_add(o, "headers", headers_json(&f->headers));
 	vmb_json_str(o, "command_line", plan->cmdline);
 	for (size_t i = 0; i < f->modules.early.n; i++)
 		json_object_array_add(modules,

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "plan/cmdline.h"
+#include "wire/disks.h"
 
 /* Commands that are init systems: an image that runs one is booted in systemd mode. */
 static const char *const init_systems[] = {
@@ -13,6 +14,12 @@ static const char *const init_systems[] = {
 	"/lib/systemd/systemd", "/usr/lib/systemd/systemd", "/bin/systemd", "/usr/bin/systemd",
 	"/sbin/openrc-init",	"/usr/sbin/openrc-init",
 };
+
+static void drop_kernel_disk(struct vmb_facts *facts)
+{
+	vmb_headers_done(&facts->headers);
+	free(TAKE_PTR(facts->kernel_disk));
+}
 
 void vmb_facts_done(struct vmb_facts *facts)
 {
@@ -23,6 +30,7 @@ void vmb_facts_done(struct vmb_facts *facts)
 	free(facts->init);
 	free(facts->kernel_copy);
 	free(facts->initramfs);
+	drop_kernel_disk(facts);
 	free(facts->machine);
 	free(facts->dac_label);
 	*facts = (struct vmb_facts){0};
@@ -111,6 +119,8 @@ int vmb_plan_guest_config(const struct vmb_plan *plan, struct vmb_guest_config *
 		.root_fstype = plan->facts.image.fstype,
 		.mode = plan->init_mode == VMBOOT_INIT_SYSTEMD ? "systemd" : "exec",
 		.on_exit = plan->on_exit == VMBOOT_ON_EXIT_POWEROFF ? "poweroff" : "keep",
+		.kernel_fstype = plan->facts.kernel_disk ? VMB_KERNEL_FSTYPE : "none",
+		.kernel_note = plan->facts.headers.note ? plan->facts.headers.note : "",
 		.skip_kernel_headers = plan->skip_kernel_headers,
 		.skip_guest_agent = plan->skip_guest_agent,
 		.guest_agent = plan->guest_agent == VMBOOT_AGENT_IMAGE ? "image" : "vmboot",
@@ -157,6 +167,8 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 	p.ephemeral = opts->ephemeral;
 	p.skip_kernel_headers = opts->skip_kernel_headers;
 	p.skip_guest_agent = opts->skip_guest_agent;
+	if (p.skip_kernel_headers)
+		drop_kernel_disk(&p.facts);
 	p.on_exit = opts->on_exit;
 	p.guest_agent = opts->guest_agent;
 	p.network = opts->network;

@@ -10,6 +10,7 @@
 
 #include <vmboot/opts.h>
 
+#include "disk/headers.h"
 #include "image/command.h"
 #include "image/image.h"
 #include "initrd/kernel.h"
@@ -25,11 +26,13 @@ struct vmb_facts {
 	char *init;		    /* path of our init */
 	char *kernel_copy;	    /* paths in the store */
 	char *initramfs;
-	bool kvm_offered;	 /* by libvirt; it may not work all the same */
-	enum vmboot_accel accel; /* KVM or TCG: resolved */
-	char *machine;		 /* libvirt's machine type, e.g. "pc" */
-	char *dac_label;	 /* "+107:+107": we make the files for that user; or NULL */
-	bool dac_relabels;	 /* libvirt makes its user the owner of the files */
+	struct vmb_headers headers; /* for that kernel */
+	char *kernel_disk;	    /* path in the store; NULL: skipped */
+	bool kvm_offered;	    /* by libvirt; it may not work all the same */
+	enum vmboot_accel accel;    /* KVM or TCG: resolved */
+	char *machine;		    /* libvirt's machine type, e.g. "pc" */
+	char *dac_label;	    /* "+107:+107": we make the files for that user; or NULL */
+	bool dac_relabels;	    /* libvirt makes its user the owner of the files */
 };
 
 void vmb_facts_done(struct vmb_facts *facts);

@@ -33,9 +33,11 @@ enum {
 
 struct vmb_guest_config {
 	const char *hostname;
-	const char *root_fstype; /* "squashfs", "erofs", "ext4" */
-	const char *mode;	 /* "exec" or "systemd" */
-	const char *on_exit;	 /* "keep" or "poweroff" */
+	const char *root_fstype;   /* "squashfs", "erofs", "ext4" */
+	const char *mode;	   /* "exec" or "systemd" */
+	const char *on_exit;	   /* "keep" or "poweroff" */
+	const char *kernel_fstype; /* of the kernel disk, "squashfs"; "none": there is none */
+	const char *kernel_note;   /* "", or what is missing on it, for the ledger */
 	bool skip_kernel_headers;
 	bool skip_guest_agent;
 	const char *guest_agent; /* "vmboot", or "image": it starts one itself */

@@ -15,6 +15,10 @@
 #define VMB_TARGET_ROOT "vda"
 #define VMB_TARGET_OVERLAY "vdb"
 #define VMB_TARGET_CONFIG "vdc"
+#define VMB_TARGET_KERNEL "vdd"
+
+/* The file system of the kernel disk; that of the root disk depends on the image. */
+#define VMB_KERNEL_FSTYPE "squashfs"
 
 /*
  * Where the initramfs has what init reads. A list has one file name a line, in load order, and is

@@ -34,7 +34,7 @@ void boot_import_debian(void);
 
 void boot_destroy_all(void);
 
-/* Opts for a VM of this store: name, the test image, `sh -c script`. */
+/* Opts for a VM of this store: name, the test image, `sh -c script`, no kernel disk. */
 struct vmboot_opts boot_opts(const char *name, const char *script);
 
 /* What the guest's program wrote to a stream, from boot to now. */

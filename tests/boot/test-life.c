@@ -478,6 +478,7 @@ static void both_skips_travel_the_whole_way(void)
 
 	/* and without them, no such words */
 	opts = boot_opts("life-noskips", "true");
+	opts.skip_kernel_headers = false;
 	vm = boot_run(&opts, 0);
 	CU_ASSERT_PTR_NULL(strstr(boot_output(vm, VMBOOT_STREAM_CONSOLE), "skipping"));
 	ASSERT_OK(vmboot_destroy(vm));

@@ -144,6 +144,7 @@ static void mark_shared(const struct vmboot_opts *opts, struct marks *m)
 	add_mark(m, plan_path(plan, "source")); /* the host's own kernel */
 	add_mark(m, plan_path(plan, "file"));	/* our copy of it */
 	add_mark(m, plan_path(plan, "initramfs"));
+	add_mark(m, plan_path(plan, "kernel_disk"));
 	add_mark(m, boot_store());
 	vmboot_free(plan);
 }
@@ -170,6 +171,7 @@ static void re_owns_nothing(void)
 	struct vmboot_opts opts = boot_opts(own("system-owners"), "sleep 1000");
 	struct marks m = {0};
 
+	opts.skip_kernel_headers = false;
 	run_once(&opts, NULL); /* fills the store */
 	mark_shared(&opts, &m);
 	run_once(&opts, &m);

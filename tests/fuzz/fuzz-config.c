@@ -11,6 +11,8 @@ static void check_same(const struct vmb_guest_config *a, const struct vmb_guest_
 	FUZZ_CHECK(strcmp(a->hostname, b->hostname) == 0);
 	FUZZ_CHECK(strcmp(a->root_fstype, b->root_fstype) == 0);
 	FUZZ_CHECK(strcmp(a->mode, b->mode) == 0 && strcmp(a->on_exit, b->on_exit) == 0);
+	FUZZ_CHECK(strcmp(a->kernel_fstype, b->kernel_fstype) == 0);
+	FUZZ_CHECK(strcmp(a->kernel_note, b->kernel_note) == 0);
 	FUZZ_CHECK(a->skip_kernel_headers == b->skip_kernel_headers);
 	FUZZ_CHECK(a->skip_guest_agent == b->skip_guest_agent);
 	FUZZ_CHECK(strcmp(a->guest_agent, b->guest_agent) == 0);

@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	FUZZ_CHECK(p.start_real_us > 0 && p.n <= VMB_HOST_PHASES_MAX);
 	for (size_t i = 0; i < p.n; i++) {
-		FUZZ_CHECK(p.list[i].phase > 0 && p.list[i].phase <= VMBOOT_PHASE_LIBVIRT);
+		FUZZ_CHECK(p.list[i].phase > 0 && p.list[i].phase < VMBOOT_PHASE_FIRMWARE);
 		FUZZ_CHECK(p.list[i].start_us >= 0 && p.list[i].end_us >= p.list[i].start_us);
 	}
 	show(&p, 0);

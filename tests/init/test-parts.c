@@ -196,6 +196,8 @@ static const struct vmb_guest_config sample = {
 	.root_fstype = "squashfs",
 	.mode = "exec",
 	.on_exit = "keep",
+	.kernel_fstype = "squashfs",
+	.kernel_note = "",
 	.skip_guest_agent = true,
 	.guest_agent = "vmboot",
 	.user = "app",
@@ -262,6 +264,7 @@ static void skips_are_told(void)
 	init->console = p[1];
 	init->config.mode = "exec";
 	init->config.guest_agent = "vmboot";
+	init->config.kernel_fstype = "none";
 	CU_ASSERT_EQUAL(init_headers(init, &report), 0);
 	CU_ASSERT_EQUAL(init_agent(init, &report), INIT_LATER);
 	CU_ASSERT(init->agent.wanted);

@@ -141,6 +141,8 @@ static struct init *guest_with(const char *command)
 		.root_fstype = "squashfs",
 		.mode = "exec",
 		.on_exit = "poweroff",
+		.kernel_fstype = "none",
+		.kernel_note = "",
 		.user = "",
 		.workdir = "/",
 		.args = {"/bin/sh", "-c", command},

@@ -14,19 +14,19 @@
 typedef int (*phase_fn)(struct init *init, struct init_report *report);
 
 static const phase_fn phases[INIT_N_DISKS] = {init_settle_root, init_settle_overlay,
-					      init_settle_config};
+					      init_settle_config, init_settle_kernel};
 static const char *const serials[INIT_N_DISKS] = {VMB_SERIAL_ROOT, VMB_SERIAL_OVERLAY,
-						  VMB_SERIAL_CONFIG};
-static const char *const letters[INIT_N_DISKS] = {"vda", "vdb", "vdc"};
+						  VMB_SERIAL_CONFIG, VMB_SERIAL_KERNEL};
+static const char *const letters[INIT_N_DISKS] = {"vda", "vdb", "vdc", "vdd"};
 
 static void by_serial_whatever_the_letter(void)
 {
-	static const char *const names[INIT_N_DISKS] = {"vdc", "vda", "vdb"};
+	static const char *const names[INIT_N_DISKS] = {"vdc", "vda", "vdd", "vdb"};
 	struct init *init = guest_new();
 
 	for (int i = 0; i < INIT_N_DISKS; i++)
 		guest_disk(init, names[i], serials[i]);
-	guest_disk(init, "vdd", NULL);
+	guest_disk(init, "vde", NULL);
 	for (int i = 0; i < INIT_N_DISKS; i++) {
 		struct init_report report = {0};
 
@@ -45,6 +45,7 @@ static void by_letter_without_serials(void)
 	guest_disk(init, "vda", NULL);
 	guest_disk(init, "vdb", "");
 	guest_disk(init, "vdc", NULL);
+	guest_disk(init, "vdd", NULL);
 	for (int i = 0; i < INIT_N_DISKS; i++) {
 		struct init_report report = {0};
 

@@ -64,7 +64,7 @@ void fake_root(const char *root, const char *release, const struct vmb_kernel *r
 	const char *kernel = test_path("%s/kernel", modules);
 	_cleanup_modules_ struct vmb_modules all = {0};
 
-	ASSERT_OK(vmb_modules_resolve(real, "squashfs", false, &all));
+	ASSERT_OK(vmb_modules_resolve(real, "squashfs", 0, &all));
 	RUN("mkdir", "-p", boot, kernel);
 	fake_kernel(test_path("%s/vmlinuz-%s", boot, release), release);
 	if (real->config)

@@ -32,7 +32,7 @@ static bool bench_start(struct bench *b)
 			    .init = test_path("%s/vmboot-init", test_tmpdir())};
 	if (!real_kernel(&b->kernel))
 		return false;
-	ASSERT_OK(vmb_modules_resolve(&b->kernel, "squashfs", false, &b->modules));
+	ASSERT_OK(vmb_modules_resolve(&b->kernel, "squashfs", 0, &b->modules));
 	test_write(b->init, "\177ELF, or so");
 	return true;
 }
@@ -120,7 +120,7 @@ static void loads_erofs_in_order(void)
 	    strncmp(b.kernel.release, "6.1.", 4) != 0)
 		return;
 	vmb_modules_done(&b.modules);
-	ASSERT_OK(vmb_modules_resolve(&b.kernel, "erofs", false, &b.modules));
+	ASSERT_OK(vmb_modules_resolve(&b.kernel, "erofs", 0, &b.modules));
 	test_golden("initrd/erofs.golden", listing(build(&b)));
 }
 
@@ -187,7 +187,7 @@ static void a_module_that_changes_is_another_content(void)
 	fake_root(root, "6.1.0", &b.kernel, NULL, NULL);
 	bench_done(&b);
 	ASSERT_OK(vmb_kernel_find(root, NULL, &b.kernel));
-	ASSERT_OK(vmb_modules_resolve(&b.kernel, "squashfs", false, &b.modules));
+	ASSERT_OK(vmb_modules_resolve(&b.kernel, "squashfs", 0, &b.modules));
 	before = path_of(&b);
 	RUN("touch", "-d", "2001-01-01", b.modules.early.list[0].path);
 	CU_ASSERT_STRING_NOT_EQUAL(path_of(&b), before);
@@ -230,7 +230,7 @@ static void unpacks_modules(void)
 		_cleanup_modules_ struct vmb_modules packed = {0};
 		struct bench other = b;
 
-		ASSERT_OK(vmb_modules_resolve(&b.kernel, "squashfs", false, &packed));
+		ASSERT_OK(vmb_modules_resolve(&b.kernel, "squashfs", 0, &packed));
 		pack(&packed.early, folder, packers[i].suffix, packers[i].command);
 		pack(&packed.late, folder, packers[i].suffix, packers[i].command);
 		other.modules = packed;

@@ -43,7 +43,7 @@ static void puts_what_is_needed_first(void)
 	for (size_t i = 0; i < 3; i++) {
 		_cleanup_modules_ struct vmb_modules m = {0};
 
-		ASSERT_OK(vmb_modules_resolve(&k, fstypes[i], false, &m));
+		ASSERT_OK(vmb_modules_resolve(&k, fstypes[i], 0, &m));
 		check_order(&k, &m);
 		CU_ASSERT(position(&m, "virtio_ring") <= position(&m, "virtio"));
 		CU_ASSERT(i == 0 || position(&m, "squashfs") < 0);
@@ -66,14 +66,14 @@ static void names_what_is_missing(void)
 	fake_root(root, "6.1.0", &real, "overlay", NULL);
 	ASSERT_OK(vmb_kernel_find(root, test_path("%s/boot/vmlinuz-6.1.0", root), &k));
 	set_config(k.config, "CONFIG_OVERLAY_FS", "m");
-	ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", false, &m), VMBOOT_EKERNEL,
+	ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", 0, &m), VMBOOT_EKERNEL,
 		     "the module overlay is not in");
 	set_config(k.config, "CONFIG_OVERLAY_FS", NULL);
-	ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", false, &m), VMBOOT_EKERNEL,
+	ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", 0, &m), VMBOOT_EKERNEL,
 		     test_path("overlay is not set in %s (CONFIG_OVERLAY_FS)", k.config));
 	RUN("rm", k.config);
 	free(TAKE_PTR(k.config));
-	ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", false, &m), VMBOOT_EKERNEL,
+	ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", 0, &m), VMBOOT_EKERNEL,
 		     "has no overlay, neither in");
 	CU_ASSERT_PTR_NULL(m.early.list);
 }
@@ -94,7 +94,7 @@ static void believes_what_is_built_in(void)
 	free(TAKE_PTR(k.config));
 	RUN("sh", "-c", "echo kernel/fs/overlayfs/overlay.ko >>\"$0/modules.builtin\"", k.modules);
 	RUN("depmod", "-b", root, "6.1.0");
-	ASSERT_OK(vmb_modules_resolve(&k, "squashfs", false, &m));
+	ASSERT_OK(vmb_modules_resolve(&k, "squashfs", 0, &m));
 	CU_ASSERT(position(&m, "overlay") < 0);
 	CU_ASSERT(position(&m, "squashfs") >= 0 || position(&m, "virtio_blk") < 0);
 }
@@ -113,13 +113,13 @@ static void checks_what_no_module_brings(void)
 	ASSERT_OK(vmb_kernel_find(root, NULL, &k));
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		set_config(k.config, options[i], "n");
-		ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", false, &m), VMBOOT_EKERNEL,
+		ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", 0, &m), VMBOOT_EKERNEL,
 			     test_path("%s is not set to y in %s", options[i], k.config));
 		set_config(k.config, options[i], "y");
 	}
 	/* the root disk's own options count only where it is of that kind */
 	set_config(k.config, "CONFIG_SQUASHFS_LZ4", NULL);
-	ASSERT_OK(vmb_modules_resolve(&k, "ext4", false, &ext4));
+	ASSERT_OK(vmb_modules_resolve(&k, "ext4", 0, &ext4));
 }
 
 static void says_when_the_modules_are_not_whole(void)
@@ -132,17 +132,16 @@ static void says_when_the_modules_are_not_whole(void)
 		return;
 	fake_root(root, "6.1.0", &real, NULL, NULL);
 	ASSERT_OK(vmb_kernel_find(root, NULL, &k));
-	ASSERT_OK(vmb_modules_resolve(&k, "squashfs", false, &all));
+	ASSERT_OK(vmb_modules_resolve(&k, "squashfs", 0, &all));
 	if (all.early.n == 0) {
 		printf("not tried: everything is built in\n");
 		return;
 	}
 	RUN("rm", all.early.list[0].path);
-	ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", false, &m), VMBOOT_EKERNEL,
+	ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", 0, &m), VMBOOT_EKERNEL,
 		     all.early.list[0].path);
 	RUN("rm", test_path("%s/modules.dep.bin", k.modules));
-	ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", false, &m), VMBOOT_EKERNEL,
-		     "modules.dep.bin");
+	ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", 0, &m), VMBOOT_EKERNEL, "modules.dep.bin");
 }
 
 static void loads_the_button_late_or_not_at_all(void)
@@ -153,7 +152,7 @@ static void loads_the_button_late_or_not_at_all(void)
 
 	if (!real_kernel(&real))
 		return;
-	ASSERT_OK(vmb_modules_resolve(&real, "squashfs", false, &with));
+	ASSERT_OK(vmb_modules_resolve(&real, "squashfs", 0, &with));
 	CU_ASSERT(position(&with, "button") < 0);
 	if (with.late.n == 0) {
 		printf("not tried: the button is built in, or missing\n");
@@ -162,7 +161,7 @@ static void loads_the_button_late_or_not_at_all(void)
 	ASSERT_STR(with.late.list[with.late.n - 1].name, "button");
 	fake_root(root, "6.1.0", &real, "button", NULL);
 	ASSERT_OK(vmb_kernel_find(root, NULL, &k));
-	ASSERT_OK(vmb_modules_resolve(&k, "squashfs", false, &without));
+	ASSERT_OK(vmb_modules_resolve(&k, "squashfs", 0, &without));
 	CU_ASSERT_EQUAL(without.late.n, 0);
 	CU_ASSERT_EQUAL(without.early.n, with.early.n);
 }
@@ -181,8 +180,8 @@ static void finds_packed_modules(void)
 		return;
 	}
 	ASSERT_OK(vmb_kernel_find(root, NULL, &k));
-	ASSERT_OK(vmb_modules_resolve(&real, "squashfs", false, &plain));
-	ASSERT_OK(vmb_modules_resolve(&k, "squashfs", false, &packed));
+	ASSERT_OK(vmb_modules_resolve(&real, "squashfs", 0, &plain));
+	ASSERT_OK(vmb_modules_resolve(&k, "squashfs", 0, &packed));
 	CU_ASSERT_EQUAL_FATAL(packed.early.n, plain.early.n);
 	for (size_t i = 0; i < plain.early.n; i++) {
 		ASSERT_STR(packed.early.list[i].name, plain.early.list[i].name);

@@ -63,7 +63,8 @@ static const char everything[] =
 	"  \"network\": \"user\",\n"
 	"  \"ephemeral\": true,\n"
 	"  \"debug\": true,\n"
-	"  \"guest_agent\": \"image\"\n"
+	"  \"guest_agent\": \"image\",\n"
+	"  \"kernel_headers\": \"/srv/kernel-headers.tar.gz\"\n"
 	"}\n";
 
 static void there_and_back(void)

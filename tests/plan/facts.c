@@ -69,6 +69,10 @@ struct vmb_facts test_facts(void)
 		.init = copy("/usr/libexec/vmboot/init"),
 		.kernel_copy = copy("/var/lib/vmboot/kernels/" RELEASE "-0123abcd/vmlinuz"),
 		.initramfs = copy("/var/lib/vmboot/initramfs/" RELEASE "-89ef.cpio"),
+		.headers = {.parts = {{.host = copy("/usr/src/linux-headers-" RELEASE),
+				       .guest = copy("usr/src/linux-headers-" RELEASE)}},
+			    .n = 1},
+		.kernel_disk = copy("/var/lib/vmboot/kernels/" RELEASE "-cdef.squashfs"),
 		.accel = VMBOOT_ACCEL_TCG,
 		.machine = copy("pc"),
 	};

@@ -16,6 +16,8 @@ static struct vmb_guest_config sample(void)
 		.root_fstype = "squashfs",
 		.mode = "exec",
 		.on_exit = "poweroff",
+		.kernel_fstype = "squashfs",
+		.kernel_note = "modules only",
 		.skip_kernel_headers = true,
 		.skip_guest_agent = false,
 		.guest_agent = "image",
@@ -42,6 +44,8 @@ static bool same(const struct vmb_guest_config *a, const struct vmb_guest_config
 	return strcmp(a->hostname, b->hostname) == 0 &&
 	       strcmp(a->root_fstype, b->root_fstype) == 0 && strcmp(a->mode, b->mode) == 0 &&
 	       strcmp(a->on_exit, b->on_exit) == 0 &&
+	       strcmp(a->kernel_fstype, b->kernel_fstype) == 0 &&
+	       strcmp(a->kernel_note, b->kernel_note) == 0 &&
 	       a->skip_kernel_headers == b->skip_kernel_headers &&
 	       a->skip_guest_agent == b->skip_guest_agent &&
 	       strcmp(a->guest_agent, b->guest_agent) == 0 && strcmp(a->address, b->address) == 0 &&
@@ -165,9 +169,9 @@ static uint8_t *disk_of(const char *version, const char *records, size_t n, size
 }
 
 #define REST                                                                                       \
-	"hostname=h\0root_fstype=ext4\0on_exit=keep\0skip_kernel_headers=0\0"                      \
-	"skip_guest_agent=1\0guest_agent=vmboot\0address=\0gateway=\0nameserver=\0user=\0workdir=" \
-	"/\0"
+	"hostname=h\0root_fstype=ext4\0on_exit=keep\0kernel_fstype=none\0kernel_note=\0"           \
+	"skip_kernel_headers=0\0skip_guest_agent=1\0guest_agent=vmboot\0address=\0gateway=\0"      \
+	"nameserver=\0user=\0workdir=/\0"
 #define ALL "mode=exec\0" REST
 
 static void records_that_are_wrong(void)
@@ -205,6 +209,8 @@ static void records_that_are_wrong(void)
 		ROW("skip_guest_agent=true\0", -EBADMSG, "skip_guest_agent"),
 		ROW("guest_agent=qemu\0", -EBADMSG, "guest_agent"),
 		ROW("on_exit=reboot\0", -EBADMSG, "on_exit"),
+		ROW("kernel_fstype=ext4\0", -EBADMSG, "kernel_fstype"),
+		ROW("kernel_fstype=\0", -EBADMSG, "kernel_fstype"),
 	};
 	const char *why;
 	size_t n;

@@ -20,8 +20,9 @@ static void names_lead_back_to_their_phases(void)
 		CU_ASSERT(strlen(vmboot_phase_help(phase)) > 0);
 		for (const char *c = name; *c; c++)
 			CU_ASSERT(islower((unsigned char)*c) || *c == '-');
+		/* the host's, then the guest's; a new one has a number in the gap of its kind */
 		if (i > 0)
-			CU_ASSERT(phase > vmb_phase_at(i - 1));
+			CU_ASSERT(phase / 32 >= vmb_phase_at(i - 1) / 32);
 	}
 	CU_ASSERT(i > 20);
 	CU_ASSERT_EQUAL(vmb_phase_at(SIZE_MAX), VMBOOT_PHASE_NONE);
@@ -37,8 +38,11 @@ static void some_names_and_numbers_for_good(void)
 	} rows[] = {
 		{VMBOOT_PHASE_VALIDATE, 1, "validate"},
 		{VMBOOT_PHASE_LIBVIRT, 7, "libvirt"},
+		{VMBOOT_PHASE_KERNEL_DISK, 8, "kernel-disk"},
 		{VMBOOT_PHASE_KERNEL, 33, "kernel"},
 		{VMBOOT_PHASE_SETTLE_CONFIG, 38, "settle-config"},
+		{VMBOOT_PHASE_HEADERS, 41, "headers"},
+		{VMBOOT_PHASE_OVERLAY, 42, "overlay"},
 		{VMBOOT_PHASE_SWITCH, 44, "switch-root"},
 		{VMBOOT_PHASE_PROGRAM, 46, "program"},
 		{VMBOOT_PHASE_EXIT, 48, "exit"},
