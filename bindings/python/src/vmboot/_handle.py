@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A handle of the library's, which many threads share and any of them may close."""
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from typing import Any, Iterator, Optional
+
+from . import errors
+from ._lib import lib
+
+#: As far as C's int goes, in milliseconds: 24 days.
+_LONGEST_MS = 2**31 - 1
+
+
+class Handle:
+    """The ``struct vmboot_vm *``. It is given back when it was closed and nobody uses it."""
+
+    def __init__(self, pointer: Optional[int], kept: Any) -> None:
+        self._pointer = pointer
+        self._kept = kept
+        self._lock = threading.Lock()
+        self._users = 0
+        self._closed = False
+        self._pid = os.getpid()
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @contextlib.contextmanager
+    def use(self) -> Iterator[Optional[int]]:
+        """The pointer, for the time of a call."""
+        with self._lock:
+            if self._closed:
+                raise errors.ClosedError("the handle on this VM is closed")
+            self._users += 1
+        try:
+            yield self._pointer
+        finally:
+            with self._lock:
+                self._users -= 1
+                pointer = self._last()
+            self._give_back(pointer)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            pointer = self._last()
+        self._give_back(pointer)
+
+    def _last(self) -> Optional[int]:
+        if not self._closed or self._users:
+            return None
+        pointer, self._pointer = self._pointer, None
+        return pointer
+
+    def _give_back(self, pointer: Optional[int]) -> None:
+        # in a forked child it is the parent's, with threads that are not here
+        if pointer is not None and self._pid == os.getpid():
+            lib.vmboot_close(pointer)
+            self._kept = None
+
+
+class Deadline:
+    """A timeout in seconds, or None, that starts now."""
+
+    def __init__(self, timeout: Optional[float]) -> None:
+        self._at = None if timeout is None else time.monotonic() + timeout
+
+    def left(self) -> Optional[float]:
+        """Seconds, 0 or more; None: no end."""
+        return None if self._at is None else max(0.0, self._at - time.monotonic())
+
+    def left_ms(self) -> int:
+        """Milliseconds for the library, rounded up; -1: no end."""
+        return milliseconds(self.left())
+
+    def at_most(self, seconds: float) -> float:
+        left = self.left()
+        return seconds if left is None else min(left, seconds)
+
+    @property
+    def passed(self) -> bool:
+        return self.left() == 0.0
+
+
+def milliseconds(seconds: Optional[float]) -> int:
+    """For the library, rounded up; None is -1, which is VMBOOT_FOREVER."""
+    if seconds is None:
+        return -1
+    return min(_LONGEST_MS, max(0, -int(-seconds * 1000 // 1)))

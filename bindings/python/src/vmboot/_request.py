@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What is asked for: keyword arguments, as JSON, as the library's own opts."""
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypedDict, Union
+
+from . import _abi, errors
+from ._lib import call, call_for_text, lib, text
+from ._log import Progress, on_log, progress_callback
+
+StrPath = Union[str, "os.PathLike[str]"]
+
+
+class Request(TypedDict, total=False):
+    """The fields of a request, as in JSON; ``man 5 vmboot-request`` describes each.
+
+    >>> request: vmboot.Request = {"name": "web", "image": "node:20", "vcpus": 2}
+    >>> json.loads(vmboot.request_json(**request)) == request
+    True
+    """
+
+    name: str
+    image: str
+    skip_kernel_headers: bool
+    skip_guest_agent: bool
+    vcpus: int
+    memory_mib: int
+    overlay_mib: int
+    entrypoint: Sequence[str]
+    cmd: Sequence[str]
+    env: Union[Sequence[str], Mapping[str, str]]
+    workdir: StrPath
+    user: str
+    init_mode: str
+    on_exit: str
+    accel: str
+    kernel: StrPath
+    kernel_args: str
+    uri: str
+    store: StrPath
+    network: str
+    ephemeral: bool
+    debug: bool
+    guest_agent: str
+    kernel_headers: StrPath
+
+
+class Field(NamedTuple):
+    """One field of a request, from the table in the library that JSON and the tool share."""
+
+    name: str
+    #: "string", "bool", "uint", "enum" or "list"
+    type: str
+    rule: str
+    help: str
+    choices: Tuple[str, ...]
+    default: Optional[int]
+    since: str
+
+
+def fields() -> List[Field]:
+    """All fields of a request.
+
+    >>> [field.name for field in vmboot.fields()][:3]
+    ['name', 'image', 'skip_kernel_headers']
+    """
+    n = ctypes.c_size_t()
+    rows = lib.vmboot_opts_fields(ctypes.byref(n))
+    return [_field(rows[i].contents) for i in range(n.value)]
+
+
+def _field(row: _abi.Field) -> Field:
+    choices: List[str] = []
+    while row.choices and row.choices[len(choices)] is not None:
+        choices.append(text(row.choices[len(choices)]))
+    kind = _abi.FieldType(row.type)
+    return Field(
+        name=text(row.name),
+        type=kind.name.lower(),
+        rule=text(row.rule),
+        help=text(row.help),
+        choices=tuple(choices),
+        default=row.default_value if kind == _abi.FieldType.UINT else None,
+        since=text(row.since),
+    )
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A value as JSON has it. What JSON has no word for is refused by name."""
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if isinstance(value, bytes):
+        value = os.fsdecode(value)
+    if name == "env" and isinstance(value, Mapping):
+        return [f"{key}={_plain(name, item)}" for key, item in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [_plain(name, item) for item in value]
+    if isinstance(value, str):
+        return _utf8(name, value)
+    if value is None or isinstance(value, (bool, int, float, dict)):
+        return value
+    raise _refused(name, f"a {type(value).__name__} is not acceptable")
+
+
+def _utf8(name: str, value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _refused(name, f"{value!r} is not UTF-8") from None
+    return value
+
+
+def _refused(name: str, words: str) -> errors.OptionError:
+    return errors.OptionError(f"{name}: {words}", _abi.ErrorCode.EOPTS, field=name)
+
+
+def to_json(request: Mapping[str, Any]) -> str:
+    """The request in JSON, without what is None, which means its default."""
+    plain = {name: _plain(name, value) for name, value in request.items() if value is not None}
+    try:
+        return json.dumps(plain)
+    except (TypeError, ValueError) as error:
+        raise errors.OptionError(f"the request is no JSON: {error}", _abi.ErrorCode.EOPTS) from error
+
+
+class Options:
+    """The library's opts for one call, or for a handle that goes on using the callbacks."""
+
+    def __init__(
+        self,
+        request: Mapping[str, Any],
+        connection: Any = None,
+        progress: Optional[Progress] = None,
+    ) -> None:
+        self.connection = connection
+        self._lent = lent_pointer(connection)
+        self._callback = progress_callback(progress)
+        self._json = to_json(request)
+        self._opts = ctypes.POINTER(_abi.Opts)()
+
+    #: what has to live as long as the library may use it
+    @property
+    def kept(self) -> Tuple[Any, ...]:
+        return self._callback, self.connection
+
+    def __enter__(self) -> Any:
+        call("vmboot_opts_from_json", self._json.encode(), ctypes.byref(self._opts))
+        opts = self._opts.contents
+        opts.connection = self._lent
+        opts.log = on_log
+        opts.progress = self._callback
+        return self._opts
+
+    def __exit__(self, *_: object) -> None:
+        lib.vmboot_opts_free(self._opts)
+        self._opts = ctypes.POINTER(_abi.Opts)()
+
+
+class Where(NamedTuple):
+    """Where a VM or an image is; kept to find it again."""
+
+    request: Dict[str, Any]
+    connection: Any = None
+    progress: Optional[Progress] = None
+
+    def options(self) -> Options:
+        return Options(*self)
+
+
+def where(
+    uri: Optional[str],
+    store: Optional[StrPath],
+    connection: Any = None,
+    progress: Optional[Progress] = None,
+) -> Where:
+    return Where({"uri": uri, "store": store}, connection, progress)
+
+
+def lent_pointer(connection: Any) -> Optional[int]:
+    """The ``virConnectPtr`` inside a ``libvirt.virConnect``, as the library takes it.
+
+    libvirt-python keeps it in a named capsule, and CPython checks the name; the library takes a
+    reference of its own on it, and we keep the object.
+    """
+    if connection is None:
+        return None
+    capsule = getattr(connection, "_o", None)
+    is_valid = ctypes.pythonapi.PyCapsule_IsValid
+    is_valid.restype = ctypes.c_int
+    is_valid.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    if capsule is None or not is_valid(capsule, b"virConnectPtr"):
+        raise TypeError(
+            f"connection: an open libvirt.virConnect is needed, not {type(connection).__name__}"
+        )
+    get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    get_pointer.restype = ctypes.c_void_p
+    get_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    pointer: Optional[int] = get_pointer(capsule, b"virConnectPtr")
+    return pointer
+
+
+def check(**request: Any) -> None:
+    """Check a request by the library's rules, without touching anything.
+
+    >>> vmboot.check(name="web", image="node:20", vcpus=0.5)
+    Traceback (most recent call last):
+    ...
+    vmboot.errors.OptionError: vcpus: "0.5" is not acceptable: it must be a number from 1 to 255
+    """
+    with Options(request) as opts:
+        call("vmboot_opts_check", opts)
+
+
+def request_json(**request: Any) -> str:
+    """The request as the library writes it; fields that have their default are left out."""
+    with Options(request) as opts:
+        return call_for_text("vmboot_opts_to_json", opts)[1]

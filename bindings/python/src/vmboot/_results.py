@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the library returns, as values of Python's own: nothing in them points into C."""
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import datetime
+import json
+import os
+from typing import Any, Dict, Iterator, List, Tuple
+
+from . import _abi
+from ._lib import call, call_for_text, lib, text, view
+from ._abi import Phase, State
+
+
+def phase_name(phase: int) -> str:
+    """The name of a phase, as in JSON and tables.
+
+    >>> vmboot.phase_name(vmboot.Phase.SETTLE_ROOT)
+    'settle-root'
+    """
+    return text(lib.vmboot_phase_name(phase))
+
+
+def phase_help(phase: int) -> str:
+    """What a phase is, in one line.
+
+    >>> vmboot.phase_help(vmboot.Phase.SETTLE_ROOT)
+    'the root disk (vda) is there'
+    """
+    return text(lib.vmboot_phase_help(phase))
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """One line of the ledger: a phase of the boot that ended."""
+
+    phase: Phase
+    #: True: told by the guest; False: seen by the host
+    guest: bool
+    #: 0, or the errno with which the phase failed
+    error: int
+    #: microseconds since the boot was asked for
+    start_us: int
+    end_us: int
+    #: what the phase counts, see :class:`Phase`
+    value: int
+    #: the device concerned, or ""
+    device: str
+    #: a few words, or ""
+    detail: str
+
+    @property
+    def name(self) -> str:
+        """The phase's name, e.g. ``"settle-root"``."""
+        return phase_name(self.phase)
+
+    @property
+    def duration_us(self) -> int:
+        return self.end_us - self.start_us
+
+
+def event(struct: _abi.Event) -> Event:
+    return Event(
+        phase=Phase(struct.phase),
+        guest=struct.guest,
+        error=struct.error,
+        start_us=struct.start_us,
+        end_us=struct.end_us,
+        value=struct.value,
+        device=text(struct.device),
+        detail=text(struct.detail),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Ledger:
+    """All events of the newest boot on one time line.
+
+    >>> ledger = vm.ledger()
+    >>> [event.name for event in ledger if event.phase == vmboot.Phase.PROGRAM]
+    ['program']
+    >>> "settle-root" in ledger.table()
+    True
+    """
+
+    name: str
+    #: by their start
+    events: Tuple[Event, ...]
+    #: the program ended
+    exited: bool
+    #: its code, if it ended by itself; else -1
+    exit_code: int
+    #: the signal that ended it, or 0
+    exit_signal: int
+    #: create to program started, or -1: it was not
+    program_us: int
+    #: how far guest times may be off against host times
+    clock_error_us: int
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
+
+    def json(self) -> str:
+        """One JSON object, as ``vmboot report --json`` prints it."""
+        return self._text("vmboot_ledger_json")
+
+    def table(self) -> str:
+        """A table for people, times in milliseconds, as ``vmboot report`` prints it."""
+        return self._text("vmboot_ledger_table")
+
+    def chart(self, columns: int = 80) -> str:
+        """Bars on a time line, for a terminal of so many columns.
+
+        >>> vm.ledger().chart(100).isascii()
+        True
+        """
+        return self._text("vmboot_ledger_chart", columns)
+
+    def svg(self) -> str:
+        """A picture, in the manner of ``systemd-analyze plot``: a whole SVG document.
+
+        >>> "<svg" in vm.ledger().svg()
+        True
+        """
+        return self._text("vmboot_ledger_svg")
+
+    def _text(self, function: str, *args: Any) -> str:
+        events = [_event_struct(event) for event in self.events]
+        array: Any = ctypes.POINTER(_abi.Event) * len(events)
+        struct = _abi.Ledger(
+            size=ctypes.sizeof(_abi.Ledger),
+            name=self.name.encode(),
+            n_events=len(events),
+            events=array(*[ctypes.pointer(event) for event in events]),
+            exited=self.exited,
+            exit_code=self.exit_code,
+            exit_signal=self.exit_signal,
+            program_us=self.program_us,
+            clock_error_us=self.clock_error_us,
+        )
+        return call_for_text(function, ctypes.byref(struct), *args)[1]
+
+
+def _event_struct(event: Event) -> _abi.Event:
+    return _abi.Event(
+        size=ctypes.sizeof(_abi.Event),
+        phase=event.phase,
+        guest=event.guest,
+        error=event.error,
+        start_us=event.start_us,
+        end_us=event.end_us,
+        value=event.value,
+        device=event.device.encode(),
+        detail=event.detail.encode(),
+    )
+
+
+def ledger(pointer: Any) -> Ledger:
+    """The pointer is still the caller's."""
+    struct = view(pointer, _abi.Ledger)
+    return Ledger(
+        name=text(struct.name),
+        events=tuple(event(view(struct.events[i], _abi.Event)) for i in range(struct.n_events)),
+        exited=struct.exited,
+        exit_code=struct.exit_code,
+        exit_signal=struct.exit_signal,
+        program_us=struct.program_us,
+        clock_error_us=struct.clock_error_us,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Info:
+    """What a VM is and does now."""
+
+    name: str
+    uuid: str
+    #: the image's name in full, and its digest
+    image: str
+    digest: str
+    state: State
+    #: leaves nothing when it stops
+    ephemeral: bool
+    skip_kernel_headers: bool
+    skip_guest_agent: bool
+    vcpus: int
+    memory_mib: int
+    #: "kvm" or "tcg"
+    accel: str
+    #: where its disks and logs are
+    folder: str
+
+
+def info(pointer: Any) -> Info:
+    struct = view(pointer, _abi.Info)
+    return Info(
+        name=text(struct.name),
+        uuid=text(struct.uuid),
+        image=text(struct.image),
+        digest=text(struct.digest),
+        state=State(struct.state),
+        ephemeral=struct.ephemeral,
+        skip_kernel_headers=struct.skip_kernel_headers,
+        skip_guest_agent=struct.skip_guest_agent,
+        vcpus=struct.vcpus,
+        memory_mib=struct.memory_mib,
+        accel=text(struct.accel),
+        folder=os.fsdecode(struct.folder or b""),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """An image in the store."""
+
+    #: in full, e.g. "docker.io/library/node:20"
+    name: str
+    digest: str
+    #: path of the root disk, its format and its size
+    disk: str
+    format: str
+    bytes: int
+    #: seconds since 1970
+    imported: int
+    config_json: str
+
+    @property
+    def config(self) -> Dict[str, Any]:
+        """Entrypoint, cmd, env, workdir and user, as the image has them."""
+        found: Dict[str, Any] = json.loads(self.config_json or "{}")
+        return found
+
+    @property
+    def imported_at(self) -> datetime.datetime:
+        return datetime.datetime.fromtimestamp(self.imported, datetime.timezone.utc)
+
+
+def image(pointer: Any) -> Image:
+    struct = view(pointer, _abi.Image)
+    return Image(
+        name=text(struct.name),
+        digest=text(struct.digest),
+        disk=os.fsdecode(struct.disk or b""),
+        format=text(struct.format),
+        bytes=struct.bytes,
+        imported=struct.imported,
+        config_json=text(struct.config_json),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One thing that this host can do or lacks, and the mend."""
+
+    name: str
+    #: "ok", "warning" or "error"
+    status: str
+    found: str
+    mend: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Removed:
+    """One thing that :func:`vmboot.gc` removed, or would."""
+
+    what: str
+    name: str
+    why: str
+
+
+def records(kind: Any, found: List[Dict[str, Any]]) -> List[Any]:
+    """Dataclasses of JSON objects, whatever else a newer library puts into them."""
+    names = [field.name for field in dataclasses.fields(kind)]
+    return [kind(**{name: row.get(name, "") for name in names}) for row in found]
+
+
+_NS = 1_000_000_000
+
+
+def stat_result(struct: _abi.Stat) -> os.stat_result:
+    """What :func:`os.stat` would return in the guest."""
+    times = (struct.atime_ns, struct.mtime_ns, struct.ctime_ns)
+    whole = [ns // _NS for ns in times]
+    more: Dict[str, float] = {
+        "st_blocks": struct.blocks,
+        "st_blksize": 4096,
+        "st_rdev": 0,
+    }
+    for name, ns in zip(("st_atime", "st_mtime", "st_ctime"), times):
+        more[name] = ns / _NS
+        more[name + "_ns"] = ns
+    return os.stat_result(
+        (
+            struct.mode,
+            struct.inode,
+            struct.device,
+            struct.nlink,
+            struct.uid,
+            struct.gid,
+            struct.bytes,
+            *whole,
+        ),
+        more,
+    )
+
+
+def list_of(function: str, opts: Any, free: str, kind: Any, convert: Any) -> List[Any]:
+    """Call a function that returns a list of structs ended by NULL."""
+    place = ctypes.POINTER(ctypes.POINTER(kind))()
+    try:
+        n = call(function, opts, ctypes.byref(place))
+        return [convert(place[i]) for i in range(n)]
+    finally:
+        getattr(lib, free)(place)

@@ -1,0 +1,544 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The same for :mod:`asyncio`.
+
+>>> import asyncio
+>>> async def main():
+...     vm = await vmboot.aio.create(name="async", image="node:20", skip_kernel_headers=True)
+...     async with vm:
+...         await vm.wait("agent", timeout=120)
+...         done = await vm.exec(["echo", "hello"], text=True)
+...         return done.stdout
+>>> asyncio.run(main())
+'hello\\n'
+
+Waiting for a guest is waiting for a descriptor in the event loop, so that a thousand waits are no
+thread. What C does in one piece (create, stop, a copy) runs in a thread for that time; a program
+in the guest has one as long as it runs. One object belongs to one event loop.
+"""
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import threading
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    AsyncIterator,
+    Callable,
+    List,
+    Optional,
+    Set,
+    Tuple,
+    TypeVar,
+    Union,
+)
+
+from . import _exec, _results, _vm, errors
+from ._abi import Phase, State, Stream
+from ._exec import PIPE, Args, CompletedProcess, Env, File, Program, Text
+from ._handle import Deadline
+from ._log import Progress
+from ._request import StrPath
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from ._request import Request
+
+__all__ = ["VM", "Process", "create", "open"]
+
+_T = TypeVar("_T")
+#: How often libvirt is asked whether a guest that says nothing is still there, as the library does.
+_HEALTH_S = 1.0
+#: After a wake without news, which may be QEMU's end: until libvirt has noticed.
+_LEAVING_S = 0.02
+
+
+async def _in_thread(
+    function: Callable[[], _T], when_cancelled: Optional[Callable[[_T], object]] = None
+) -> _T:
+    """Run what blocks in a thread of its own: there is no pool that others could exhaust.
+
+    A call of C cannot be cancelled: it ends by itself, and then its result is for when_cancelled.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[_T] = loop.create_future()
+
+    def settle(result: Any, error: Optional[BaseException]) -> None:
+        if future.cancelled():
+            if error is None and when_cancelled:
+                start(functools.partial(when_cancelled, result))
+        elif error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def run() -> None:
+        result: Any = None
+        error: Optional[BaseException] = None
+        try:
+            result = function()
+        except BaseException as caught:  # pylint: disable=broad-except
+            error = caught
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:
+            # the loop is closed: nobody waits any more
+            if error is None and when_cancelled:
+                when_cancelled(result)
+
+    def start(target: Callable[[], object]) -> None:
+        threading.Thread(target=target, name="vmboot", daemon=True).start()
+
+    start(run)
+    return await future
+
+
+class _Readable:
+    """Wakes those who wait when a descriptor is readable, many of them for one descriptor."""
+
+    def __init__(self) -> None:
+        self._waiters: Set[asyncio.Future[None]] = set()
+
+    async def wait(self, fd: int, timeout: float) -> bool:
+        """False: the time is up."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        if not self._waiters:
+            loop.add_reader(fd, self._wake, loop, fd)
+        self._waiters.add(waiter)
+        try:
+            await asyncio.wait_for(waiter, timeout)
+            return True
+        except asyncio.TimeoutError:
+            return False
+        finally:
+            self._waiters.discard(waiter)
+            if not self._waiters:
+                loop.remove_reader(fd)
+
+    def _wake(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
+        # it stays readable until one of them has looked
+        loop.remove_reader(fd)
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+class Process:
+    """A program that runs in a guest, as :class:`asyncio.subprocess.Process`."""
+
+    def __init__(self, process: _exec.Process[Any], text: Text) -> None:
+        self._process = process
+        self._text = text
+        self.stdin: Optional[asyncio.StreamWriter] = None
+        self.stdout: Optional[asyncio.StreamReader] = None
+        self.stderr: Optional[asyncio.StreamReader] = None
+        self._transports: List[asyncio.BaseTransport] = []
+
+    @classmethod
+    async def start(cls, vm: _vm.VM, program: Program, args: Any, files: Any, text: Text) -> Process:
+        plain = Text.of(None, None, None)
+        own = cls(
+            _exec.Process(vm._handle, program, args, files, plain, owner=vm, wrap=False), text
+        )
+        try:
+            stdin, stdout, stderr = own._process.pipes
+            own.stdin = await own._writer(stdin)
+            own.stdout = await own._reader(stdout)
+            own.stderr = await own._reader(stderr)
+        except BaseException:
+            own.kill()
+            raise
+        return own
+
+    async def _reader(self, fd: int) -> Optional[asyncio.StreamReader]:
+        if fd < 0:
+            return None
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", 0)
+        )
+        self._transports.append(transport)
+        return reader
+
+    async def _writer(self, fd: int) -> Optional[asyncio.StreamWriter]:
+        if fd < 0:
+            return None
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.connect_write_pipe(
+            lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), os.fdopen(fd, "wb", 0)
+        )
+        self._transports.append(transport)
+        return asyncio.StreamWriter(transport, protocol, None, loop)
+
+    @property
+    def args(self) -> Any:
+        return self._process.args
+
+    @property
+    def returncode(self) -> Optional[int]:
+        """None while it runs; then the exit code, or the negative signal that ended it."""
+        return self._process.returncode
+
+    async def wait(self) -> int:
+        """Wait for its end; raises what kept it from running."""
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(done.set)
+
+        self._process.when_done(wake)
+        await done.wait()
+        return self._process.wait(0)
+
+    async def communicate(
+        self, input: Optional[bytes] = None, output_max: Optional[int] = None
+    ) -> Tuple[Optional[bytes], Optional[bytes]]:
+        """Send input, read all output, wait for the end."""
+        (out, _), (err, _), _ = await self._talk(input, output_max)
+        return out, err
+
+    async def _talk(self, data: Optional[bytes], most: Optional[int]) -> Tuple[Any, Any, int]:
+        jobs = [
+            asyncio.ensure_future(job)
+            for job in (self._read(self.stdout, most), self._read(self.stderr, most), self._feed(data))
+        ]
+        try:
+            out, err, _ = await asyncio.gather(*jobs)
+            return out, err, await self.wait()
+        finally:
+            for job in jobs:
+                job.cancel()
+
+    async def _feed(self, data: Optional[bytes]) -> None:
+        if self.stdin is None:
+            return
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            if data:
+                self.stdin.write(data)
+                await self.stdin.drain()
+        self.stdin.close()
+
+    @staticmethod
+    async def _read(
+        reader: Optional[asyncio.StreamReader], most: Optional[int]
+    ) -> Tuple[Optional[bytes], bool]:
+        if reader is None:
+            return None, False
+        kept = bytearray()
+        cut = False
+        while True:
+            data = await reader.read(65536)
+            if not data:
+                return bytes(kept), cut
+            room = len(data) if most is None else max(0, most - len(kept))
+            kept += data[:room]
+            cut = cut or len(data) > room
+
+    def close(self) -> None:
+        """Close our ends of its streams."""
+        for transport in self._transports:
+            transport.close()
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to its process group; nothing if it has ended."""
+        self._process.send_signal(number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self._process.kill()
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell it the size of its terminal."""
+        self._process.resize(rows, columns)
+
+
+class VM:
+    """A handle on one VM, for coroutines; ``sync`` is the same for threads."""
+
+    def __init__(self, sync: _vm.VM) -> None:
+        self.sync = sync
+        self._readable = _Readable()
+        self._looking: Optional[asyncio.Lock] = None
+
+    @property
+    def name(self) -> str:
+        return self.sync.name
+
+    @property
+    def closed(self) -> bool:
+        return self.sync.closed
+
+    def __repr__(self) -> str:
+        return f"<vmboot.aio.VM {self.name!r}>"
+
+    def close(self) -> None:
+        """Give the handle back; the VM goes on."""
+        self.sync.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await _in_thread(lambda: self.sync.__exit__(*error))
+
+    # ---- its life
+
+    async def info(self) -> _results.Info:
+        """What the VM is and does now."""
+        return await _in_thread(self.sync.info)
+
+    async def state(self) -> State:
+        """Stopped, running or paused, now."""
+        return (await self.info()).state
+
+    async def xml(self) -> str:
+        """The domain XML as libvirt has it now."""
+        return await _in_thread(self.sync.xml)
+
+    async def start(self) -> bool:
+        """As :meth:`vmboot.VM.start`."""
+        return await _in_thread(self.sync.start)
+
+    async def stop(self, timeout: Optional[float] = 10.0) -> bool:
+        """As :meth:`vmboot.VM.stop`."""
+        return await _in_thread(lambda: self.sync.stop(timeout))
+
+    async def destroy(self) -> None:
+        """As :meth:`vmboot.VM.destroy`."""
+        await _in_thread(self.sync.destroy)
+
+    def ledger(self) -> _results.Ledger:
+        """As :meth:`vmboot.VM.ledger`; it reads a small file, and does not wait."""
+        return self.sync.ledger()
+
+    # ---- its boot
+
+    async def wait(
+        self, phase: Union[Phase, int, str] = Phase.PROGRAM, timeout: Optional[float] = None
+    ) -> None:
+        """Wait until a phase of the boot has ended, as :meth:`vmboot.VM.wait`."""
+        wanted = _vm.to_phase(phase)
+        deadline = Deadline(timeout)
+        fd = self.sync.event_fd()
+        pause = 0.0
+        while True:
+            news = await self._look(wanted, pause == 0.0 or deadline.passed, deadline)
+            if news is None:
+                return
+            pause = _HEALTH_S if news else _LEAVING_S
+            woken = await self._readable.wait(fd, deadline.at_most(pause))
+            # nothing more was said for a while: the guest's health is to be asked for
+            pause = _HEALTH_S if woken else 0.0
+
+    async def _look(self, phase: Phase, ask: bool, deadline: Deadline) -> Optional[bool]:
+        """None: the phase has ended. What libvirt must be asked for is asked in a thread.
+
+        One look at a time: who looks while another waits for libvirt would wait with it.
+        """
+        if self._looking is None:
+            self._looking = asyncio.Lock()
+        async with self._looking:
+            news = self.sync.dispatch() > 0
+            try:
+                if _decides(self.sync.ledger().events, phase):
+                    self.sync.wait(phase, 0)
+                    return None
+                if ask:
+                    await _in_thread(lambda: self.sync.wait(phase, 0))
+                    return None
+            except errors.Timeout:
+                if deadline.passed:
+                    raise
+        return news
+
+    async def logs(
+        self, stream: Union[Stream, int, str] = Stream.STDOUT, *, follow: bool = False
+    ) -> AsyncIterator[bytes]:
+        """What the newest boot wrote to a stream, piece by piece; with ``follow`` until it is gone.
+
+        ``async for piece in vm.logs("console", follow=True): …``
+        """
+        wanted = _vm.to_stream(stream)
+        async for piece in self._listen(lambda listener: listener.on_output(wanted), follow):
+            yield piece
+
+    async def events(self) -> AsyncIterator[_results.Event]:
+        """Each event of the newest boot, those that were as those that come, until it stops."""
+        async for event in self._listen(lambda listener: listener.on_event(), True):
+            yield event
+
+    async def _listen(
+        self, begin: Callable[[_vm.Listener], None], follow: bool
+    ) -> AsyncIterator[Any]:
+        listener = await _in_thread(lambda: _vm.Listener(self.sync), _vm.Listener.close)
+        readable = _Readable()
+        try:
+            begin(listener)
+            fd = listener.fd()
+            while True:
+                taken = listener.take()
+                for item in taken:
+                    yield item
+                if taken or (follow and await readable.wait(fd, _HEALTH_S)):
+                    continue
+                if not follow:
+                    return
+                if await _in_thread(listener.ended):
+                    for item in listener.take():
+                        yield item
+                    return
+        finally:
+            listener.close()
+
+    # ---- programs and files
+
+    async def popen(
+        self,
+        args: Args,
+        *,
+        stdin: File = None,
+        stdout: File = None,
+        stderr: File = None,
+        env: Optional[Env] = None,
+        cwd: Optional[StrPath] = None,
+        user: Union[None, str, int] = None,
+        timeout: Optional[float] = None,
+        tty: bool = False,
+        size: Tuple[int, int] = (24, 80),
+    ) -> Process:
+        """Start a program, as :meth:`vmboot.VM.popen`; its pipes are asyncio's streams of bytes."""
+        program = Program.of(args, env, cwd, user, timeout, tty, size)
+        plain = Text.of(None, None, None)
+        return await Process.start(self.sync, program, args, (stdin, stdout, stderr), plain)
+
+    async def exec(
+        self,
+        args: Args,
+        *,
+        input: Union[None, str, bytes] = None,
+        check: bool = False,
+        timeout: Optional[float] = None,
+        text: Optional[bool] = None,
+        encoding: Optional[str] = None,
+        errors: Optional[str] = None,
+        env: Optional[Env] = None,
+        cwd: Optional[StrPath] = None,
+        user: Union[None, str, int] = None,
+        output_max: int = 16 << 20,
+    ) -> CompletedProcess[Any]:
+        """Run a program to its end, as :meth:`vmboot.VM.exec`. Cancelled, it is killed."""
+        program = Program.of(args, env, cwd, user, timeout)
+        how = Text.of(text, encoding, errors)
+        done = await _run(self.sync, program, args, how, how.encode(input), timeout, output_max)
+        if check:
+            done.check_returncode()
+        return done
+
+    async def stat(self, path: StrPath, *, follow_symlinks: bool = True) -> os.stat_result:
+        """As :meth:`vmboot.VM.stat`."""
+        return await _in_thread(lambda: self.sync.stat(path, follow_symlinks=follow_symlinks))
+
+    async def exists(self, path: StrPath, *, follow_symlinks: bool = True) -> bool:
+        """As :meth:`vmboot.VM.exists`."""
+        return await _in_thread(lambda: self.sync.exists(path, follow_symlinks=follow_symlinks))
+
+    async def copy_to(self, source: StrPath, target: StrPath) -> None:
+        """As :meth:`vmboot.VM.copy_to`."""
+        await _in_thread(lambda: self.sync.copy_to(source, target))
+
+    async def copy_from(self, source: StrPath, target: StrPath) -> None:
+        """As :meth:`vmboot.VM.copy_from`."""
+        await _in_thread(lambda: self.sync.copy_from(source, target))
+
+
+def _decides(events: Tuple[_results.Event, ...], phase: Phase) -> bool:
+    """Whether the library will answer at once, from what the guest has said: no libvirt is asked."""
+    if phase < Phase.FIRMWARE:
+        return True
+    told = [event for event in events if event.guest]
+    if any(event.error for event in told):
+        return phase != Phase.STOPPED
+    if phase == Phase.FIRMWARE:
+        return bool(told)
+    return any(event.phase == phase for event in told)
+
+
+async def _run(
+    vm: _vm.VM,
+    program: Program,
+    args: Any,
+    text: Text,
+    data: Optional[bytes],
+    timeout: Optional[float],
+    output_max: int,
+) -> CompletedProcess[Any]:
+    pipe = None if data is None else PIPE
+    process = await Process.start(vm, program, args, (pipe, PIPE, PIPE), text)
+    try:
+        (out, out_cut), (err, err_cut), code = await process._talk(data, output_max)
+    except errors.Timeout as error:
+        raise errors.TimeoutExpired(args, timeout or 0.0) from error
+    except errors.VmbootError as error:
+        if not _exec.cannot_stream(error):
+            raise
+        return await _in_thread(
+            lambda: _exec.run_captured(
+                vm._handle, program, args, text, data, timeout, output_max
+            )
+        )
+    finally:
+        process.kill()
+        process.close()
+    done: CompletedProcess[Any] = CompletedProcess(args, code, text.decode(out), text.decode(err))
+    done.stdout_cut, done.stderr_cut = out_cut, err_cut
+    return done
+
+
+async def create(
+    *, connection: Any = None, progress: Optional[Progress] = None, **request: Unpack[Request]
+) -> VM:
+    """Make a VM and start it, as :func:`vmboot.create`. Cancelled, it leaves no VM.
+
+    ``async with await vmboot.aio.create(…) as vm:`` destroys it in the end.
+    """
+
+    def undo(vm: _vm.VM) -> None:
+        with contextlib.suppress(errors.VmbootError):
+            vm.destroy()
+        vm.close()
+
+    return VM(
+        await _in_thread(
+            lambda: _vm.create(connection=connection, progress=progress, **request), undo
+        )
+    )
+
+
+async def open(  # pylint: disable=redefined-builtin
+    name: str,
+    *,
+    uri: Optional[str] = None,
+    store: Optional[StrPath] = None,
+    connection: Any = None,
+    progress: Optional[Progress] = None,
+) -> VM:
+    """A handle on a VM that exists, as :func:`vmboot.open`."""
+    return VM(
+        await _in_thread(
+            lambda: _vm.open_(
+                name, uri=uri, store=store, connection=connection, progress=progress
+            ),
+            _vm.VM.close,
+        )
+    )

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What can go wrong, as a small tree of exceptions.
+
+Each carries what the library knows: a code, the words, and where they are known the field of the
+request, the boot phase and the device at fault, the guest's errno, libvirt's own code and words,
+and the last lines of the guest's console. An ``errno`` is an :class:`OSError` too, of the same
+kind as Python's own, so ``except FileNotFoundError`` works; a program that failed or took too
+long is also what :mod:`subprocess` would raise.
+"""
+from __future__ import annotations
+
+import builtins
+import errno
+import subprocess
+from typing import Any, Dict, Optional, Tuple, Type
+
+from ._abi import ErrorCode
+
+__all__ = [
+    "AgentError",
+    "BootError",
+    "CalledProcessError",
+    "ClosedError",
+    "EndedError",
+    "ErrnoError",
+    "FileExists",
+    "FileNotFound",
+    "GuestError",
+    "HostError",
+    "ImageError",
+    "ImageNotFound",
+    "KernelError",
+    "LibvirtError",
+    "NotFound",
+    "OptionError",
+    "PermissionDenied",
+    "Timeout",
+    "TimeoutExpired",
+    "VMNotFound",
+    "VmbootError",
+]
+
+
+def code_name(code: int) -> str:
+    """``"ENOENT"``, ``"VMBOOT_EOPTS"``; a number that has no name stays one."""
+    if code in ErrorCode.__members__.values():
+        return "VMBOOT_" + ErrorCode(code).name
+    return errno.errorcode.get(code, str(code))
+
+
+class VmbootError(Exception):
+    """Anything that went wrong in the library.
+
+    >>> try:
+    ...     vmboot.open("no-such-vm")
+    ... except vmboot.VmbootError as error:
+    ...     print(error.name)
+    VMBOOT_ENOVM
+    """
+
+    #: a positive errno, or an :class:`vmboot.ErrorCode`; 0: it comes from this package
+    code: int = 0
+    #: the option at fault, as in a request, or ""
+    field: str = ""
+    #: the boot phase at fault, or ""
+    phase: str = ""
+    #: the device at fault, e.g. "vdb vmboot-overlay", or ""
+    device: str = ""
+    #: errno in the guest, or 0
+    guest_errno: int = 0
+    #: libvirt's error number, or 0
+    libvirt_code: int = 0
+    #: libvirt's own words, or ""
+    libvirt_message: str = ""
+    #: the last lines of the guest's console, or ""
+    console: str = ""
+
+    def __init__(self, message: str = "", code: int = 0, **more: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        for name, value in more.items():
+            setattr(self, name, value)
+
+    @property
+    def name(self) -> str:
+        """The code's name, e.g. ``"VMBOOT_EBOOT"`` or ``"EEXIST"``."""
+        return code_name(self.code) if self.code else ""
+
+    @property
+    def detail(self) -> Dict[str, Any]:
+        """All that is known besides the message, without what is empty; for logs and reports."""
+        names = (
+            "name",
+            "field",
+            "phase",
+            "device",
+            "guest_errno",
+            "libvirt_code",
+            "libvirt_message",
+            "console",
+        )
+        return {name: getattr(self, name) for name in names if getattr(self, name)}
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return _rebuild, (type(self), dict(self.__dict__))
+
+
+def _rebuild(kind: Type[VmbootError], state: Dict[str, Any]) -> VmbootError:
+    error = make(state["message"], state["code"], kind)
+    error.__dict__.update(state)
+    return error
+
+
+class ClosedError(VmbootError, ValueError):
+    """The handle was closed, as with a closed file."""
+
+
+class OptionError(VmbootError, ValueError):
+    """An option, or a field of a request, is not acceptable; ``field`` says which."""
+
+
+class ImageError(VmbootError):
+    """An image or its config cannot be used."""
+
+
+class KernelError(VmbootError):
+    """The kernel, its modules or its configuration lack something."""
+
+
+class LibvirtError(VmbootError):
+    """libvirt refused; ``libvirt_code`` and ``libvirt_message`` are its own."""
+
+
+class HostError(VmbootError):
+    """This host lacks a tool, a file or a right."""
+
+
+class BootError(VmbootError):
+    """The guest reported that its boot failed: ``phase``, ``device``, ``guest_errno``, ``console``."""
+
+
+class GuestError(VmbootError):
+    """The guest sent what no guest should send."""
+
+
+class EndedError(VmbootError):
+    """The guest ended before what was waited for happened."""
+
+
+class AgentError(VmbootError):
+    """No agent answers in the guest, or the VM was made without one."""
+
+
+class NotFound(VmbootError, LookupError):
+    """There is no VM or image of that name."""
+
+
+class VMNotFound(NotFound):
+    """There is no VM of that name."""
+
+
+class ImageNotFound(NotFound):
+    """There is no image of that name in the store."""
+
+
+class ErrnoError(VmbootError, builtins.OSError):
+    """The host's or the guest's system said no; ``errno`` says how."""
+
+    def __init__(self, message: str = "", code: int = 0, **more: Any) -> None:
+        super().__init__(message, code, **more)
+        self.errno = code
+        self.strerror = message
+
+
+class FileNotFound(ErrnoError, builtins.FileNotFoundError):
+    """A path or a program is not there, on the host or in the guest."""
+
+
+class FileExists(ErrnoError, builtins.FileExistsError):
+    """A VM or domain of that name, or a file, is there already."""
+
+
+class PermissionDenied(ErrnoError, builtins.PermissionError):
+    """A file may not be read, written or executed."""
+
+
+class Timeout(ErrnoError, builtins.TimeoutError):
+    """What was waited for did not happen in time."""
+
+
+class TimeoutExpired(Timeout, subprocess.TimeoutExpired):
+    """A program in a guest took too long and was killed; also a :class:`subprocess.TimeoutExpired`."""
+
+    def __init__(self, cmd: Any, timeout: float, output: Any = None, stderr: Any = None) -> None:
+        message = f"{cmd!r} timed out after {timeout} seconds"
+        super().__init__(message, errno.ETIMEDOUT)
+        self.cmd = cmd
+        self.timeout = timeout
+        self.output = output
+        self.stderr = stderr
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return type(self), (self.cmd, self.timeout, self.output, self.stderr)
+
+
+class CalledProcessError(VmbootError, subprocess.CalledProcessError):
+    """A program in a guest failed, and ``check`` was asked for."""
+
+    def __init__(self, returncode: int, cmd: Any, output: Any = None, stderr: Any = None) -> None:
+        subprocess.CalledProcessError.__init__(self, returncode, cmd, output, stderr)
+        self.message = subprocess.CalledProcessError.__str__(self)
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return type(self), (self.returncode, self.cmd, self.output, self.stderr)
+
+
+_KINDS: Dict[int, Type[VmbootError]] = {
+    ErrorCode.EOPTS: OptionError,
+    ErrorCode.EIMAGE: ImageError,
+    ErrorCode.EKERNEL: KernelError,
+    ErrorCode.ELIBVIRT: LibvirtError,
+    ErrorCode.EHOST: HostError,
+    ErrorCode.EBOOT: BootError,
+    ErrorCode.EGUEST: GuestError,
+    ErrorCode.EENDED: EndedError,
+    ErrorCode.ENOVM: VMNotFound,
+    ErrorCode.ENOIMAGE: ImageNotFound,
+    ErrorCode.ENOAGENT: AgentError,
+    errno.ENOENT: FileNotFound,
+    errno.EEXIST: FileExists,
+    errno.EACCES: PermissionDenied,
+    errno.EPERM: PermissionDenied,
+    errno.ETIMEDOUT: Timeout,
+}
+
+
+def kind_of(code: int) -> Type[VmbootError]:
+    """The class of an error with this code."""
+    if code in _KINDS:
+        return _KINDS[code]
+    return ErrnoError if code in errno.errorcode else VmbootError
+
+
+def make(message: str, code: int, kind: Optional[Type[VmbootError]] = None, **more: Any) -> VmbootError:
+    """An error of the kind that its code asks for."""
+    return (kind or kind_of(code))(message, code, **more)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The images in the store.
+
+>>> [image.name for image in vmboot.images.list()]
+['docker.io/library/node:20']
+"""
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Any, List, Optional
+
+from . import _abi, _results
+from ._lib import call, lib
+from ._log import Progress
+from ._request import StrPath, where
+from ._results import Image
+
+__all__ = ["Image", "import_image", "list", "remove"]
+
+
+def import_image(
+    source: StrPath,
+    name: Optional[str] = None,
+    *,
+    store: Optional[StrPath] = None,
+    progress: Optional[Progress] = None,
+) -> Image:
+    """Bring an image into the store, once: what is there already is not imported again.
+
+    ``source`` is ``"oci:DIR[:TAG]"``, ``"dir:DIR"``, ``"tar:FILE"`` or ``"disk:FILE"``; ``name``,
+    for example ``"node:20"``, is made from it if it is not given. Nothing is left of an import
+    that fails.
+
+    >>> vmboot.images.import_image("oci:/no/such/layout", name="node:21")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    vmboot.errors.ImageError: ...
+    """
+    place = ctypes.POINTER(_abi.Image)()
+    named = None if name is None else name.encode()
+    with where(None, store, None, progress).options() as opts:
+        call("vmboot_image_import", opts, os.fsencode(source), named, ctypes.byref(place))
+    try:
+        return _results.image(place)
+    finally:
+        lib.vmboot_image_free(place)
+
+
+def remove(name: str, *, store: Optional[StrPath] = None) -> None:
+    """Take a name out of the store; its disk goes with the last name.
+
+    >>> vmboot.images.remove("node:20")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    vmboot.errors.ErrnoError: ...
+    """
+    with where(None, store).options() as opts:
+        call("vmboot_image_remove", opts, name.encode())
+
+
+def list(*, store: Optional[StrPath] = None) -> List[Image]:  # pylint: disable=redefined-builtin
+    """All images in the store, by name."""
+    with where(None, store).options() as opts:
+        found: List[Any] = _results.list_of(
+            "vmboot_image_list", opts, "vmboot_image_list_free", _abi.Image, _results.image
+        )
+        return found

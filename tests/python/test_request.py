@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What is asked for, and that Python and the tool plan the same."""
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+from typing import Any, Dict
+
+import vmboot
+
+TOOL = os.path.join(os.environ.get("TEST_BUILDDIR", "."), "tools", "vmboot")
+IMAGE = os.environ.get("TEST_IMAGE", "")
+
+
+def asked(**request: Any) -> Any:
+    return json.loads(vmboot.request_json(**request))
+
+
+class Request(unittest.TestCase):
+    def test_every_field(self) -> None:
+        strings = {
+            "name": "web",
+            "image": "node:20",
+            "workdir": "/srv",
+            "user": "33:33",
+            "kernel": "/boot/vmlinuz",
+            "uri": "embed",
+            "store": "/tmp/store",
+        }
+        whole: Dict[str, Any] = {}
+        for field in vmboot.fields():
+            whole[field.name] = {
+                "string": strings.get(field.name, "ä" if field.name != "kernel_args" else "quiet"),
+                "bool": True,
+                "uint": (field.default or 0) + 1,
+                "enum": field.choices[-1] if field.choices else "",
+                "list": ["A=1", "B=b c", "C=ä"],
+            }[field.type]
+        self.assertEqual(asked(**whole), whole)
+
+    def test_python_s_own_types(self) -> None:
+        self.assertEqual(
+            asked(
+                store=pathlib.Path("/tmp/x"),
+                cmd=("a", pathlib.PurePosixPath("/b")),
+                env={"A": "1", "B": ""},
+                workdir=b"/srv",
+                user=None,
+            ),
+            {"store": "/tmp/x", "cmd": ["a", "/b"], "env": ["A=1", "B="], "workdir": "/srv"},
+        )
+
+    def test_refused(self) -> None:
+        wrong: Any = [
+            ("nope", 1, "nope"),
+            ("name", "Not A Name", "name"),
+            ("vcpus", "2", "vcpus"),
+            ("vcpus", True, "vcpus"),
+            ("vcpus", 2**70, "vcpus"),
+            ("vcpus", float("nan"), ""),
+            ("cmd", "a string", "cmd"),
+            ("cmd", [1], "cmd"),
+            ("cmd", {"a"}, "cmd"),
+            ("env", ["no equals"], "env"),
+            ("accel", "warp", "accel"),
+            ("image", "a\0b", "image"),
+            ("image", "a\udc80b", "image"),
+            ("debug", 1, "debug"),
+            ("connection", object(), None),
+        ]
+        for name, value, field in wrong:
+            with self.subTest(name=name, value=repr(value)):
+                if field is None:
+                    with self.assertRaises(TypeError):
+                        vmboot.plan(**{name: value})
+                    continue
+                with self.assertRaises(vmboot.OptionError) as caught:
+                    vmboot.check(**{name: value})
+                self.assertEqual(caught.exception.field, field)
+                self.assertTrue(str(caught.exception))
+        with self.assertRaisesRegex(vmboot.VmbootError, "larger than"):
+            vmboot.check(name="web", image="x" * (1 << 20))
+
+    def test_missing(self) -> None:
+        with self.assertRaisesRegex(vmboot.OptionError, "image is missing"):
+            vmboot.check(name="web")
+        vmboot.check(name="web", image="node:20")
+
+    def test_phases(self) -> None:
+        from vmboot._vm import to_phase
+
+        for phase in vmboot.Phase:
+            if phase:
+                self.assertEqual(to_phase(vmboot.phase_name(phase)), phase)
+        self.assertTrue(all(vmboot.phase_help(phase) for phase in vmboot.Phase if phase))
+
+    def test_plan(self) -> None:
+        """Python and the tool tell the same plan and the same XML, byte for byte."""
+        if not IMAGE or not list(pathlib.Path("/boot").glob("vmlinuz-*")):
+            self.skipTest("no image, or no kernel")
+        # no libvirt is asked, and no KVM tried; one process at a time
+        request = {
+            "name": "planned",
+            "image": IMAGE,
+            "accel": "tcg",
+            "uri": "embed",
+            "on_exit": "poweroff",  # the tool's default
+            "vcpus": 2,
+            "env": ["A=1"],
+            "skip_kernel_headers": True,
+        }
+        text = json.dumps(request)
+        code = "import json, sys, vmboot; sys.stdout.write(vmboot.{}(**json.loads(sys.argv[1])))"
+        for verb, function in (("plan", "plan"), ("xml", "render_xml")):
+            ours = subprocess.run(
+                [sys.executable, "-c", code.format(function), text], stdout=subprocess.PIPE, check=True
+            ).stdout
+            told = subprocess.run(
+                [TOOL, verb, "--request", "-"], input=text.encode(), stdout=subprocess.PIPE, check=True
+            ).stdout
+            self.assertEqual(ours.rstrip(b"\n"), told.rstrip(b"\n"))
+            self.assertIn(b"planned", ours)
+
+
+if __name__ == "__main__":
+    unittest.main()
