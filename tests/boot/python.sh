@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The Python package with real guests: tests/python/boot.py.
+. "$(dirname "$0")/../tools/lib.sh"
+. "$(dirname "$0")/../python/lib.sh"
+
+need umoci busybox qemu-system-x86_64
+ls /boot/vmlinuz-* >/dev/null 2>&1 || skip "no kernel is installed here"
+chmod 711 "$tmp"
+export LIBVIRT_DEFAULT_URI=embed
+LIMIT=600
+
+# whatever goes wrong, no guest outlives the test
+clean_up() {
+	for name in $(vmboot ps -aq 2>/dev/null); do
+		vmboot rm -f "$name" >/dev/null 2>&1
+	done
+	rm -rf "$tmp"
+}
+trap clean_up EXIT
+
+sh "$testsdir/boot/mkimage.sh" "$tmp" >"$tmp/log" 2>&1 || skip "no image: $(cat "$tmp/log")"
+expect 0 vmboot import --name node:20 "oci:$tmp/image:test"
+timeout -k 10 $LIMIT "$python" "$testsdir/python/boot.py" -v ${TEST_ONLY:+-k "$TEST_ONLY"} ||
+	fail "boot.py: exit $?"
+[ -z "$(vmboot ps -aq)" ] || fail "VMs are left: $(vmboot ps -aq)"
+done_testing
