@@ -60,12 +60,12 @@ static const char *choose(const struct init *init, struct init_report *report)
 
 static int mount_disk(struct init *init, struct init_report *report)
 {
-	char device[INIT_PATH_MAX];
+	char device[INIT_PATH_MAX], point[INIT_PATH_MAX];
 	int r;
 
 	init_path(init, device, "/dev/%s", init->disk[INIT_DISK_KERNEL]);
-	mkdir("/kernel", 0755);
-	r = init->ops->mount(device, "/kernel", init->config.kernel_fstype, MS_RDONLY, NULL);
+	mkdir(init_path(init, point, "/kernel"), 0755);
+	r = init->ops->mount(device, point, init->config.kernel_fstype, MS_RDONLY, NULL);
 	return r < 0 ? init_failed(report, r, "mounting it as %s", init->config.kernel_fstype) : 0;
 }
 
