@@ -6,7 +6,10 @@
 #include "agent/stream-private.h"
 #include "base/error.h"
 
-enum { CREDIT_STEP = 65536 };
+enum {
+	CREDIT_STEP = 65536,
+	LATE_FRAMES = 8, /* without payload, for a session that is closed */
+};
 
 static void session_free(struct vmb_session *x)
 {
@@ -29,6 +32,8 @@ static int add_session(struct vmb_stream *s, struct vmb_session *x, const uint8_
 	if (s->n_sessions == VMB_STREAM_SESSIONS_MAX || s->last_id == UINT32_MAX)
 		return vmb_error(EAGAIN, "%d programs run in the VM by this handle already",
 				 VMB_STREAM_SESSIONS_MAX);
+	if (vmb_stream_out_waiting(s) > VMB_STREAM_STUCK_MAX)
+		return vmb_error(EAGAIN, "the guest's agent takes nothing more");
 	x->id = ++s->last_id;
 	x->next = s->sessions;
 	s->sessions = x;
@@ -116,6 +121,7 @@ void vmb_session_close(struct vmb_session *x)
 		;
 	*p = x->next;
 	s->n_sessions--;
+	s->late += x->out_credit + LATE_FRAMES;
 	vmb_stream_send(s, VMB_FRAME_CLOSE, x->id, 0, NULL, 0);
 	pthread_mutex_unlock(&s->lock);
 	session_free(x);

@@ -13,6 +13,8 @@ enum {
 	VMB_STREAM_IN_MAX = 2 * (VMB_FRAME_HEAD + VMB_FRAME_PAYLOAD_MAX),
 	/* frames to the guest that wait; above it no session sends input */
 	VMB_STREAM_OUT_MAX = 1 << 20,
+	/* above it no session is opened */
+	VMB_STREAM_STUCK_MAX = 16 << 20,
 	VMB_STREAM_WORDS_MAX = 1024,
 };
 
@@ -44,6 +46,7 @@ struct vmb_stream {
 	uint32_t nonce, last_id;
 	size_t n_sessions;
 	struct vmb_session *sessions;
+	size_t late; /* what may still come for sessions that were closed */
 	struct vmb_buf out;
 	size_t out_at;
 	int broken; /* negative code */

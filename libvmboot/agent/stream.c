@@ -173,17 +173,19 @@ static const char *on_output(struct vmb_session *x, const struct vmb_frame *f)
 {
 	if (x->state != RUNNING || f->length > x->out_credit)
 		return "sent more output than it may";
+	if (!f->length)
+		return "sent output that is none"; /* and so could it for ever */
 	x->out_credit -= f->length;
-	if (f->length && !append(x, f))
+	if (!append(x, f))
 		break_stream(x->stream, ENOMEM, "out of memory");
 	return NULL;
 }
 
 static const char *on_credit(struct vmb_session *x, const struct vmb_frame *f)
 {
-	if (x->state == OPENING || x->state == FAILED || f->length ||
+	if (x->state == OPENING || x->state == FAILED || f->length || !f->value ||
 	    f->value > VMB_STREAM_WINDOW - x->in_credit)
-		return "gave more credit than it may";
+		return "gave more credit than it may, or none";
 	x->in_credit += f->value;
 	return NULL;
 }
@@ -207,6 +209,17 @@ static const struct {
 	{VMB_FRAME_CREDIT, on_credit},	 {VMB_FRAME_EXIT, on_ended},
 };
 
+/* It was under way when the session was closed. */
+static const char *on_late_frame(struct vmb_stream *s, const struct vmb_frame *f)
+{
+	size_t cost = f->length ? f->length : 1;
+
+	if (cost > s->late)
+		return "goes on about programs that were closed";
+	s->late -= cost;
+	return NULL;
+}
+
 static const char *on_session_frame(struct vmb_stream *s, const struct vmb_frame *f)
 {
 	struct vmb_session *x = s->sessions;
@@ -218,7 +231,7 @@ static const char *on_session_frame(struct vmb_stream *s, const struct vmb_frame
 		x = x->next;
 	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
 		if (handlers[i].type == f->type)
-			wrong = x ? handlers[i].fn(x, f) : NULL; /* NULL: closed meanwhile */
+			wrong = x ? handlers[i].fn(x, f) : on_late_frame(s, f);
 	if (x)
 		ring(x->event);
 	return wrong;

@@ -380,6 +380,57 @@ static void ignores_what_comes_for_a_closed_session(void)
 	end(s);
 }
 
+/* What was under way has an end; here as much as there was credit for, and one byte. */
+static void never_ending_script(struct peer *p)
+{
+	static uint8_t piece[VMB_FRAME_PAYLOAD_MAX];
+	uint32_t first = peer_started(p);
+
+	peer_expect(p, VMB_FRAME_CLOSE);
+	for (int i = 0; i < VMB_STREAM_WINDOW / VMB_FRAME_PAYLOAD_MAX; i++)
+		peer_send(p, VMB_FRAME_STDOUT, first, 0, piece, sizeof(piece));
+	peer_send(p, VMB_FRAME_EXIT, first, 0, NULL, 0);
+	peer_send(p, VMB_FRAME_EXIT, peer_started(p), 0, NULL, 0);
+	while (peer_next(p).type)
+		for (int i = 0; i < 20; i++)
+			peer_send(p, VMB_FRAME_STDOUT, first, 0, "x", 1);
+}
+
+static void a_closed_session_does_not_go_on_for_ever(void)
+{
+	struct vmb_stream *s = peer_connect(&peer, never_ending_script);
+	struct vmb_exec_request request = {.args = {"program"}};
+	struct vmb_streams io = streams(0);
+	struct vmb_session *x = session_of(s);
+
+	vmb_session_close(x);
+	x = session_of(s);
+	ASSERT_OK(vmb_session_run(x, &io));
+	vmb_session_close(x);
+	ASSERT_ERROR(vmb_session_open(s, &request, vmb_deadline_in(PEER_MS), &x), VMBOOT_EGUEST,
+		     "goes on about programs that were closed");
+	end(s);
+}
+
+/* Whoever takes nothing is not buried in requests. */
+static void a_peer_that_takes_nothing(void)
+{
+	struct vmb_stream *s = peer_connect(&peer, stuck_script);
+	struct vmb_exec_request request = {.args = {"program"}};
+	struct vmb_session *x = session_of(s), *more = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	vmb_buf_add(&s->out, test_alloc(VMB_STREAM_STUCK_MAX + 1), VMB_STREAM_STUCK_MAX + 1);
+	pthread_mutex_unlock(&s->lock);
+	ASSERT_ERROR(vmb_session_open(s, &request, vmb_deadline_in(PEER_MS), &more), EAGAIN,
+		     "takes nothing more");
+	vmb_session_close(x);
+	pthread_mutex_lock(&s->lock);
+	s->out.len = s->out_at = 0;
+	pthread_mutex_unlock(&s->lock);
+	end(s);
+}
+
 /* ---- greetings ---- */
 
 static void silent_script(struct peer *p)
@@ -512,6 +563,16 @@ static void unknown_session(struct peer *p)
 	peer_send(p, VMB_FRAME_STDOUT, victim + 1, 0, "x", 1);
 }
 
+static void empty_output(struct peer *p)
+{
+	peer_send(p, VMB_FRAME_STDOUT, victim, 0, NULL, 0);
+}
+
+static void no_credit(struct peer *p)
+{
+	peer_send(p, VMB_FRAME_CREDIT, victim, 0, NULL, 0);
+}
+
 static void no_session(struct peer *p)
 {
 	peer_send(p, VMB_FRAME_EXIT, 0, 0, NULL, 0);
@@ -568,6 +629,8 @@ static const struct {
 	{raw_garbage, "no frame"},
 	{bad_crc, "no frame"},
 	{bad_length, "no frame"},
+	{empty_output, "output that is none"},
+	{no_credit, "or none"},
 	{too_much_credit, "more credit"},
 	{overflowing_credit, "more credit"},
 	{unknown_session, "never was"},
@@ -807,6 +870,8 @@ TEST_MAIN("agent-host/stream", {"echoes", echoes},
 	  {"passes signals and sizes on", passes_signals_and_sizes_on},
 	  {"tells why it cannot run", tells_why_it_cannot_run},
 	  {"ignores what comes for a closed session", ignores_what_comes_for_a_closed_session},
+	  {"a closed session does not go on for ever", a_closed_session_does_not_go_on_for_ever},
+	  {"a peer that takes nothing", a_peer_that_takes_nothing},
 	  {"gives up on silence", gives_up_on_silence},
 	  {"notices an end before the greeting", notices_an_end_before_the_greeting},
 	  {"skips what others left", skips_what_others_left},
