@@ -17,7 +17,12 @@
 #include "base/error.h"
 #include "base/file.h"
 
-enum { ENTRIES_MAX = 1 << 24 };
+enum {
+	ENTRIES_MAX = 1 << 24,
+	FOLDERS_MAX = 1 << 20, /* libarchive keeps each until the end */
+	/* of one entry's header: libarchive keeps a map of holes whole, and ten times its bytes */
+	HEADER_MAX = 8 << 20,
+};
 
 VMB_DEFINE_CLEANUP(read_freep, struct archive *, archive_read_free)
 VMB_DEFINE_CLEANUP(write_freep, struct archive *, archive_write_free)
@@ -29,6 +34,8 @@ struct extract {
 	void *data;
 	struct archive *in, *disk;
 	struct vmb_buf old; /* struct old_folder of the folders that were there */
+	size_t n_folders;
+	size_t header_left; /* bytes that libarchive may still read for a header; or SIZE_MAX */
 	bool read_failed;   /* with the error set by read() */
 	int result;
 	struct vmb_saved_error *error;
@@ -46,6 +53,11 @@ static la_ssize_t read_block(struct archive *a, void *data, const void **ret)
 	struct extract *x = data;
 	ssize_t n = x->read_failed ? -1 : x->read(x->data, ret);
 
+	if (n > 0 && (size_t)n > x->header_left)
+		n = vmb_error(VMBOOT_EGUEST, "the guest sends a header of over %d bytes",
+			      HEADER_MAX);
+	else if (n > 0 && x->header_left != SIZE_MAX)
+		x->header_left -= (size_t)n;
 	if (n < 0) {
 		x->read_failed = true;
 		archive_set_error(a, EIO, "not read");
@@ -219,6 +231,8 @@ static int extract_entry(struct extract *x, struct archive_entry *e)
 	r = check_replaced(e, path);
 	if (r < 0)
 		return r;
+	if (archive_entry_filetype(e) == AE_IFDIR && ++x->n_folders > FOLDERS_MAX)
+		return refuse(path, "is too many folders");
 	note_folder(x, e, path);
 	if (archive_write_header(x->disk, e) < ARCHIVE_OK)
 		return bad_write(x, path);
@@ -230,6 +244,16 @@ static int extract_entry(struct extract *x, struct archive_entry *e)
 	return archive_write_finish_entry(x->disk) < ARCHIVE_OK ? bad_write(x, path) : 0;
 }
 
+static int next_header(struct extract *x, struct archive_entry **ret)
+{
+	int r;
+
+	x->header_left = HEADER_MAX;
+	r = archive_read_next_header(x->in, ret);
+	x->header_left = SIZE_MAX;
+	return r;
+}
+
 static int extract_all(struct extract *x)
 {
 	struct archive_entry *e;
@@ -237,8 +261,7 @@ static int extract_all(struct extract *x)
 	size_t n = 0;
 
 	/* it warns of names that are not UTF-8, and takes their bytes */
-	while (r == 0 &&
-	       ((got = archive_read_next_header(x->in, &e)) == ARCHIVE_OK || got == ARCHIVE_WARN))
+	while (r == 0 && ((got = next_header(x, &e)) == ARCHIVE_OK || got == ARCHIVE_WARN))
 		r = n++ < ENTRIES_MAX ? extract_entry(x, e) : refuse("", "is too many entries");
 	if (r == 0 && got != ARCHIVE_EOF)
 		r = bad_archive(x);
@@ -315,7 +338,13 @@ int vmb_tree_extract(int folder, const char *from, const char *name, vmb_tree_re
 		     void *data)
 {
 	struct extract x = {
-		.folder = folder, .from = from, .name = name, .read = read, .data = data};
+		.folder = folder,
+		.from = from,
+		.name = name,
+		.read = read,
+		.data = data,
+		.header_left = SIZE_MAX,
+	};
 	sigset_t all, before;
 	pthread_t thread;
 	int r;

@@ -311,6 +311,50 @@ static void a_link_to_the_root_leads_nowhere(void)
 	vmb_buf_done(&b.buf);
 }
 
+/* One block of an archive: a header, of which only name, size and type count. */
+static void add_header(struct bytes *b, const char *name, char type, uint64_t size)
+{
+	unsigned char block[512] = {0};
+	unsigned sum = 0;
+
+	snprintf((char *)block, 100, "%s", name);
+	memcpy(block + 100, "0000644", 7);
+	memcpy(block + 108, "0000000", 7);
+	memcpy(block + 116, "0000000", 7);
+	snprintf((char *)block + 124, 12, "%011llo", (unsigned long long)size);
+	memcpy(block + 136, "00000000000", 11);
+	memset(block + 148, ' ', 8);
+	block[156] = (unsigned char)type;
+	memcpy(block + 257, "ustar\00000", 8);
+	for (int i = 0; i < 512; i++)
+		sum += block[i];
+	snprintf((char *)block + 148, 8, "%06o", sum);
+	vmb_buf_add(&b->buf, block, sizeof(block));
+}
+
+/* Four bytes for each part of a file that is all holes: libarchive would keep fifty for each. */
+static void a_map_of_holes_that_never_ends(void)
+{
+	enum { MAP = 32 << 20 };
+	static const char records[] =
+		"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
+		"22 GNU.sparse.name=t\n\n34 GNU.sparse.realsize=99999999999\n";
+	const char *to = test_tmpdir();
+	struct bytes b = {.step = 65536};
+	char block[512] = {0};
+
+	memcpy(block, records, sizeof(records));
+	add_header(&b, "x", 'x', strlen(records));
+	vmb_buf_add(&b.buf, block, sizeof(block));
+	add_header(&b, "t", '0', MAP);
+	vmb_buf_str(&b.buf, "8000000\n");
+	for (size_t i = 0; i < MAP / 4; i++)
+		vmb_buf_str(&b.buf, "0\n0\n");
+	ASSERT_ERROR(extract(&b, to, "t", "t"), VMBOOT_EGUEST, "a header of over 8388608 bytes");
+	CU_ASSERT(b.at < 10 << 20);
+	vmb_buf_done(&b.buf);
+}
+
 /* What stands in the target already may be a trap from an earlier copy. */
 static void traps_in_the_target(void)
 {
@@ -431,6 +475,7 @@ TEST_MAIN("agent-host/tree", {"a tree there and back", a_tree_there_and_back},
 	  {"the caller's folder and umask stay", the_callers_folder_and_umask_stay},
 	  {"hostile names and links", hostile_names_and_links},
 	  {"a link to the root leads nowhere", a_link_to_the_root_leads_nowhere},
+	  {"a map of holes that never ends", a_map_of_holes_that_never_ends},
 	  {"traps in the target", traps_in_the_target},
 	  {"folders and files do not replace each other",
 	   folders_and_files_do_not_replace_each_other},
