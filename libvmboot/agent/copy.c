@@ -74,8 +74,11 @@ static struct vmb_piece *take(struct copy *c)
 	return piece;
 }
 
-/* 1: the guest's side ended. It waits until something changes, unless that is so already. */
-static int wait_for_change(struct copy *c)
+/*
+ * 1: the guest's side ended. It waits until something changes, unless that is so already. Only the
+ * archive's bytes are progress: words and the like could come for ever.
+ */
+static int wait_for_change(struct copy *c, struct vmb_deadline until)
 {
 	struct pollfd fd = {.fd = vmb_session_fd(c->session), .events = POLLIN};
 	int r = vmb_session_status(c->session, &c->status);
@@ -83,14 +86,16 @@ static int wait_for_change(struct copy *c)
 	c->ended = r == 1;
 	if (r != 0)
 		return r;
-	if (poll(&fd, 1, VMB_AGENT_STALL_MS) == 0)
+	if (vmb_deadline_passed(until))
 		return vmb_error(ETIMEDOUT, "the copy has stood still for %d s",
 				 VMB_AGENT_STALL_MS / 1000);
+	poll(&fd, 1, vmb_deadline_poll(until, -1));
 	return 0;
 }
 
 static ssize_t read_piece(void *data, const void **ret)
 {
+	const struct vmb_deadline until = vmb_deadline_in(VMB_AGENT_STALL_MS);
 	struct copy *c = data;
 	int r = 0;
 
@@ -103,13 +108,14 @@ static ssize_t read_piece(void *data, const void **ret)
 			*ret = c->piece->bytes;
 			return (ssize_t)c->piece->n;
 		}
-		r = wait_for_change(c);
+		r = wait_for_change(c, until);
 	}
 	return r < 0 ? r : 0;
 }
 
 static int write_piece(void *data, const void *bytes, size_t n)
 {
+	struct vmb_deadline until = vmb_deadline_in(VMB_AGENT_STALL_MS);
 	struct copy *c = data;
 	int r = 0;
 
@@ -122,9 +128,10 @@ static int write_piece(void *data, const void *bytes, size_t n)
 			vmb_session_give_back(c->session, piece);
 		room = vmb_session_room(c->session);
 		if (room == 0) {
-			r = wait_for_change(c);
+			r = wait_for_change(c, until);
 			continue;
 		}
+		until = vmb_deadline_in(VMB_AGENT_STALL_MS);
 		room = room < n ? room : n;
 		vmb_session_send(c->session, bytes, room);
 		bytes = (const char *)bytes + room;
@@ -137,12 +144,13 @@ static int write_piece(void *data, const void *bytes, size_t n)
 
 static int drop_rest(struct copy *c)
 {
+	const struct vmb_deadline until = vmb_deadline_in(VMB_AGENT_STALL_MS);
 	const void *bytes;
 	ssize_t n, sum = 0;
 
 	while ((n = read_piece(c, &bytes)) > 0) {
 		sum += n;
-		if (sum > REST_MAX)
+		if (sum > REST_MAX || vmb_deadline_passed(until))
 			return vmb_error(VMBOOT_EGUEST, "the guest sends more than an archive");
 	}
 	return (int)n;
