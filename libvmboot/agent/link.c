@@ -31,6 +31,7 @@ struct vmb_link {
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
 	bool eof, ended;
+	bool deaf; /* the guest takes no more, though what it said last may still come */
 	struct way from_guest, to_guest;
 };
 
@@ -117,7 +118,7 @@ static void pull_from_client(struct vmb_link *link)
 	struct way *way = &link->to_guest;
 	ssize_t n;
 
-	if (!is_empty(way))
+	if (link->deaf || !is_empty(way))
 		return;
 	n = recv(link->fd, way->bytes, sizeof(way->bytes), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -136,8 +137,11 @@ static void push_to_guest(struct vmb_link *link)
 	if (is_empty(way))
 		return;
 	n = virStreamSend(link->stream, way->bytes + way->at, way->n - way->at);
-	if (n < 0 && n != -2)
-		end(link);
+	if (n < 0 && n != -2) {
+		link->deaf = true;
+		way->at = way->n = 0;
+		return;
+	}
 	way->at += n > 0 ? (size_t)n : 0;
 }
 
@@ -153,7 +157,8 @@ static void watch_for_next(struct vmb_link *link)
 				  VIR_STREAM_EVENT_ERROR;
 		if (!out)
 			stream |= VIR_STREAM_EVENT_WRITABLE;
-		fd = (in ? 0 : VIR_EVENT_HANDLE_WRITABLE) | (out ? VIR_EVENT_HANDLE_READABLE : 0);
+		fd = (in ? 0 : VIR_EVENT_HANDLE_WRITABLE) |
+		     (out && !link->deaf ? VIR_EVENT_HANDLE_READABLE : 0);
 	}
 	virStreamEventUpdateCallback(link->stream, stream);
 	virEventUpdateHandle(link->watch, fd);
