@@ -63,5 +63,11 @@ void vmb_stream_send(struct vmb_stream *s, enum vmb_frame_type type, uint32_t se
 		     uint32_t value, const void *payload, size_t n);
 size_t vmb_stream_out_waiting(const struct vmb_stream *s);
 int vmb_stream_broken_error(const struct vmb_stream *s);
+/* What came from the guest; does no I/O. How many of n bytes are done with. */
+size_t vmb_stream_take(struct vmb_stream *s, const uint8_t *bytes, size_t n);
+
+/* A stream without a thread, for vmb_stream_open() and for tests. Takes fd, also on failure. */
+struct vmb_stream *vmb_stream_new(int fd);
+void vmb_stream_free(struct vmb_stream *s);
 
 #endif

@@ -265,8 +265,8 @@ static void on_frame(struct vmb_stream *s, const struct vmb_frame *f)
 		nonsense(s, wrong);
 }
 
-/* How many of n bytes are done with. Before HELLO anything may come; then only frames. */
-static size_t take_frames(struct vmb_stream *s, const uint8_t *bytes, size_t n)
+/* Before HELLO anything may come; then only frames. */
+size_t vmb_stream_take(struct vmb_stream *s, const uint8_t *bytes, size_t n)
 {
 	struct vmb_frame f;
 	size_t at = 0;
@@ -310,7 +310,7 @@ static void read_some(struct vmb_stream *s)
 	}
 	pthread_mutex_lock(&s->lock);
 	s->in_n += (size_t)n;
-	done = take_frames(s, s->in, s->in_n);
+	done = vmb_stream_take(s, s->in, s->in_n);
 	memmove(s->in, s->in + done, s->in_n - done);
 	s->in_n -= done;
 	if (!s->ready && (s->stale += done) > STALE_MAX)
@@ -370,7 +370,7 @@ static void *io_thread(void *data)
 
 /* ---- the stream ---- */
 
-static void stream_free(struct vmb_stream *s)
+void vmb_stream_free(struct vmb_stream *s)
 {
 	vmb_closep(&s->fd);
 	vmb_closep(&s->wake);
@@ -380,7 +380,7 @@ static void stream_free(struct vmb_stream *s)
 	free(s);
 }
 
-static struct vmb_stream *stream_new(int fd)
+struct vmb_stream *vmb_stream_new(int fd)
 {
 	struct vmb_stream *s = calloc(1, sizeof(*s));
 	pthread_condattr_t attr;
@@ -436,14 +436,14 @@ static int wait_ready(struct vmb_stream *s, struct vmb_deadline until)
 
 int vmb_stream_open(int fd, struct vmb_deadline until, struct vmb_stream **ret)
 {
-	struct vmb_stream *s = stream_new(fd);
+	struct vmb_stream *s = vmb_stream_new(fd);
 	int r;
 
 	if (!s)
 		return vmb_oom();
 	r = start_thread(s);
 	if (r < 0) {
-		stream_free(s);
+		vmb_stream_free(s);
 		return r;
 	}
 	r = wait_ready(s, until);
@@ -473,5 +473,5 @@ void vmb_stream_close(struct vmb_stream *s)
 	ring(s->wake);
 	pthread_mutex_unlock(&s->lock);
 	pthread_join(s->thread, NULL);
-	stream_free(s);
+	vmb_stream_free(s);
 }
