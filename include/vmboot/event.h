@@ -30,7 +30,8 @@ enum vmboot_phase {
 	VMBOOT_PHASE_LIBVIRT = 7,     /**< libvirt has started the domain */
 
 	/* the guest */
-	VMBOOT_PHASE_FIRMWARE = 32,	  /**< from libvirt's start to the kernel's clock */
+	VMBOOT_PHASE_FIRMWARE = 32,	  /**< from libvirt's start, or the reset of a guest that
+					     rebooted (value: how often), to the kernel's clock */
 	VMBOOT_PHASE_KERNEL = 33,	  /**< the kernel, to init's first instruction */
 	VMBOOT_PHASE_MOUNTS = 34,	  /**< /dev, /proc, /sys */
 	VMBOOT_PHASE_MODULES = 35,	  /**< modules loaded; value: how many */
@@ -46,10 +47,19 @@ enum vmboot_phase {
 	VMBOOT_PHASE_AGENT = 45,	  /**< the agent answers, or its skip */
 	VMBOOT_PHASE_PROGRAM = 46,  /**< the program (or init system) was started; value: pid */
 	VMBOOT_PHASE_READY = 47,    /**< an init system reached its default target */
-	VMBOOT_PHASE_EXIT = 48,	    /**< the program ended; value: exit code, or 256 + signal */
-	VMBOOT_PHASE_POWEROFF = 49, /**< synced, about to power off */
+	VMBOOT_PHASE_EXIT = 48,	    /**< the program ended, other than for a reboot; value: exit
+				       code, or 256 + signal */
+	VMBOOT_PHASE_POWEROFF = 49, /**< synced, about to go; value: enum vmboot_poweroff */
 
-	VMBOOT_PHASE_STOPPED = 64, /**< the guest is gone, however that came about */
+	VMBOOT_PHASE_STOPPED = 64, /**< the guest is gone; detail: libvirt's reason in a word,
+				      "shutdown", "destroyed", "crashed", "failed", … */
+};
+
+/** How a boot ends, as its init says; the event's detail says why. Since 0.1. */
+enum vmboot_poweroff {
+	VMBOOT_POWEROFF_OFF = 0,
+	VMBOOT_POWEROFF_REBOOT = 1, /**< the guest boots again from the same disks */
+	VMBOOT_POWEROFF_HALT = 2,   /**< it stands still, and its power is to be cut */
 };
 
 /** One line of the ledger. Since 0.1. */
@@ -58,7 +68,8 @@ struct vmboot_event {
 	enum vmboot_phase phase; /**< which phase ended */
 	bool guest;		 /**< true: told by the guest; false: seen by the host */
 	int error;		 /**< 0, or the errno (positive) with which the phase failed */
-	int64_t start_us;	 /**< microseconds since vmboot_create() or vmboot_start() began */
+	int64_t start_us;	 /**< microseconds since the boot began: vmboot_create(),
+				    vmboot_start() or, after a reboot, the reset */
 	int64_t end_us;		 /**< the same; start and end are equal for a moment */
 	int64_t value;		 /**< what the phase counts, see enum vmboot_phase */
 	const char *device;	 /**< device concerned, or "" */
@@ -74,7 +85,7 @@ struct vmboot_ledger {
 	bool exited;				  /**< the program ended */
 	int exit_code;				  /**< its code, if it ended by itself; else -1 */
 	int exit_signal;			  /**< the signal that ended it, or 0 */
-	int64_t program_us;	/**< create to program started, or -1: it was not */
+	int64_t program_us;	/**< begin of the boot to program started, or -1: it was not */
 	int64_t clock_error_us; /**< how far guest times may be off against host times */
 };
 

@@ -152,6 +152,7 @@ struct init {
 	bool ended;    /* the program has */
 	struct init_agent agent;
 	int how;			/* RB_POWER_OFF, or what else ends it all */
+	const char *why;		/* in a few words */
 	bool stopping, killed;		/* a stop was asked for; and was not heard */
 	struct vmb_deadline stop_until; /* then SIGKILL */
 };
@@ -270,6 +271,10 @@ int init_acpi_open(void);			  /* socket or -errno */
 bool init_acpi_pressed(int fd);			  /* reads all there is */
 int init_acpi_group(const void *reply, size_t n); /* multicast group or -errno */
 bool init_acpi_is_power(const void *message, size_t n);
+
+/* crash.c: a fault of PID 1 itself powers the guest off, for a panic would boot it again. */
+void init_catch_crashes(struct init *init);
+void init_unblock_crashes(void); /* after all signals were blocked */
 
 /* poweroff.c: ends what runs, syncs, tells, and powers off. */
 void init_thaw(struct init *init);

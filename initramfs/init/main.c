@@ -98,6 +98,7 @@ static void boot(struct init *init)
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(phases); i++) {
 		r = run_phase(init, &phases[i]);
 		if (init->probe && phases[i].phase == VMBOOT_PHASE_MODULES) {
+			init->why = "the probe ended";
 			init_ports_wait(init, vmb_deadline_in(PROBE_MS));
 			return;
 		}
@@ -116,6 +117,7 @@ static void boot(struct init *init)
 		init_serve(init);
 		return;
 	}
+	init->why = "the boot failed";
 	init_ports_wait(init, vmb_deadline_in(LAST_WORDS_MS));
 	init_shell(init);
 }
@@ -141,6 +143,7 @@ int main(int argc, char **argv)
 	init_tell(&init, VMBOOT_PHASE_KERNEL, 0, 0, &none);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
+	init_catch_crashes(&init);
 	reboot(RB_DISABLE_CAD); /* Ctrl-Alt-Del comes as SIGINT */
 	boot(&init);
 	init_power_off(&init);

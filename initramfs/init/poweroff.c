@@ -3,6 +3,7 @@
 #include <linux/fs.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/reboot.h>
 #include <sys/wait.h>
 
 #include "init.h"
@@ -53,11 +54,19 @@ void init_thaw(struct init *init)
 		ioctl(init->overlay, FITHAW, 0);
 }
 
+static int64_t how(const struct init *init)
+{
+	if (init->how == RB_AUTOBOOT)
+		return VMBOOT_POWEROFF_REBOOT;
+	return init->how == (int)RB_HALT_SYSTEM ? VMBOOT_POWEROFF_HALT : VMBOOT_POWEROFF_OFF;
+}
+
 void init_power_off(struct init *init)
 {
-	const struct init_report report = {0};
+	struct init_report report = {.value = how(init)};
 	uint64_t start = init_now_us();
 
+	init_format(report.detail, sizeof(report.detail), "%s", init->why);
 	init->agent.wanted = false;
 	init_thaw(init);
 	end_rest(init);

@@ -26,6 +26,7 @@ int init_signals_open(struct init *init)
 	sigfillset(&all);
 	if (sigprocmask(SIG_BLOCK, &all, NULL) < 0)
 		return -errno;
+	init_unblock_crashes();
 	if (init->signals < 0)
 		init->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
 	return init->signals < 0 ? -errno : 0;
@@ -51,6 +52,7 @@ void init_stop(struct init *init, int how, const char *why)
 	if (init->stopping)
 		return;
 	init->how = how;
+	init->why = why;
 	init_debug(init, "stopping: %s", why);
 	init->stopping = true;
 	init->stop_until = vmb_deadline_in(GRACE_MS);
@@ -87,7 +89,9 @@ static void program_ended(struct init *init, const siginfo_t *si)
 	init->ended = true;
 	report.value = si->si_code == CLD_EXITED ? si->si_status : 256 + si->si_status;
 	drain(init);
-	init_tell(init, VMBOOT_PHASE_EXIT, now, 0, &report);
+	/* one that ends for a reboot starts again: who waits for its end goes on waiting */
+	if (!init->stopping || init->how != RB_AUTOBOOT)
+		init_tell(init, VMBOOT_PHASE_EXIT, now, 0, &report);
 }
 
 /* The only place that waits for children, so no status is lost to another. */
@@ -116,9 +120,9 @@ static void take_signals(struct init *init)
 		if (sig == SIGCHLD)
 			reap(init);
 		else if (sig == SIGINT && si.ssi_code == SI_KERNEL)
-			init_stop(init, RB_POWER_OFF, "Ctrl-Alt-Del");
+			init_stop(init, RB_AUTOBOOT, "Ctrl-Alt-Del was pressed");
 		else if (sig == SIGPWR)
-			init_stop(init, RB_POWER_OFF, "SIGPWR");
+			init_stop(init, RB_POWER_OFF, "SIGPWR came");
 		else
 			forward(init, sig);
 	}
@@ -170,7 +174,7 @@ void init_serve_once(struct init *init, int timeout_ms)
 		if (p[SIGNALS].revents)
 			take_signals(init);
 		if (p[ACPI].revents && init_acpi_pressed(init->acpi))
-			init_stop(init, RB_POWER_OFF, "power button");
+			init_stop(init, RB_POWER_OFF, "the power button was pressed");
 		for (int i = 0; i < 2; i++)
 			if (p[RELAY + i].revents)
 				init_relay_pump(&init->relays[i]);
@@ -185,4 +189,6 @@ void init_serve(struct init *init)
 
 	while (!(init->ended && (init->stopping || power_off)))
 		init_serve_once(init, -1);
+	if (!init->stopping)
+		init->why = "the program ended";
 }

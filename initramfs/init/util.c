@@ -16,6 +16,7 @@ void init_setup(struct init *init, const char *root, const struct init_ops *ops)
 	init->console = init->uevents = init->overlay = init->signals = init->acpi = -1;
 	init->events.fd = init->agent.self = init->agent.control = -1;
 	init->how = RB_POWER_OFF;
+	init->why = "";
 	for (int i = 0; i < INIT_N_PORTS; i++)
 		init->ports[i] = -1;
 	for (int i = 0; i < 2; i++)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -170,6 +171,47 @@ static void codes_and_signals_are_told(void)
 	CU_ASSERT_EQUAL(run("exit 137"), 137);
 	CU_ASSERT_EQUAL(run("kill -KILL $$"), 256 + SIGKILL);
 	CU_ASSERT_EQUAL(run("kill -SEGV $$"), 256 + SIGSEGV);
+}
+
+static void how_it_ends_is_told(void)
+{
+	struct vm vm = vm_start(guest_with("exit 0"));
+	struct vmb_event e = {0};
+
+	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_POWEROFF, &e));
+	CU_ASSERT_EQUAL(e.value, VMBOOT_POWEROFF_OFF);
+	ASSERT_STR(e.detail, "the program ended");
+	vm_end(&vm);
+	vm = vm_start(guest_with("exec sleep 1000"));
+	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_PROGRAM, &e));
+	kill(vm.pid, SIGPWR);
+	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_EXIT, &e));
+	CU_ASSERT_EQUAL(e.value, 256 + SIGTERM);
+	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_POWEROFF, &e));
+	ASSERT_STR(e.detail, "SIGPWR came");
+	vm_end(&vm);
+}
+
+/* A program that is ended for a reboot has no end: it starts again. */
+static void a_reboot_is_no_exit(void)
+{
+	struct init *init = guest_with("exec sleep 1000");
+	struct vmb_event e = {0};
+	int pair[2];
+	struct vm vm;
+
+	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	init->agent.control = pair[0];
+	vm = vm_start(init);
+	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_PROGRAM, &e));
+	CU_ASSERT_EQUAL(send(pair[1], "R", 1, 0), 1); /* what the agent says */
+	CU_ASSERT(guest_event(vm.events, &e));
+	CU_ASSERT_EQUAL(e.phase, VMBOOT_PHASE_POWEROFF);
+	CU_ASSERT_EQUAL(e.value, VMBOOT_POWEROFF_REBOOT);
+	ASSERT_STR(e.detail, "the agent was asked to reboot");
+	vm_end(&vm);
+	close(pair[0]);
+	close(pair[1]);
 }
 
 /* The program is in a session of its own, with default signals and nothing of ours open. */
@@ -503,6 +545,8 @@ static void the_rest_is_ended(void)
 }
 
 TEST_MAIN("init/program", {"exit codes and signals are told", codes_and_signals_are_told},
+	  {"how it ends is told", how_it_ends_is_told},
+	  {"a reboot is no exit", a_reboot_is_no_exit},
 	  {"the program starts clean", the_program_starts_clean},
 	  {"output is carried", output_is_carried},
 	  {"much output is carried whole", much_output_is_carried_whole},
