@@ -9,6 +9,8 @@
 
 enum { TAIL_LINES = 12 };
 
+#define PANIC "Kernel panic - "
+
 /* A serial console ends its lines with "\r\n"; the text only gets shorter. */
 static void drop_returns(char *text)
 {
@@ -43,13 +45,29 @@ static const char *last_lines(const char *text, int lines)
 	return *p == '\n' ? p + 1 : p;
 }
 
+/* A panic says why in its first line, and the trace behind it would push that out. */
+static void keep_tail(char *buf)
+{
+	const char *tail = last_lines(buf, TAIL_LINES), *panic = NULL;
+	size_t n = 0;
+
+	for (const char *p = buf; (p = strstr(p, PANIC)) && p < tail; p++)
+		panic = p;
+	if (panic) {
+		while (panic > buf && panic[-1] != '\n')
+			panic--;
+		n = strcspn(panic, "\n") + 1;
+		memmove(buf, panic, n);
+	}
+	memmove(buf + n, tail, strlen(tail) + 1);
+}
+
 void vmb_console_tail(const char *path, char *buf, size_t size)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
 	off_t start = end > (off_t)size - 1 ? end - ((off_t)size - 1) : 0;
 	ssize_t n = fd < 0 ? 0 : pread(fd, buf, size - 1, start);
-	const char *tail;
 
 	buf[n > 0 ? n : 0] = '\0';
 	/* a 0 byte in between would hide what follows it */
@@ -60,6 +78,5 @@ void vmb_console_tail(const char *path, char *buf, size_t size)
 		buf[--n] = '\0';
 	drop_returns(buf);
 	clean(buf);
-	tail = last_lines(buf, TAIL_LINES);
-	memmove(buf, tail, strlen(tail) + 1);
+	keep_tail(buf);
 }

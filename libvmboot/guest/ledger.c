@@ -37,6 +37,12 @@ void vmb_host_phases_mark(struct vmb_host_phases *p, enum vmboot_phase phase)
 	p->n++;
 }
 
+int64_t vmb_host_phases_now(const struct vmb_host_phases *p)
+{
+	return p->start_mono_us ? vmb_monotonic_us() - p->start_mono_us
+				: vmb_realtime_us() - p->start_real_us;
+}
+
 int vmb_host_phases_save(const struct vmb_host_phases *p, const char *path)
 {
 	_cleanup_json_ struct json_object *o = json_object_new_object();
@@ -185,6 +191,40 @@ static void add_host_rows(struct ledger *l, const struct vmb_host_phases *host,
 			started < boot->offset_us ? started : boot->offset_us, boot->offset_us);
 }
 
+int64_t vmb_boot_began(const struct vmb_boot *boot)
+{
+	int64_t up = boot->n > 0 ? boot->offset_us : boot->reset_us;
+
+	if (boot->number <= 1)
+		return 0;
+	return boot->reset_us < 0 || boot->reset_us > up ? up : boot->reset_us;
+}
+
+/* A guest that rebooted: the host did nothing for this boot, and it began with the reset. */
+static int add_reset_row(struct ledger *l, const struct vmb_boot *boot)
+{
+	int64_t up = boot->n > 0 ? boot->offset_us - vmb_boot_began(boot) : 0;
+	struct vmboot_event *row = add_row(l, VMBOOT_PHASE_FIRMWARE, 0, up);
+
+	row->value = (int64_t)boot->number - 1;
+	return keep(l, boot->reset_why ? boot->reset_why : "", &row->detail);
+}
+
+/* When nobody watched it go: after the last that is known of it. */
+static int add_stopped_row(struct ledger *l, const struct vmb_boot *boot)
+{
+	int64_t at = 0;
+
+	if (!boot->stopped)
+		return 0;
+	for (size_t i = 0; i < l->pub.n_events; i++)
+		if (l->rows[i].end_us > at)
+			at = l->rows[i].end_us;
+	if (boot->stopped_us >= 0)
+		at = boot->stopped_us - vmb_boot_began(boot);
+	return keep(l, boot->stopped, &add_row(l, VMBOOT_PHASE_STOPPED, at, at)->detail);
+}
+
 static struct ledger *new_ledger(const char *name, size_t rows)
 {
 	struct ledger *l = calloc(1, sizeof(*l));
@@ -219,16 +259,23 @@ static int by_start(const void *a, const void *b)
 int vmb_ledger_make(const char *name, const struct vmb_host_phases *host,
 		    const struct vmb_boot *boot, struct vmboot_ledger **ret)
 {
-	struct ledger *l = new_ledger(name, host->n + boot->n + 1);
+	struct ledger *l = new_ledger(name, host->n + boot->n + 2);
+	int r = 0;
 
 	if (!l)
 		return vmb_oom();
-	add_host_rows(l, host, boot);
-	for (size_t i = 0; i < boot->n; i++)
-		if (add_guest_row(l, &boot->events[i], boot->offset_us) < 0) {
-			vmboot_ledger_free(&l->pub);
-			return -ENOMEM;
-		}
+	if (boot->number > 1)
+		r = add_reset_row(l, boot);
+	else
+		add_host_rows(l, host, boot);
+	for (size_t i = 0; i < boot->n && r == 0; i++)
+		r = add_guest_row(l, &boot->events[i], boot->offset_us - vmb_boot_began(boot));
+	if (r == 0)
+		r = add_stopped_row(l, boot);
+	if (r < 0) {
+		vmboot_ledger_free(&l->pub);
+		return -ENOMEM;
+	}
 	qsort(l->index, l->pub.n_events, sizeof(struct vmboot_event *), by_start);
 	l->pub.clock_error_us = boot->spread_us;
 	*ret = &l->pub;

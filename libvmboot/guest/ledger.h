@@ -29,6 +29,9 @@ void vmb_host_phases_begin(struct vmb_host_phases *p);
 /* The phase went on from the last mark, or the beginning, to now. */
 void vmb_host_phases_mark(struct vmb_host_phases *p, enum vmboot_phase phase);
 
+/* Now, on that time line: in the process that began it, and in others as exactly as clocks allow. */
+int64_t vmb_host_phases_now(const struct vmb_host_phases *p);
+
 /* As a file of its own; reading checks it like anything else that lies on a disk. */
 int vmb_host_phases_save(const struct vmb_host_phases *p, const char *path);
 int vmb_host_phases_load(const char *path, struct vmb_host_phases *ret);
@@ -42,12 +45,23 @@ struct vmb_boot {
 	struct vmb_event *events; /* phases only */
 	size_t n;
 	size_t number; /* how many boots there were, so that a reboot shows */
+	/* A later boot than the first: when the guest was reset (-1: nobody knows), and why. */
+	int64_t reset_us;
+	const char *reset_why;
+	/* A boot was reset before it had started the program, and none has since. */
+	bool aborted;
 	/*
 	 * The guest's clock against the host's: host = guest + offset. Each arrival gives an upper
 	 * bound, so the smallest is the best; spread is how far the two best differ.
 	 */
 	int64_t offset_us, spread_us;
+	/* The guest is gone: why, or NULL; and when, or -1: as far as anybody knows, after the last. */
+	const char *stopped;
+	int64_t stopped_us;
 };
+
+/* When the boot began on that time line, which is the zero of its own: 0, or its reset. */
+int64_t vmb_boot_began(const struct vmb_boot *boot);
 
 /* The ledger; all strings are copied. */
 int vmb_ledger_make(const char *name, const struct vmb_host_phases *host,

@@ -46,6 +46,12 @@ static void put_words(struct vmb_buf *b, const struct vmboot_event *e)
 	if (e->phase == VMBOOT_PHASE_EXIT && !e->error)
 		vmb_buf_printf(b, e->value < 256 ? "  code %lld" : "  signal %lld",
 			       (long long)(e->value < 256 ? e->value : e->value - 256));
+	if (e->phase == VMBOOT_PHASE_POWEROFF && e->value == VMBOOT_POWEROFF_REBOOT)
+		vmb_buf_str(b, "  reboot");
+	if (e->phase == VMBOOT_PHASE_POWEROFF && e->value == VMBOOT_POWEROFF_HALT)
+		vmb_buf_str(b, "  halt");
+	if (e->phase == VMBOOT_PHASE_FIRMWARE && e->value > 0)
+		vmb_buf_printf(b, "  reboot %lld", (long long)e->value);
 	if (*e->device)
 		vmb_buf_printf(b, "  %s", e->device);
 	if (*e->detail)

@@ -2,6 +2,7 @@
 #include "guest/watch.h"
 
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
@@ -13,12 +14,14 @@
 enum {
 	/* mtime is taken from the kernel's tick, 4 ms at HZ=250 */
 	MTIME_SPREAD_US = 4000,
+	/* How long after a boot's first event libvirt may still tell of the reset before it. */
+	RESET_NEWS_US = 5000000,
 	EVENTS_FILE_MAX = 64 * VMB_EVENT_MAX_PER_BOOT * VMB_EVENT_SIZE,
 };
 
 struct vmb_watch {
-	int inotify, events_wd, folder_wd;
-	bool writer_left, renewed;
+	int epoll, inotify, events_wd, folder_wd;
+	bool writer_left, renewed, more;
 	char *events_path;
 	dev_t events_dev; /* which file lies there */
 	ino_t events_ino;
@@ -28,14 +31,22 @@ struct vmb_watch {
 	struct vmb_event events[VMB_EVENT_MAX_PER_BOOT];
 	size_t n, boots;
 	int broken;		      /* the error that the guest's nonsense gave, for ever */
+	int taken;		      /* in this look */
 	bool live;		      /* at least one event was seen when it came */
 	int64_t offset_us, second_us; /* the two smallest */
+	/* libvirt told of a reset that no event followed yet; and the boot before it is gone */
+	bool reset, left;
+	int64_t reset_us; /* with which the newest boot began, or -1 */
+	struct vmb_deadline news_until;
+	bool aborted;
+	char why[VMB_EVENT_DETAIL_MAX + 1]; /* the last words of the boot before */
 };
 
 void vmb_watch_close(struct vmb_watch *w)
 {
 	if (!w)
 		return;
+	vmb_closep(&w->epoll);
 	vmb_closep(&w->inotify);
 	vmb_closep(&w->events_fd);
 	free(w->events_path);
@@ -61,11 +72,29 @@ static struct vmb_watch *new_watch(void)
 
 	if (!w)
 		return NULL;
-	w->events_fd = -1;
+	w->events_fd = w->epoll = -1;
+	w->reset_us = -1;
 	for (int i = 0; i < VMB_WATCH_STREAMS; i++)
 		w->streams[i].fd = -1;
 	w->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	return w;
+}
+
+int vmb_watch_also(struct vmb_watch *w, int fd)
+{
+	struct epoll_event e = {.events = EPOLLIN};
+
+	if (epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &e) < 0)
+		return vmb_errno(errno, "cannot watch for events");
+	return 0;
+}
+
+static int open_epoll(struct vmb_watch *w)
+{
+	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (w->epoll < 0)
+		return vmb_errno(errno, "cannot watch for events");
+	return vmb_watch_also(w, w->inotify);
 }
 
 static int watch_events(struct vmb_watch *w)
@@ -95,7 +124,12 @@ static void forget_events(struct vmb_watch *w)
 	w->events_at = 0;
 	w->n = 0;
 	w->broken = 0;
-	w->live = w->writer_left = w->renewed = false;
+	w->boots = 0;
+	w->live = w->writer_left = w->renewed = w->more = false;
+	w->reset = w->left = w->aborted = false;
+	w->reset_us = -1;
+	w->news_until = (struct vmb_deadline){0};
+	w->why[0] = '\0';
 }
 
 static int watch_stream(struct vmb_watch *w, int i)
@@ -127,7 +161,9 @@ int vmb_watch_open(const struct vmb_watch_paths *paths, struct vmb_watch **ret)
 		return vmb_oom();
 	if (w->inotify < 0)
 		return vmb_errno(errno, "cannot watch files; see /proc/sys/fs/inotify");
-	r = vmb_strdup(paths->events, &w->events_path);
+	r = open_epoll(w);
+	if (r == 0)
+		r = vmb_strdup(paths->events, &w->events_path);
 	if (r == 0)
 		r = watch_events(w);
 	for (int i = 0; i < VMB_WATCH_STREAMS && r == 0; i++) {
@@ -167,7 +203,7 @@ bool vmb_watch_renewed(struct vmb_watch *w)
 
 int vmb_watch_fd(const struct vmb_watch *w)
 {
-	return w->inotify;
+	return w->epoll;
 }
 
 static void drain_inotify(struct vmb_watch *w)
@@ -234,22 +270,91 @@ static int nonsense(struct vmb_watch *w, const char *what)
 	return w->broken;
 }
 
-static int take_record(struct vmb_watch *w, const uint8_t *bytes)
-{
-	struct vmb_event e;
+/* ---- one boot after the other ---- */
 
-	if (vmb_event_decode(bytes, &e) < 0)
-		return nonsense(w, "what is no boot event");
-	if (e.seq == 0) { /* a boot begins */
-		w->boots++;
-		w->n = 0;
-		w->live = false;
+/* The program ran, or the guest said itself that it would go, so a reset is no failure. */
+static bool came_to_an_end(const struct vmb_watch *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->events[i].error || w->events[i].phase == VMBOOT_PHASE_PROGRAM ||
+		    w->events[i].phase == VMBOOT_PHASE_POWEROFF)
+			return true;
+	return false;
+}
+
+static void note_last_words(struct vmb_watch *w)
+{
+	snprintf(w->why, sizeof(w->why), "reset");
+	for (size_t i = 0; i < w->n; i++)
+		if (w->events[i].phase == VMBOOT_PHASE_POWEROFF)
+			memcpy(w->why, w->events[i].detail, sizeof(w->why));
+}
+
+/* The newest boot is over; the one that comes has said nothing yet. */
+static void leave_boot(struct vmb_watch *w)
+{
+	note_last_words(w);
+	w->boots++;
+	w->n = 0;
+	w->live = false;
+	w->left = true;
+}
+
+void vmb_watch_reset(struct vmb_watch *w, const struct vmb_host_phases *host, int64_t age_us)
+{
+	if (!vmb_deadline_passed(w->news_until)) {
+		w->news_until.at_us = 0; /* we know: its boot has begun */
+		return;
 	}
-	if (e.kind != VMB_EVENT_PHASE)
+	w->reset_us = host ? vmb_host_phases_now(host) - age_us : -1;
+	if (!w->boots)
+		w->boots = 1; /* one that never spoke */
+	w->reset = true;
+	/* what a boot said that was reset too early is kept until there is something new */
+	if (w->left || !came_to_an_end(w))
+		w->aborted = true;
+	else
+		leave_boot(w);
+}
+
+static void begin_boot(struct vmb_watch *w)
+{
+	if (w->boots == 0) {
+		w->boots = 1;
+		return;
+	}
+	if (!w->reset) {
+		w->aborted |= !came_to_an_end(w);
+		w->reset_us = w->live ? w->offset_us + (int64_t)w->events[w->n - 1].end_us : -1;
+		w->news_until = vmb_deadline_in(RESET_NEWS_US / 1000);
+	}
+	if (!w->left)
+		leave_boot(w);
+	w->reset = w->left = false;
+}
+
+/* Of a boot that libvirt said is over: on its way since before then. */
+static void take_late(struct vmb_watch *w, const struct vmb_event *e)
+{
+	if (e->phase == VMBOOT_PHASE_POWEROFF)
+		memcpy(w->why, e->detail, sizeof(w->why));
+}
+
+static int take_record(struct vmb_watch *w, const struct vmb_event *e)
+{
+	if (e->seq == 0)
+		begin_boot(w);
+	else if (w->left) {
+		take_late(w, e);
+		return 0;
+	}
+	if (e->kind != VMB_EVENT_PHASE)
 		return 0;
 	if (w->n == VMB_EVENT_MAX_PER_BOOT)
 		return nonsense(w, "too many events");
-	w->events[w->n++] = e;
+	w->events[w->n++] = *e;
+	if (e->phase == VMBOOT_PHASE_PROGRAM && !e->error)
+		w->aborted = false;
 	return 1;
 }
 
@@ -266,11 +371,30 @@ static bool is_fresh(const struct vmb_watch *w)
 	return age < 2 * MTIME_SPREAD_US;
 }
 
-int vmb_watch_take(struct vmb_watch *w, const struct vmb_host_phases *host)
+/* 1 and the next record; 0: there is none yet, or it begins another boot and is left for later. */
+static int next_record(struct vmb_watch *w, struct vmb_event *ret)
 {
 	uint8_t record[VMB_EVENT_SIZE];
+
+	w->more = false;
+	if (pread(w->events_fd, record, sizeof(record), w->events_at) != sizeof(record))
+		return 0;
+	if (w->events_at > EVENTS_FILE_MAX)
+		return nonsense(w, "far too many events");
+	if (vmb_event_decode(record, ret) < 0)
+		return nonsense(w, "what is no boot event");
+	w->more = ret->seq == 0 && w->live && w->taken > 0;
+	if (w->more)
+		return 0;
+	w->events_at += (off_t)sizeof(record);
+	return 1;
+}
+
+int vmb_watch_take(struct vmb_watch *w, const struct vmb_host_phases *host)
+{
 	bool live = host && host->start_mono_us;
-	int r, taken = 0;
+	struct vmb_event e;
+	int r;
 
 	drain_inotify(w);
 	if (w->broken)
@@ -280,18 +404,19 @@ int vmb_watch_take(struct vmb_watch *w, const struct vmb_host_phases *host)
 		return r;
 	/* with another's start the host's clock is not the one that counts */
 	live = live && !w->renewed && is_fresh(w);
-	while (pread(w->events_fd, record, sizeof(record), w->events_at) == sizeof(record)) {
-		if (w->events_at > EVENTS_FILE_MAX)
-			return nonsense(w, "far too many events");
-		w->events_at += sizeof(record);
-		r = take_record(w, record);
-		if (r < 0)
-			return r;
+	for (w->taken = 0; (r = next_record(w, &e)) > 0; w->taken += r) {
+		r = take_record(w, &e);
 		if (r > 0 && live)
-			note_arrival(w, host, &w->events[w->n - 1]);
-		taken += r;
+			note_arrival(w, host, &e);
+		if (r < 0)
+			break;
 	}
-	return taken;
+	return r < 0 ? r : w->taken;
+}
+
+bool vmb_watch_more(const struct vmb_watch *w)
+{
+	return w->more;
 }
 
 /* Without having listened: the last event came when the file was last written. */
@@ -312,6 +437,10 @@ struct vmb_boot vmb_watch_boot(const struct vmb_watch *w, const struct vmb_host_
 		.events = (struct vmb_event *)w->events,
 		.n = w->n,
 		.number = w->boots,
+		.reset_us = w->reset_us,
+		.reset_why = w->why,
+		.aborted = w->aborted,
+		.stopped_us = -1,
 	};
 
 	if (w->live) {

@@ -42,11 +42,22 @@ bool vmb_watch_renewed(struct vmb_watch *watch);
 
 int vmb_watch_fd(const struct vmb_watch *watch); /* readable: call vmb_watch_take() */
 
+/* Another descriptor that is to wake who waits on vmb_watch_fd(), until it is closed. */
+int vmb_watch_also(struct vmb_watch *watch, int fd);
+
 /*
  * Takes in what is new, without waiting. host: to tell when things arrived, may be NULL. Returns
- * how many boot events are new; -VMBOOT_EGUEST once the guest has sent what is no event.
+ * how many boot events are new; -VMBOOT_EGUEST once the guest has sent what is no event. It goes no
+ * further than the end of a boot that somebody listens to: if vmb_watch_more(), take again.
  */
 int vmb_watch_take(struct vmb_watch *watch, const struct vmb_host_phases *host);
+bool vmb_watch_more(const struct vmb_watch *watch);
+
+/*
+ * libvirt says that the guest was reset, age_us ago: the newest boot is over, unless what came since
+ * shows that this is the reset with which it began. host: may be NULL.
+ */
+void vmb_watch_reset(struct vmb_watch *watch, const struct vmb_host_phases *host, int64_t age_us);
 
 /* True once after somebody who had the events file open for writing closed it. */
 bool vmb_watch_writer_left(struct vmb_watch *watch);

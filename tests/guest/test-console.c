@@ -52,6 +52,23 @@ static void twelve_lines_at_most(void)
 	ASSERT_STR(tail_of("0\r\n1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n\r\n", 32), twelve);
 }
 
+/* The trace behind it would push out what it was. */
+static void the_line_of_a_panic_stays(void)
+{
+	char text[1000] = "before\n[ 1.0] Kernel panic - not syncing: first\nbetween\n"
+			  "[ 2.0] Kernel panic - not syncing: why\n";
+	char expected[1000] = "[ 2.0] Kernel panic - not syncing: why\n";
+
+	ASSERT_STR(tail_of("Kernel panic - at once\nend\n", 27), "Kernel panic - at once\nend");
+	for (int i = 0; i < 20; i++) {
+		snprintf(text + strlen(text), 20, "trace %d\n", i);
+		if (i >= 8)
+			snprintf(expected + strlen(expected), 20, "trace %d\n", i);
+	}
+	expected[strlen(expected) - 1] = '\0';
+	ASSERT_STR(tail_of(text, strlen(text)), expected);
+}
+
 static void nothing_that_a_terminal_would_obey(void)
 {
 	static const struct {
@@ -136,6 +153,7 @@ static void no_log_no_lines(void)
 
 TEST_MAIN("guest/console", {"a few lines", a_few_lines},
 	  {"twelve lines at most", twelve_lines_at_most},
+	  {"the line of a panic stays", the_line_of_a_panic_stays},
 	  {"nothing that a terminal would obey", nothing_that_a_terminal_would_obey},
 	  {"of a long line the end", of_a_long_line_the_end},
 	  {"long lines are cut at the front", long_lines_are_cut_at_the_front},

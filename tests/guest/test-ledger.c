@@ -85,6 +85,46 @@ static void a_whole_boot(void)
 	check("whole", l);
 }
 
+/* The host did nothing for it but to live on: an hour after the start, 250 ms of firmware. */
+static void a_boot_after_a_reboot(void)
+{
+	struct vmb_event e[] = {
+		event(VMBOOT_PHASE_KERNEL, 0, 600000),
+		event(VMBOOT_PHASE_PROGRAM, 790000, 791000),
+		event(VMBOOT_PHASE_POWEROFF, 900000, 991000),
+	};
+	struct vmb_boot boot = {.events = e,
+				.n = 3,
+				.number = 3,
+				.reset_us = 3600000000,
+				.reset_why = "the agent was asked to reboot",
+				.offset_us = 3600250000,
+				.stopped = "shutdown",
+				.stopped_us = 3601300000};
+	struct vmboot_ledger *l = NULL;
+
+	e[2].value = VMBOOT_POWEROFF_HALT;
+	strcpy(e[2].detail, "the agent was asked to halt");
+	ASSERT_OK(vmb_ledger_make("my-instance", &host, &boot, &l));
+	CU_ASSERT_EQUAL(l->program_us, 250000 + 791000);
+	check("reboot", l);
+	vmboot_ledger_free(l);
+	/* nobody saw it end, or begin; or it has said nothing yet */
+	boot.stopped_us = boot.reset_us = -1;
+	ASSERT_OK(vmb_ledger_make("my-instance", &host, &boot, &l));
+	CU_ASSERT_EQUAL_FATAL(l->n_events, 5);
+	CU_ASSERT_EQUAL(l->events[1]->start_us, 0);
+	CU_ASSERT_EQUAL(l->events[4]->phase, VMBOOT_PHASE_STOPPED);
+	CU_ASSERT_EQUAL(l->events[4]->start_us, 991000);
+	vmboot_ledger_free(l);
+	boot.n = 0;
+	boot.stopped = NULL;
+	ASSERT_OK(vmb_ledger_make("my-instance", &host, &boot, &l));
+	CU_ASSERT_EQUAL(l->n_events, 1);
+	CU_ASSERT_EQUAL(l->program_us, -1);
+	vmboot_ledger_free(l);
+}
+
 static void a_boot_that_failed(void)
 {
 	struct vmb_event e[] = {
@@ -356,6 +396,7 @@ static void a_file_that_cannot_be_read(void)
 }
 
 TEST_MAIN("guest/ledger", {"a whole boot", a_whole_boot},
+	  {"a boot after a reboot", a_boot_after_a_reboot},
 	  {"a boot that failed", a_boot_that_failed},
 	  {"before the guest says anything", before_the_guest_says_anything},
 	  {"without the host's half", without_the_hosts_half},

@@ -226,6 +226,147 @@ static void a_file_without_end_is_nonsense(void)
 	ASSERT_ERROR(vmb_watch_take(w, NULL), VMBOOT_EGUEST, "far too many events");
 }
 
+/* ---- resets ---- */
+
+static void say_why(const char *path, uint32_t seq, const char *why)
+{
+	struct vmb_event e = {.kind = VMB_EVENT_PHASE, .phase = VMBOOT_PHASE_POWEROFF, .seq = seq};
+	uint8_t record[VMB_EVENT_SIZE];
+
+	snprintf(e.detail, sizeof(e.detail), "%s", why);
+	vmb_event_encode(&e, record);
+	append(path, record, sizeof(record));
+}
+
+static struct vmb_boot take(struct vmb_watch *w, int events)
+{
+	static const struct vmb_host_phases host;
+
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), events);
+	return vmb_watch_boot(w, &host);
+}
+
+/* libvirt's news come first, as they mostly do, or last: the same boots. */
+static void a_reset_is_the_end_of_a_boot(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	struct vmb_boot boot;
+
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	say(p.events, 1, VMBOOT_PHASE_PROGRAM, 20);
+	take(w, 2);
+	vmb_watch_reset(w, NULL, 0);
+	boot = take(w, 0);
+	CU_ASSERT(boot.n == 0 && boot.number == 2 && !boot.aborted);
+	ASSERT_STR(boot.reset_why, "reset");
+	say_why(p.events, 2, "was on its way");
+	boot = take(w, 0);
+	CU_ASSERT(boot.n == 0 && boot.number == 2);
+	ASSERT_STR(boot.reset_why, "was on its way");
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	boot = take(w, 1);
+	CU_ASSERT(boot.n == 1 && boot.number == 2);
+	say(p.events, 1, VMBOOT_PHASE_PROGRAM, 20);
+	say_why(p.events, 2, "asked to");
+	take(w, 2);
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	boot = take(w, 1);
+	CU_ASSERT(boot.n == 1 && boot.number == 3 && !boot.aborted);
+	ASSERT_STR(boot.reset_why, "asked to");
+	vmb_watch_reset(w, NULL, 0); /* which this boot began with */
+	boot = take(w, 0);
+	CU_ASSERT(boot.n == 1 && boot.number == 3 && !boot.aborted);
+	vmb_watch_reset(w, NULL, 0); /* and another */
+	CU_ASSERT(take(w, 0).aborted);
+}
+
+static void a_reset_before_the_program_is_a_failure(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	struct vmb_boot boot;
+
+	vmb_watch_reset(w, NULL, 0); /* of a kernel that never spoke */
+	CU_ASSERT(take(w, 0).aborted);
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	say(p.events, 1, VMBOOT_PHASE_MOUNTS, 20);
+	boot = take(w, 2);
+	CU_ASSERT(boot.aborted && boot.number == 2);
+	say(p.events, 2, VMBOOT_PHASE_PROGRAM, 30);
+	CU_ASSERT_FALSE(take(w, 1).aborted); /* it came up after all */
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	say(p.events, 1, VMBOOT_PHASE_MOUNTS, 20);
+	CU_ASSERT_FALSE(take(w, 2).aborted);
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10); /* nobody but the guest tells */
+	boot = take(w, 1);
+	CU_ASSERT(boot.aborted && boot.number == 4);
+}
+
+/* A boot that failed and said so has powered off; somebody started the VM again. */
+static void a_boot_that_gave_up_was_not_reset(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	struct vmb_event e = {.kind = VMB_EVENT_PHASE, .phase = VMBOOT_PHASE_ROOT, .error = 5};
+	uint8_t record[VMB_EVENT_SIZE];
+
+	e.seq = 1;
+	vmb_event_encode(&e, record);
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	append(p.events, record, sizeof(record));
+	take(w, 2);
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	CU_ASSERT_FALSE(take(w, 1).aborted);
+	say_why(p.events, 1, "the power button was pressed");
+	take(w, 1);
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	CU_ASSERT_FALSE(take(w, 1).aborted);
+}
+
+/* The last events of a boot are not lost to who comes late, and the times go on. */
+static void stops_between_two_boots(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	struct vmb_host_phases host;
+	struct vmb_boot boot;
+	int64_t end;
+
+	vmb_host_phases_begin(&host);
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	say(p.events, 1, VMBOOT_PHASE_PROGRAM, 1000);
+	say(p.events, 0, VMBOOT_PHASE_KERNEL, 10);
+	say(p.events, 1, VMBOOT_PHASE_MOUNTS, 20);
+	set_mtime(p.events, vmb_realtime_us() + 3600000000);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 2);
+	CU_ASSERT_TRUE(vmb_watch_more(w));
+	boot = vmb_watch_boot(w, &host);
+	CU_ASSERT(boot.n == 2 && boot.number == 1);
+	end = boot.offset_us + 1000;
+	CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 2);
+	CU_ASSERT_FALSE(vmb_watch_more(w));
+	boot = vmb_watch_boot(w, &host);
+	CU_ASSERT(boot.n == 2 && boot.number == 2);
+	CU_ASSERT_EQUAL(boot.reset_us, end); /* the best that is known */
+}
+
+static void news_of_a_reset_say_when(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	struct vmb_host_phases host;
+	int64_t now;
+
+	vmb_host_phases_begin(&host);
+	say(p.events, 0, VMBOOT_PHASE_PROGRAM, 10);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 1);
+	vmb_watch_reset(w, &host, 300000);
+	now = vmb_host_phases_now(&host);
+	CU_ASSERT(vmb_watch_boot(w, &host).reset_us <= now - 300000);
+	CU_ASSERT(vmb_watch_boot(w, &host).reset_us > now - 1300000);
+}
+
 /* ---- clocks ---- */
 
 static void an_event_that_comes_while_we_listen_tells_the_offset(void)
@@ -464,7 +605,7 @@ static void somebody_elses_start_is_noticed(void)
 	CU_ASSERT_EQUAL(vmb_watch_take(w, &host), 1);
 	CU_ASSERT_TRUE(vmb_watch_renewed(w));
 	boot = vmb_watch_boot(w, &host);
-	CU_ASSERT(boot.n == 1 && boot.number == 2);
+	CU_ASSERT(boot.n == 1 && boot.number == 1);
 	CU_ASSERT_EQUAL(boot.spread_us, 4000); /* the host's clock is of another start: not used */
 }
 
@@ -513,7 +654,11 @@ static void links_are_not_followed(void)
 	ASSERT_ERROR((int)vmb_watch_read(w, 0, buf, sizeof(buf)), ELOOP, p.streams[0]);
 }
 
-TEST_MAIN("guest/watch", {"nothing yet", nothing_yet},
+TEST_MAIN("guest/watch", {"a reset is the end of a boot", a_reset_is_the_end_of_a_boot},
+	  {"a reset before the program is a failure", a_reset_before_the_program_is_a_failure},
+	  {"a boot that gave up was not reset", a_boot_that_gave_up_was_not_reset},
+	  {"stops between two boots", stops_between_two_boots},
+	  {"news of a reset say when", news_of_a_reset_say_when}, {"nothing yet", nothing_yet},
 	  {"each event is taken once", each_event_is_taken_once},
 	  {"half an event is not there yet", half_an_event_is_not_there_yet},
 	  {"nonsense is an error for ever", nonsense_is_an_error_for_ever},
