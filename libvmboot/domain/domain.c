@@ -45,13 +45,14 @@ static void add_cpu(xmlNodePtr domain, enum vmboot_accel accel)
 }
 
 /*
- * A kernel that panics reboots (panic=-1). In exec mode nothing in the guest reboots on purpose,
- * so a reboot is an end; an init system may reboot, and comes up again.
+ * A guest that reboots comes up again from the same disks. One whose kernel panics is an end: the
+ * panic device tells of it, as "crashed". Before its driver is there a panic is a reset (panic=-1);
+ * whoever waits for the boot ends it then.
  */
-static void add_lifecycle(xmlNodePtr domain, enum vmboot_init_mode mode)
+static void add_lifecycle(xmlNodePtr domain, const char *on_reboot)
 {
 	vmb_xml_add(domain, "on_poweroff", "destroy");
-	vmb_xml_add(domain, "on_reboot", mode == VMBOOT_INIT_SYSTEMD ? "restart" : "destroy");
+	vmb_xml_add(domain, "on_reboot", on_reboot);
 	vmb_xml_add(domain, "on_crash", "destroy");
 }
 
@@ -161,6 +162,12 @@ static void add_absences(xmlNodePtr devices)
 	vmb_xml_attrs(vmb_xml_add(devices, "memballoon", NULL), "model", "none", NULL);
 }
 
+/* An I/O port to which the driver writes when the kernel panics: found by ACPI, not by a bus. */
+static void add_panic(xmlNodePtr devices)
+{
+	vmb_xml_attrs(vmb_xml_add(devices, "panic", NULL), "model", "isa", NULL);
+}
+
 static void add_port_controller(xmlNodePtr devices)
 {
 	vmb_xml_attrs(vmb_xml_add(devices, "controller", NULL), "type", "virtio-serial", "model",
@@ -204,7 +211,7 @@ int vmb_domain_xml(const struct vmb_plan *plan, char **ret)
 	add_resources(domain, plan->memory_mib, plan->vcpus);
 	add_os(domain, f->machine, f->kernel_copy, f->initramfs, plan->cmdline);
 	add_cpu(domain, f->accel);
-	add_lifecycle(domain, plan->init_mode);
+	add_lifecycle(domain, "restart");
 	devices = vmb_xml_add(domain, "devices", NULL);
 	add_disks(devices, plan);
 	add_network(devices, plan->network);
@@ -212,6 +219,7 @@ int vmb_domain_xml(const struct vmb_plan *plan, char **ret)
 	add_port_controller(devices);
 	add_serial(devices, plan->files.console, plan->debug);
 	add_ports(devices, plan);
+	add_panic(devices);
 	add_seclabel(domain, f->dac_label);
 	return vmb_xml_text(domain ? doc : NULL, ret);
 }
@@ -226,7 +234,7 @@ int vmb_domain_probe_xml(const struct vmb_probe *probe, char **ret)
 	add_os(domain, probe->machine, probe->kernel, probe->initramfs,
 	       "console=ttyS0 panic=-1 quiet " VMB_CMDLINE_PROBE);
 	add_cpu(domain, probe->accel);
-	add_lifecycle(domain, VMBOOT_INIT_EXEC);
+	add_lifecycle(domain, "destroy");
 	devices = vmb_xml_add(domain, "devices", NULL);
 	add_absences(devices);
 	add_port_controller(devices);

@@ -96,7 +96,7 @@ static int collect_domain(struct gc *gc, const struct vmb_domains_row *row)
 	if (r < 0)
 		return r;
 	why = why_remove(&files);
-	if (!why || vmb_vm_state(row->domain, &state) < 0 || state != VMBOOT_STATE_STOPPED)
+	if (!why || vmb_vm_state(row->domain, &state, NULL) < 0 || state != VMBOOT_STATE_STOPPED)
 		return 0;
 	if (!gc->dry && virDomainUndefine(row->domain) < 0)
 		return vmb_libvirt_error("cannot remove the domain \"%s\"", name);

@@ -19,10 +19,11 @@ static int find(struct vmboot_vm *vm, virDomainPtr *ret, enum vmboot_state *ret_
 
 	r = vmb_conn_domain(vm->conn, vm->name, &d);
 	if (r == 0)
-		r = vmb_vm_state(d, ret_state);
-	if (r == 0)
-		*ret = TAKE_PTR(d);
-	return r;
+		r = vmb_vm_state(d, ret_state, NULL);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(d);
+	return 0;
 }
 
 /* The ledger comes first: who listens already, elsewhere, reads it when the events file is new. */
@@ -72,17 +73,6 @@ int vmboot_start(struct vmboot_vm *vm)
 	return r;
 }
 
-/* libvirt may still be tidying up a guest that is gone already; that is no failure. */
-static int cut_power(struct vmboot_vm *vm, virDomainPtr d)
-{
-	if (virDomainDestroy(d) == 0)
-		return 0;
-	if (vmb_libvirt_code() == VIR_ERR_OPERATION_INVALID ||
-	    vmb_libvirt_code() == VIR_ERR_NO_DOMAIN)
-		return 0;
-	return vmb_libvirt_error("cannot stop the VM \"%s\"", vm->name);
-}
-
 /* An ephemeral VM leaves nothing; others keep their disks. */
 static int after_stop(struct vmboot_vm *vm)
 {
@@ -125,7 +115,7 @@ int vmboot_stop(struct vmboot_vm *vm, int timeout_ms)
 		asked = ask_to_stop(vm, d, timeout_ms);
 	if (asked == -EINTR)
 		return asked;
-	r = cut_power(vm, d);
+	r = vmb_vm_cut_power(vm, d);
 	if (r == 0)
 		r = after_stop(vm);
 	return r < 0 ? r : asked < 0;
@@ -142,7 +132,7 @@ int vmboot_destroy(struct vmboot_vm *vm)
 	if (r < 0 && r != -VMBOOT_ENOVM)
 		return r;
 	if (d) {
-		r = cut_power(vm, d);
+		r = vmb_vm_cut_power(vm, d);
 		if (r < 0)
 			return r;
 	}

@@ -69,7 +69,7 @@ static int make_info(virDomainPtr d, const struct vmb_metadata *m, struct vmboot
 	info->size = sizeof(*info);
 	r = fill_names(info, d, m);
 	if (r == 0)
-		r = vmb_vm_state(d, &info->state);
+		r = vmb_vm_state(d, &info->state, NULL);
 	if (r < 0)
 		return r;
 	if (virDomainGetInfo(d, &theirs) < 0)

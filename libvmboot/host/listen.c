@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/sigpipe.h"
+#include "base/str.h"
 #include "guest/console.h"
 #include "host/vm.h"
 
@@ -15,6 +16,7 @@ enum {
 	HEALTH_MS = 1000,
 	/* After QEMU closed its files libvirt needs a moment to notice that it is gone. */
 	LEAVING_MS = 20,
+	REASON_MS = 200,
 	CONSOLE_MAX = 4096,
 };
 
@@ -55,6 +57,25 @@ static void tell_host_events(struct vmboot_vm *vm)
 		vm->told_host = true;
 }
 
+static void tell_stopped(struct vmboot_vm *vm)
+{
+	const struct vmb_boot boot = vmb_watch_boot(vm->watch, &vm->phases);
+	int64_t at = vm->left_us < 0 ? vmb_host_phases_now(&vm->phases) : vm->left_us;
+	const struct vmboot_event event = {
+		.size = sizeof(event),
+		.phase = VMBOOT_PHASE_STOPPED,
+		.start_us = at - vmb_boot_began(&boot),
+		.end_us = at - vmb_boot_began(&boot),
+		.device = "",
+		.detail = vm->stopped ? vm->stopped : "",
+	};
+
+	if (!vm->stopped || vm->told_stopped || !vm->on_event)
+		return;
+	vm->told_stopped = true;
+	vm->on_event(vm, &event, vm->on_event_data);
+}
+
 static int tell_output(struct vmboot_vm *vm)
 {
 	char buf[16384];
@@ -74,47 +95,218 @@ static void load_phases(struct vmboot_vm *vm)
 		vm->phases = (struct vmb_host_phases){0};
 }
 
-/* Takes in and tells what is new; the lock is held. */
+/* ---- what libvirt tells ---- */
+
+/* Takes the mail; libvirt's last word on why the guest stopped, or NULL. */
+static const char *read_news(struct vmboot_vm *vm)
+{
+	struct vmb_newest newest;
+
+	if (!vm->news)
+		return NULL;
+	newest = vmb_news_take(vm->news);
+	vm->resets += newest.resets;
+	vm->reset_mono_us = newest.reset_mono_us;
+	return newest.stopped;
+}
+
+/* The domain of an ephemeral VM is gone with it: only the event says why, and is on its way. */
+static const char *await_reason(struct vmboot_vm *vm)
+{
+	struct pollfd p = {.fd = vm->news ? vmb_news_fd(vm->news) : -1, .events = POLLIN};
+	const char *why = read_news(vm);
+
+	if (!why && vm->news && poll(&p, 1, REASON_MS) > 0)
+		why = read_news(vm);
+	return why ? why : "unknown";
+}
+
+/* 1: the guest is gone or will never go on; 0: it runs; or an error. */
+static int guest_ended(struct vmboot_vm *vm)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	enum vmboot_state state = VMBOOT_STATE_STOPPED;
+	const char *why = NULL;
+	int r;
+
+	r = vmb_conn_domain(vm->conn, vm->name, &d);
+	if (r == 0)
+		r = vmb_vm_state(d, &state, &why);
+	if (r < 0 && r != -VMBOOT_ENOVM)
+		return r;
+	/* libvirt makes a reboot of a power-off, if it was asked to, while QEMU stays */
+	if (state != VMBOOT_STATE_STOPPED || (r > 0 && vm->left_us < 0)) {
+		vm->stopped = NULL;
+		return 0;
+	}
+	if (why || !vm->stopped)
+		vm->stopped = why ? why : await_reason(vm);
+	return 1;
+}
+
+/* Without events a wait still ends; it only learns of less, or later. */
+static void open_news(struct vmboot_vm *vm)
+{
+	struct vmb_saved_error *saved;
+	int r;
+
+	if (vm->news || !vmb_deadline_passed(vm->news_retry))
+		return;
+	vm->news_retry = vmb_deadline_in(HEALTH_MS);
+	saved = vmb_error_save();
+	r = vmb_news_open(vm->conn, vm->name, &vm->news);
+	if (r == 0)
+		r = vmb_watch_also(vm->watch, vmb_news_fd(vm->news));
+	if (r < 0) {
+		vmb_log(&vm->log, VMBOOT_LOG_DEBUG, "%s: no events from libvirt: %s", vm->name,
+			vmboot_last_error()->message);
+		vmb_news_close(TAKE_PTR(vm->news));
+	}
+	vmb_error_restore(saved);
+}
+
+static void hear_news(struct vmboot_vm *vm)
+{
+	const char *stopped;
+
+	open_news(vm);
+	stopped = read_news(vm);
+	/* it may be old news: libvirt's word on the state of now counts */
+	if (stopped && !vm->stopped) {
+		vm->stopped = stopped;
+		if (guest_ended(vm) != 1)
+			vm->stopped = NULL;
+	}
+}
+
+/* ---- errors ---- */
+
+static const char *phase_words(const struct vmboot_vm *vm)
+{
+	struct vmb_boot boot = vmb_watch_boot(vm->watch, &vm->phases);
+
+	return boot.n ? vmboot_phase_name(boot.events[boot.n - 1].phase) : "none";
+}
+
+/* An error with the last phase and the last console lines, whatever went wrong. */
+static int wait_error(struct vmboot_vm *vm, int code, const char *words)
+{
+	char console[CONSOLE_MAX];
+
+	vmb_console_tail(vm->files.console, console, sizeof(console));
+	vmb_error(code, "%s: %s (last phase: %s)", vm->name, words, phase_words(vm));
+	vmb_error_boot(phase_words(vm), "", 0, console);
+	return -code;
+}
+
+/* ---- taking in ---- */
+
+static void hear_files(struct vmboot_vm *vm)
+{
+	if (vmb_watch_writer_left(vm->watch)) {
+		vm->left = true;
+		vm->left_us = vmb_host_phases_now(&vm->phases);
+	}
+	if (vmb_watch_renewed(vm->watch)) {
+		load_phases(vm);
+		vmb_vm_forget_end(vm);
+		vm->told_host = false;
+		vm->told = 0;
+	}
+}
+
+static void tell_guest_events(struct vmboot_vm *vm)
+{
+	struct vmb_boot boot = vmb_watch_boot(vm->watch, &vm->phases);
+
+	if (boot.number != vm->told_boot)
+		vm->told = 0; /* the guest began another boot */
+	vm->told_boot = boot.number;
+	for (; vm->told < boot.n; vm->told++)
+		tell_event(vm, &boot.events[vm->told], boot.offset_us - vmb_boot_began(&boot));
+}
+
+/*
+ * Takes in and tells what is new, at most to the end of a boot: while more(), there is more. The
+ * lock is held.
+ */
 static int take(struct vmboot_vm *vm)
 {
-	struct vmb_boot boot;
 	int r, news;
 
 	r = vmb_vm_listen(vm);
 	if (r < 0)
 		return r;
+	hear_news(vm);
 	news = vmb_watch_take(vm->watch, &vm->phases);
-	if (vmb_watch_renewed(vm->watch)) {
-		load_phases(vm);
-		vm->told_host = false;
+	hear_files(vm);
+	if (news == 0 && vm->resets) {
+		vm->resets--;
+		vmb_watch_reset(vm->watch, &vm->phases, vmb_monotonic_us() - vm->reset_mono_us);
 	}
 	tell_host_events(vm);
 	r = tell_output(vm);
-	boot = vmb_watch_boot(vm->watch, &vm->phases);
-	if (boot.number != vm->told_boot)
-		vm->told = 0; /* the guest began another boot */
-	vm->told_boot = boot.number;
-	for (; vm->told < boot.n; vm->told++)
-		tell_event(vm, &boot.events[vm->told], boot.offset_us);
+	tell_guest_events(vm);
+	tell_stopped(vm);
 	return news < 0 ? news : r < 0 ? r : news;
+}
+
+static bool more(const struct vmboot_vm *vm)
+{
+	return vm->resets || vmb_watch_more(vm->watch);
+}
+
+/*
+ * A guest that was reset before its program ran would do so for ever. The last words of its console
+ * come first: the next boot writes there, too.
+ */
+static int end_aborted(struct vmboot_vm *vm)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	struct vmb_saved_error *saved;
+	int r;
+
+	r = wait_error(vm, VMBOOT_EBOOT,
+		       "the boot failed: the guest was reset before its program ran, as after a "
+		       "kernel panic; its power was cut");
+	if (vm->cut || vm->stopped)
+		return r;
+	saved = vmb_error_save();
+	vm->cut = vmb_conn_domain(vm->conn, vm->name, &d) == 0 && vmb_vm_cut_power(vm, d) == 0;
+	vmb_error_restore(saved);
+	return r;
+}
+
+static bool is_aborted(const struct vmboot_vm *vm)
+{
+	return vmb_watch_boot(vm->watch, &vm->phases).aborted;
 }
 
 int vmboot_dispatch(struct vmboot_vm *vm)
 {
-	int r;
+	VMB_NO_SIGPIPE;
+	int r, news = 0;
 
 	VMB_LOCK(vm);
-	r = take(vm);
+	do {
+		r = take(vm);
+		news += r > 0 ? r : 0;
+	} while (r >= 0 && more(vm));
+	if (r >= 0 && is_aborted(vm) && !vm->cut && !vm->stopped)
+		r = end_aborted(vm);
 	VMB_UNLOCK(vm);
-	return r;
+	return r < 0 ? r : news;
 }
 
 int vmboot_event_fd(struct vmboot_vm *vm)
 {
+	VMB_NO_SIGPIPE;
 	int r;
 
 	VMB_LOCK(vm);
 	r = vmb_vm_listen(vm);
+	if (r == 0)
+		open_news(vm);
 	if (r == 0)
 		r = vmb_watch_fd(vm->watch);
 	VMB_UNLOCK(vm);
@@ -142,20 +334,35 @@ int vmboot_on_output(struct vmboot_vm *vm, enum vmboot_stream stream, vmboot_out
 	return 0;
 }
 
+/* For who asks: the state of now, if libvirt tells it. */
+static void look_for_end(struct vmboot_vm *vm, struct vmb_boot *boot)
+{
+	struct vmb_saved_error *saved = vmb_error_save();
+
+	(void)guest_ended(vm);
+	vmb_error_restore(saved);
+	boot->stopped = vm->stopped;
+	boot->stopped_us = vm->left_us;
+}
+
 int vmboot_ledger(struct vmboot_vm *vm, struct vmboot_ledger **ret_ledger)
 {
+	VMB_NO_SIGPIPE;
 	struct vmb_boot boot;
 	int r;
 
 	VMB_LOCK(vm);
 	r = vmb_vm_listen(vm);
-	if (r == 0)
-		r = vmb_watch_take(vm->watch, &vm->phases);
+	while (r >= 0 && (r = vmb_watch_take(vm->watch, &vm->phases)) >= 0 &&
+	       vmb_watch_more(vm->watch))
+		;
 	if (r >= 0) {
+		hear_files(vm);
 		/* another's ledger may have been half written when it was read first */
-		if (vmb_watch_renewed(vm->watch) || !vm->phases.start_mono_us)
+		if (!vm->phases.start_mono_us)
 			load_phases(vm);
 		boot = vmb_watch_boot(vm->watch, &vm->phases);
+		look_for_end(vm, &boot);
 		r = vmb_ledger_make(vm->name, &vm->phases, &boot, ret_ledger);
 	}
 	VMB_UNLOCK(vm);
@@ -163,24 +370,6 @@ int vmboot_ledger(struct vmboot_vm *vm, struct vmboot_ledger **ret_ledger)
 }
 
 /* ---- waiting ---- */
-
-static const char *phase_words(const struct vmboot_vm *vm)
-{
-	struct vmb_boot boot = vmb_watch_boot(vm->watch, &vm->phases);
-
-	return boot.n ? vmboot_phase_name(boot.events[boot.n - 1].phase) : "none";
-}
-
-/* An error with the last phase and the last console lines, whatever went wrong. */
-static int wait_error(struct vmboot_vm *vm, int code, const char *words)
-{
-	char console[CONSOLE_MAX];
-
-	vmb_console_tail(vm->files.console, console, sizeof(console));
-	vmb_error(code, "%s: %s (last phase: %s)", vm->name, words, phase_words(vm));
-	vmb_error_boot(phase_words(vm), "", 0, console);
-	return -code;
-}
 
 static int boot_failed(struct vmboot_vm *vm, const struct vmb_event *e)
 {
@@ -200,11 +389,23 @@ static bool is_libvirts_to_tell(const struct vmboot_vm *vm, enum vmboot_phase ph
 	return phase == VMBOOT_PHASE_AGENT && vm->metadata.guest_agent == VMBOOT_AGENT_IMAGE;
 }
 
+/* What is waited for: a phase's end, or a later boot. */
+struct waiting {
+	enum vmboot_phase phase; /* NONE: a later boot */
+	size_t boot;		 /* than this */
+	struct vmb_deadline deadline, health;
+	bool left; /* the writer left; libvirt has not noticed yet */
+	struct vmb_lifecycle *agent;
+};
+
 /* 1: the phase has ended; 0: not yet; or the error of a boot that failed. */
-static int look(struct vmboot_vm *vm, enum vmboot_phase phase)
+static int look(struct vmboot_vm *vm, const struct waiting *w)
 {
 	struct vmb_boot boot = vmb_watch_boot(vm->watch, &vm->phases);
+	enum vmboot_phase phase = w->phase;
 
+	if (phase == VMBOOT_PHASE_NONE)
+		return boot.number > w->boot;
 	if (phase < VMBOOT_PHASE_FIRMWARE)
 		return 1;
 	for (size_t i = 0; i < boot.n; i++) {
@@ -223,30 +424,6 @@ static int look(struct vmboot_vm *vm, enum vmboot_phase phase)
 	}
 	return 0;
 }
-
-/* 1: the guest is gone or will never go on; 0: it runs; or an error. */
-static int guest_ended(struct vmboot_vm *vm)
-{
-	_cleanup_domain_ virDomainPtr d = NULL;
-	enum vmboot_state state;
-	int r;
-
-	r = vmb_conn_domain(vm->conn, vm->name, &d);
-	if (r == 0)
-		r = vmb_vm_state(d, &state);
-	if (r == -VMBOOT_ENOVM)
-		return 1;
-	if (r < 0)
-		return r;
-	return state == VMBOOT_STATE_STOPPED;
-}
-
-struct waiting {
-	enum vmboot_phase phase;
-	struct vmb_deadline deadline, health;
-	bool left; /* the writer left; libvirt has not noticed yet */
-	struct vmb_lifecycle *agent;
-};
 
 /* As look(), for what libvirt tells: from the first look on it is listened to. */
 static int look_at_agent(struct vmboot_vm *vm, struct waiting *w)
@@ -267,7 +444,7 @@ static int look_at_agent(struct vmboot_vm *vm, struct waiting *w)
 
 static int look_everywhere(struct vmboot_vm *vm, struct waiting *w)
 {
-	int r = look(vm, w->phase);
+	int r = look(vm, w);
 
 	return r == 0 && is_libvirts_to_tell(vm, w->phase) ? look_at_agent(vm, w) : r;
 }
@@ -275,12 +452,46 @@ static int look_everywhere(struct vmboot_vm *vm, struct waiting *w)
 /* Asks libvirt when there is reason to; 1 if the guest ended. */
 static int check_health(struct vmboot_vm *vm, struct waiting *w)
 {
-	if (vmb_watch_writer_left(vm->watch))
-		w->left = true;
+	if (vm->stopped)
+		return guest_ended(vm);
+	w->left |= vm->left;
+	vm->left = false;
 	if (!w->left && !vmb_deadline_passed(w->health))
 		return 0;
 	w->health = vmb_deadline_in(HEALTH_MS);
+	if (vm->news && !vmb_news_alive(vm->news))
+		vmb_news_close(TAKE_PTR(vm->news)); /* libvirt was restarted */
 	return guest_ended(vm);
+}
+
+/* Takes in all there is, boot by boot: 1 the phase has ended, 0 not yet, negative an error. */
+static int take_and_look(struct vmboot_vm *vm, struct waiting *w)
+{
+	int r;
+
+	do {
+		r = take(vm);
+		if (r >= 0)
+			r = vm->stopped ? look(vm, w) : look_everywhere(vm, w);
+	} while (r == 0 && more(vm));
+	if (r == 0 && is_aborted(vm)) {
+		r = end_aborted(vm);
+		r = w->phase == VMBOOT_PHASE_STOPPED ? 0 : r;
+	}
+	return r;
+}
+
+static int ended_error(struct vmboot_vm *vm)
+{
+	_cleanup_free_ char *words = NULL;
+	const char *more_words = "";
+	int r;
+
+	if (vmb_streq(vm->stopped, "crashed"))
+		more_words = ": its kernel panicked, or QEMU died";
+	r = vmb_asprintf(&words, "the guest ended (%s%s) before that happened", vm->stopped,
+			 more_words);
+	return r < 0 ? r : wait_error(vm, VMBOOT_EENDED, words);
 }
 
 /* One look: 1 done, 0 go on waiting, negative an error. The lock is held. */
@@ -288,23 +499,17 @@ static int step(struct vmboot_vm *vm, struct waiting *w)
 {
 	int r, ended;
 
-	r = take(vm);
-	if (r < 0)
-		return r;
-	r = look_everywhere(vm, w);
+	r = take_and_look(vm, w);
 	if (r != 0)
 		return r;
 	ended = check_health(vm, w);
 	if (ended <= 0)
 		return ended;
 	/* what it said last came before it went */
-	r = take(vm);
-	if (r < 0)
-		return r;
-	r = look(vm, w->phase);
+	r = take_and_look(vm, w);
 	if (r != 0 || w->phase == VMBOOT_PHASE_STOPPED)
 		return r ? r : 1;
-	return wait_error(vm, VMBOOT_EENDED, "the guest ended before that happened");
+	return ended_error(vm);
 }
 
 static int wait_for(struct vmboot_vm *vm, struct waiting *w)
@@ -343,4 +548,24 @@ int vmboot_wait(struct vmboot_vm *vm, enum vmboot_phase phase, int timeout_ms)
 	r = wait_for(vm, &w);
 	vmb_lifecycle_close(w.agent);
 	return r;
+}
+
+size_t vmb_vm_boot_number(struct vmboot_vm *vm)
+{
+	size_t number = 0;
+
+	VMB_LOCK(vm);
+	if (vm->watch)
+		number = vmb_watch_boot(vm->watch, &vm->phases).number;
+	VMB_UNLOCK(vm);
+	return number;
+}
+
+int vmb_vm_wait_reboot(struct vmboot_vm *vm, size_t boot, int timeout_ms)
+{
+	struct waiting w = {.boot = boot,
+			    .deadline = vmb_deadline_in(timeout_ms),
+			    .health = vmb_deadline_in(0)};
+
+	return wait_for(vm, &w);
 }

@@ -22,6 +22,7 @@ int vmb_vm_new(const struct vmboot_opts *where, const char *name, struct vmboot_
 	pthread_mutex_init(&vm->lock, NULL);
 	vmb_agent_init(&vm->agent);
 	vm->folder_lock = -1;
+	vmb_vm_forget_end(vm);
 	r = vmb_opts_read(where, false, &own);
 	if (r < 0)
 		return r;
@@ -44,6 +45,7 @@ void vmboot_close(struct vmboot_vm *vm)
 		return;
 	vmb_agent_done(&vm->agent);
 	vmb_watch_close(vm->watch);
+	vmb_news_close(vm->news);
 	vmb_closep(&vm->folder_lock);
 	if (vm->conn)
 		vmb_conn_unref(vm->conn);
@@ -76,11 +78,11 @@ int vmb_vm_metadata(virDomainPtr d, const char *name, struct vmb_metadata *ret)
 	return vmb_libvirt_error("cannot read what the domain \"%s\" is", name);
 }
 
-int vmb_vm_state(virDomainPtr d, enum vmboot_state *ret)
+int vmb_vm_state(virDomainPtr d, enum vmboot_state *ret, const char **ret_why)
 {
-	int state;
+	int state, reason;
 
-	if (virDomainGetState(d, &state, NULL, 0) < 0) {
+	if (virDomainGetState(d, &state, &reason, 0) < 0) {
 		if (vmb_libvirt_code() == VIR_ERR_NO_DOMAIN)
 			return vmb_error(VMBOOT_ENOVM, "the VM is gone");
 		return vmb_libvirt_error("cannot ask for the VM's state");
@@ -97,7 +99,29 @@ int vmb_vm_state(virDomainPtr d, enum vmboot_state *ret)
 	default:
 		*ret = VMBOOT_STATE_STOPPED;
 	}
-	return 0;
+	if (ret_why && state == VIR_DOMAIN_SHUTOFF)
+		*ret_why = vmb_stop_reason(reason);
+	else if (ret_why)
+		*ret_why = state == VIR_DOMAIN_CRASHED ? "crashed" : "shutdown";
+	return *ret == VMBOOT_STATE_STOPPED && state != VIR_DOMAIN_SHUTOFF;
+}
+
+int vmb_vm_cut_power(const struct vmboot_vm *vm, virDomainPtr d)
+{
+	if (virDomainDestroy(d) == 0)
+		return 0;
+	if (vmb_libvirt_code() == VIR_ERR_OPERATION_INVALID ||
+	    vmb_libvirt_code() == VIR_ERR_NO_DOMAIN)
+		return 0;
+	return vmb_libvirt_error("cannot stop the VM \"%s\"", vm->name);
+}
+
+void vmb_vm_forget_end(struct vmboot_vm *vm)
+{
+	vm->resets = 0;
+	vm->left = vm->told_stopped = vm->cut = false;
+	vm->left_us = -1;
+	vm->stopped = NULL;
 }
 
 int vmb_vm_listen(struct vmboot_vm *vm)
@@ -120,13 +144,14 @@ int vmb_vm_listen_anew(struct vmboot_vm *vm)
 	int r;
 
 	vm->told = 0;
+	vmb_vm_forget_end(vm);
 	vm->told_host = false;
 	if (!vm->watch)
 		return vmb_vm_listen(vm);
 	r = vmb_watch_restart(vm->watch);
 	if (r < 0) {
-		vmb_watch_close(vm->watch);
-		vm->watch = NULL;
+		vmb_news_close(TAKE_PTR(vm->news));
+		vmb_watch_close(TAKE_PTR(vm->watch));
 	}
 	return r;
 }

@@ -14,6 +14,7 @@
 #include "domain/domain.h"
 #include "guest/watch.h"
 #include "host/connect.h"
+#include "host/news.h"
 #include "plan/plan.h"
 
 struct vmboot_vm {
@@ -31,6 +32,15 @@ struct vmboot_vm {
 	size_t told;		 /* guest events of this boot that on_event was told */
 	size_t told_boot;	 /* which boot that was */
 	bool told_host;
+	struct vmb_news *news; /* NULL until somebody waits; or libvirt tells nothing */
+	struct vmb_deadline news_retry;
+	unsigned resets; /* told by libvirt, after what the guest had said before */
+	int64_t reset_mono_us;
+	bool left;	     /* the guest's files were let go: a reason to ask libvirt */
+	int64_t left_us;     /* when, or -1 */
+	const char *stopped; /* it is seen to have stopped: why; or NULL */
+	bool told_stopped;
+	bool cut; /* we ended it, since it was reset before its program ran */
 	vmboot_event_fn on_event;
 	void *on_event_data;
 	vmboot_output_fn on_output[VMB_WATCH_STREAMS];
@@ -49,11 +59,24 @@ int vmb_vm_listen(struct vmboot_vm *vm);
 /* Forget what was heard and listen to new files: a new boot begins; the lock is held. */
 int vmb_vm_listen_anew(struct vmboot_vm *vm);
 
+/* The guest runs again, so how it ended is no longer true. */
+void vmb_vm_forget_end(struct vmboot_vm *vm);
+
+/* Which boot since the VM was started is the newest, as far as was heard; and a wait for a later. */
+size_t vmb_vm_boot_number(struct vmboot_vm *vm);
+int vmb_vm_wait_reboot(struct vmboot_vm *vm, size_t boot, int timeout_ms);
+
 /* Our metadata of a domain; -VMBOOT_ENOVM if it has none: somebody else's domain. */
 int vmb_vm_metadata(virDomainPtr d, const char *name, struct vmb_metadata *ret);
 
-/* libvirt's state as ours; a domain that is shutting down has stopped. */
-int vmb_vm_state(virDomainPtr d, enum vmboot_state *ret);
+/*
+ * libvirt's state as ours; a domain that is shutting down has stopped, and then this returns 1: it
+ * may yet be reset and go on. ret_why: may be NULL; if it has stopped, why, in a word.
+ */
+int vmb_vm_state(virDomainPtr d, enum vmboot_state *ret, const char **ret_why);
+
+/* libvirt may still be tidying up a guest that is gone already; that is no failure. */
+int vmb_vm_cut_power(const struct vmboot_vm *vm, virDomainPtr d);
 
 #define VMB_LOCK(vm) pthread_mutex_lock(&(vm)->lock)
 #define VMB_UNLOCK(vm) pthread_mutex_unlock(&(vm)->lock)

@@ -47,6 +47,7 @@ static const struct need {
 	{"overlay", "CONFIG_OVERLAY_FS", EARLY, NULL, "writing to the root file system"},
 	{"virtio_net", "CONFIG_VIRTIO_NET", EARLY_FOR_NETWORK, NULL, "the network"},
 	{"button", "CONFIG_ACPI_BUTTON", LATE_IF_THERE, NULL, "ACPI shutdown"},
+	{"pvpanic_mmio", "CONFIG_PVPANIC_MMIO", LATE_IF_THERE, NULL, "telling of panics"},
 };
 
 /* What no module can bring, and only the configuration tells. */

@@ -13,7 +13,7 @@ static const struct {
 } words[] = {
 	/* early messages, and a console for who looks */
 	{"console=ttyS0", ALWAYS},
-	/* a kernel that dies before init can say so reboots, and on_reboot makes that an end */
+	/* a kernel that dies before anybody can say so resets the guest, which whoever waits sees */
 	{"panic=-1", ALWAYS},
 	/* the self-tests of ciphers that no boot uses: two thirds of a small guest's instructions.
 	 * The ciphers are there all the same; a FIPS kernel (fips=1) tests them regardless */

@@ -141,15 +141,19 @@ static const char *path_without_late(struct bench *b)
 {
 	struct vmb_module_list *early = &b->modules.early, *late = &b->modules.late;
 	const char *path;
+	size_t n;
 
-	early->list = reallocarray(early->list, early->n + 1, sizeof(*early->list));
+	early->list = reallocarray(early->list, early->n + late->n, sizeof(*early->list));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(early->list);
 	if (late->n == 0)
 		return "";
-	CU_ASSERT_EQUAL_FATAL(late->n, 1);
-	early->list[early->n++] = late->list[--late->n];
+	n = late->n;
+	memcpy(early->list + early->n, late->list, n * sizeof(*late->list));
+	early->n += n;
+	late->n = 0;
 	path = path_of(b);
-	late->list[late->n++] = early->list[--early->n];
+	early->n -= n;
+	late->n = n;
 	return path;
 }
 

@@ -144,26 +144,40 @@ static void says_when_the_modules_are_not_whole(void)
 	ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", 0, &m), VMBOOT_EKERNEL, "modules.dep.bin");
 }
 
-static void loads_the_button_late_or_not_at_all(void)
+static bool is_late(const struct vmb_modules *m, const char *name)
 {
-	_cleanup_modules_ struct vmb_modules with = {0}, without = {0};
-	_cleanup_kernel_ struct vmb_kernel real = {0}, k = {0};
-	const char *root = test_tmpdir();
+	for (size_t i = 0; i < m->late.n; i++)
+		if (strcmp(m->late.list[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void loads_what_nobody_waits_for_late_or_not_at_all(void)
+{
+	static const char *const names[] = {"button", "pvpanic_mmio"};
+	_cleanup_modules_ struct vmb_modules with = {0};
+	_cleanup_kernel_ struct vmb_kernel real = {0};
 
 	if (!real_kernel(&real))
 		return;
 	ASSERT_OK(vmb_modules_resolve(&real, "squashfs", 0, &with));
-	CU_ASSERT(position(&with, "button") < 0);
-	if (with.late.n == 0) {
-		printf("not tried: the button is built in, or missing\n");
-		return;
+	for (size_t i = 0; i < 2; i++) {
+		const char *root = test_path("%s/%s", test_tmpdir(), names[i]);
+		_cleanup_modules_ struct vmb_modules without = {0};
+		_cleanup_kernel_ struct vmb_kernel k = {0};
+
+		CU_ASSERT(position(&with, names[i]) < 0);
+		if (!is_late(&with, names[i])) {
+			printf("not tried: %s is built in, or missing\n", names[i]);
+			continue;
+		}
+		RUN("mkdir", root);
+		fake_root(root, "6.1.0", &real, names[i], NULL);
+		ASSERT_OK(vmb_kernel_find(root, NULL, &k));
+		ASSERT_OK(vmb_modules_resolve(&k, "squashfs", 0, &without));
+		CU_ASSERT_FALSE(is_late(&without, names[i]));
+		CU_ASSERT_EQUAL(without.early.n, with.early.n);
 	}
-	ASSERT_STR(with.late.list[with.late.n - 1].name, "button");
-	fake_root(root, "6.1.0", &real, "button", NULL);
-	ASSERT_OK(vmb_kernel_find(root, NULL, &k));
-	ASSERT_OK(vmb_modules_resolve(&k, "squashfs", 0, &without));
-	CU_ASSERT_EQUAL(without.late.n, 0);
-	CU_ASSERT_EQUAL(without.early.n, with.early.n);
 }
 
 static void finds_packed_modules(void)
@@ -196,4 +210,5 @@ TEST_MAIN("initrd/modules", {"puts what is needed first", puts_what_is_needed_fi
 	  {"checks what no module brings", checks_what_no_module_brings},
 	  {"says when the modules are not whole", says_when_the_modules_are_not_whole},
 	  {"finds packed modules", finds_packed_modules},
-	  {"loads the button late or not at all", loads_the_button_late_or_not_at_all})
+	  {"loads what nobody waits for late or not at all",
+	   loads_what_nobody_waits_for_late_or_not_at_all})
