@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* start, stop, rm, wait: one thing done to each VM that is named; one that fails stops no other. */
+/* start, stop, restart, rm, wait: one thing done to each VM that is named; one that fails stops no other. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +68,21 @@ static int stop(struct args *args, struct vmboot_vm *vm)
 int verb_stop(struct args *args)
 {
 	return each_vm(args, stop);
+}
+
+/* As for containers: one that is stopped is started. */
+static int restart(struct args *args, struct vmboot_vm *vm)
+{
+	int r = vmboot_reboot(vm, (args->seconds < 0 ? STOP_SECONDS : args->seconds) * 1000);
+
+	if (r == -VMBOOT_EENDED)
+		r = vmboot_start(vm);
+	return done(r, vm);
+}
+
+int verb_restart(struct args *args)
+{
+	return each_vm(args, restart);
 }
 
 static int rm(struct args *args, struct vmboot_vm *vm)

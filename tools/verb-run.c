@@ -159,6 +159,8 @@ static bool reached(const struct vmboot_ledger *ledger, enum vmboot_phase phase)
 	return false;
 }
 
+static int follow(struct run *run);
+
 static int program_status(const struct vmboot_ledger *ledger)
 {
 	if (!ledger || !ledger->exited) {
@@ -177,13 +179,23 @@ static int write_failed(const struct run *run)
 	return EXIT_RUN_FAILED;
 }
 
+/* libvirt made a reboot of the power-off: the program is started again, or was. */
+static bool rebooted(struct run *run)
+{
+	_cleanup_(ledger) struct vmboot_ledger *ledger = NULL;
+
+	return vmboot_ledger(run->vm, &ledger) >= 0 && !ledger->exited;
+}
+
 /* The program ended: let the guest power off, and tell how the program ended. */
 static int finish(struct run *run)
 {
 	take_ledger(run);
-	if (run->poweroff && vmboot_wait(run->vm, VMBOOT_PHASE_STOPPED, STOP_MS) < 0)
+	if (run->poweroff && vmboot_wait(run->vm, VMBOOT_PHASE_STOPPED, STOP_MS) < 0) {
+		if (rebooted(run))
+			return follow(run);
 		vmboot_stop(run->vm, 0);
-	else if (!run->poweroff)
+	} else if (!run->poweroff)
 		vmboot_dispatch(run->vm);
 	if (run->args->report && run->poweroff)
 		take_ledger(run);

@@ -171,6 +171,20 @@ VMBOOT_API int vmboot_start(struct vmboot_vm *vm);
 VMBOOT_API int vmboot_stop(struct vmboot_vm *vm, int timeout_ms);
 
 /**
+ * vmboot_reboot: ask the guest to reboot: its agent, or by the power button; if it has not at the
+ * deadline, reset it. It boots again from the same disks.
+ * @vm: the handle.
+ * @timeout_ms: milliseconds that the guest has, at most; 0: reset it at once; VMBOOT_FOREVER.
+ *
+ * A guest that still boots is first waited for, to VMBOOT_PHASE_PROGRAM. Returns when the new boot
+ * begins; from then on vmboot_wait() waits for that boot's phases. Callbacks run in this call.
+ *
+ * Returns: 0, it rebooted; 1, it was reset; -ETIMEDOUT, it still boots; -VMBOOT_EENDED, it does not
+ * run, or powered off instead; or as vmboot_wait(). Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_reboot(struct vmboot_vm *vm, int timeout_ms);
+
+/**
  * vmboot_destroy: cut the power if it runs, and remove the VM with its disks and logs. The image
  * stays. The handle stays valid for vmboot_close() only.
  * @vm: the handle.
@@ -188,6 +202,8 @@ VMBOOT_API int vmboot_destroy(struct vmboot_vm *vm);
  *
  * Callbacks run in this call. It ends at once when the phase can no longer come. With an agent of
  * the image's, VMBOOT_PHASE_AGENT is there while libvirt says that one has its port open.
+ * A guest that reboots goes on: once that is known, the phases of the new boot count. One that is reset before its program
+ * ran, as by a kernel that panics, has failed, and its power is cut, lest it does so for ever.
  *
  * Returns: 0; -ETIMEDOUT; -VMBOOT_EBOOT, the boot failed, the error has phase, errno, device and
  * console lines; -VMBOOT_EENDED, the guest is gone; -VMBOOT_EGUEST, it spoke nonsense; -EINTR, a

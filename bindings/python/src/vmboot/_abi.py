@@ -114,7 +114,8 @@ class Phase(_OpenEnum):
     XML = 6
     #: libvirt has started the domain
     LIBVIRT = 7
-    #: from libvirt's start to the kernel's clock
+    #: from libvirt's start, or the reset of a guest that rebooted (value: how often), to
+    #: the kernel's clock
     FIRMWARE = 32
     #: the kernel, to init's first instruction
     KERNEL = 33
@@ -146,12 +147,23 @@ class Phase(_OpenEnum):
     PROGRAM = 46
     #: an init system reached its default target
     READY = 47
-    #: the program ended; value: exit code, or 256 + signal
+    #: the program ended, other than for a reboot; value: exit code, or 256 + signal
     EXIT = 48
-    #: synced, about to power off
+    #: synced, about to go; value: enum vmboot_poweroff
     POWEROFF = 49
-    #: the guest is gone, however that came about
+    #: the guest is gone; detail: libvirt's reason in a word, "shutdown", "destroyed",
+    #: "crashed", "failed", …
     STOPPED = 64
+
+
+class Poweroff(_OpenEnum):
+    """How a boot ends, as its init says; the event's detail says why."""
+
+    OFF = 0
+    #: the guest boots again from the same disks
+    REBOOT = 1
+    #: it stands still, and its power is to be cut
+    HALT = 2
 
 
 class Event(ctypes.Structure):
@@ -608,6 +620,7 @@ ENUMS: Dict[str, Any] = {
     "vmboot_network": Network,
     "vmboot_on_exit": OnExit,
     "vmboot_phase": Phase,
+    "vmboot_poweroff": Poweroff,
     "vmboot_state": State,
     "vmboot_stream": Stream,
 }
@@ -657,6 +670,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_phase_help": (c_char_p, (c_uint,)),
     "vmboot_phase_name": (c_char_p, (c_uint,)),
     "vmboot_plan": (c_int, (POINTER(Opts), POINTER(c_void_p))),
+    "vmboot_reboot": (c_int, (c_void_p, c_int)),
     "vmboot_render_xml": (c_int, (POINTER(Opts), POINTER(c_void_p))),
     "vmboot_start": (c_int, (c_void_p,)),
     "vmboot_stat": (c_int, (c_void_p, c_char_p, c_bool, POINTER(POINTER(Stat)))),

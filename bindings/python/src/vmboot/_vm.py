@@ -163,6 +163,17 @@ class VM(ExecMixin):
                 return True
             raise
 
+    def reboot(self, timeout: Optional[float] = 10.0) -> bool:
+        """Ask the guest to reboot; if it has not in time, reset it. It boots from its own disks.
+
+        Returns when the new boot begins, which :meth:`wait` then waits for: True if the guest
+        rebooted by itself, False if it was reset. A timeout of 0 resets at once, None waits as
+        long as it takes. A signal handler that runs meanwhile ends the wait with ``EINTR``.
+        """
+        deadline = Deadline(timeout)
+        with self._handle.use() as pointer:
+            return call("vmboot_reboot", pointer, deadline.left_ms()) == 0
+
     def destroy(self) -> None:
         """Cut its power if it runs, and remove it with its disks and logs. The image stays."""
         with self._handle.use() as pointer:

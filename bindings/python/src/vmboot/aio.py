@@ -314,6 +314,10 @@ class VM:
         """As :meth:`vmboot.VM.stop`."""
         return await _in_thread(lambda: self.sync.stop(timeout))
 
+    async def reboot(self, timeout: Optional[float] = 10.0) -> bool:
+        """As :meth:`vmboot.VM.reboot`."""
+        return await _in_thread(lambda: self.sync.reboot(timeout))
+
     async def destroy(self) -> None:
         """As :meth:`vmboot.VM.destroy`."""
         await _in_thread(self.sync.destroy)
