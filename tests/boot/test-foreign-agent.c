@@ -21,7 +21,7 @@
 	"  /usr/sbin/qemu-ga -m virtio-serial -p $port -t /run $(cat /run/args 2>/dev/null); "     \
 	"  echo agent ended; sleep 2; done"
 
-enum { IN_TIME_MS = 30000 };
+enum { IN_TIME_MS = 60000 };
 
 static struct vmboot_vm *shared;
 
@@ -276,13 +276,15 @@ static void one_that_is_killed_and_comes_again(void)
 }
 
 /*
- * libvirt takes replies of 10 MiB, and then nothing more from that agent: the program sees to it
- * that another comes.
+ * libvirt takes replies of 10 MiB, and then nothing more from that agent. When the agent has sent
+ * that much, the program soon sees to it that another comes.
  */
 static void one_that_says_too_much(void)
 {
 	const struct vmboot_exec_opts much =
-		sh("(sleep 5; kill -KILL $PPID) >/dev/null 2>&1 & head -c 8000000 /dev/zero");
+		sh("agent=$PPID; (while w=$(grep ^wchar /proc/$agent/io); "
+		   "test ${w#*: } -lt 10500000; do sleep 0.2; done; "
+		   "sleep 3; kill -KILL $agent) >/dev/null 2>&1 & head -c 8000000 /dev/zero");
 	const struct vmboot_exec_opts little = sh("exit 4");
 	struct vmb_deadline until = vmb_deadline_in(IN_TIME_MS);
 	struct vmboot_exec_result *result = NULL;
