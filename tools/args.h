@@ -47,6 +47,19 @@ enum verb_fields {
 	FIELDS_ALL,
 };
 
+/* What the operands of a verb are, for completion. */
+enum operand {
+	OPERAND_NONE,
+	OPERAND_VM,
+	OPERAND_VM_STOPPED,
+	OPERAND_VM_RUNNING,
+	OPERAND_VM_FIRST, /* one that runs, then what is in the guest */
+	OPERAND_VM_PATH,  /* NAME:PATH or a file */
+	OPERAND_IMAGE,
+	OPERAND_IMAGE_FIRST, /* one or a source, then what is in the guest */
+	OPERAND_SOURCE,
+};
+
 struct args;
 
 struct verb {
@@ -57,8 +70,9 @@ struct verb {
 	int (*fn)(struct args *args);
 	unsigned flags; /* enum flag_id */
 	enum verb_fields fields;
-	bool command;	  /* its operands are IMAGE [CMD…] */
-	bool rest;	  /* its first operand ends the flags */
+	bool command; /* its operands are IMAGE [CMD…] */
+	bool rest;    /* its first operand ends the flags */
+	enum operand operand;
 	int min_operands; /* not for a command */
 	int max_operands; /* -1: any number */
 };

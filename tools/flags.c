@@ -115,6 +115,25 @@ bool flag_find_short(const struct verb *verb, char c, struct found *ret)
 	return false;
 }
 
+void flag_each(const struct verb *verb, void (*fn)(const char *name, const char *help, void *data),
+	       void *data)
+{
+	const struct vmboot_field *const *fields;
+	size_t n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		if (verb->flags & flags[i].id)
+			fn(flags[i].name, flags[i].help, data);
+	fields = vmboot_opts_fields(&n);
+	for (size_t i = 0; i < n; i++)
+		if (takes_field(verb, fields[i])) {
+			char *name = flag_name(fields[i]);
+
+			fn(name, fields[i]->help, data);
+			free(name);
+		}
+}
+
 int flag_unknown(const struct verb *verb, const char *name)
 {
 	const struct vmboot_field *const *fields;

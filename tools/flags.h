@@ -26,6 +26,10 @@ struct found {
 bool flag_find_long(const struct verb *verb, const char *name, struct found *ret);
 bool flag_find_short(const struct verb *verb, char c, struct found *ret);
 
+/* Tells fn each flag of the verb, by name, with what it does. */
+void flag_each(const struct verb *verb, void (*fn)(const char *name, const char *help, void *data),
+	       void *data);
+
 /* Says so, with the flag that was perhaps meant; EXIT_USAGE. */
 int flag_unknown(const struct verb *verb, const char *name);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "complete.h"
 #include "verbs.h"
 
 #define COMMON (FLAG_HELP | FLAG_VERBOSE)
@@ -15,6 +16,7 @@
 static const struct verb verbs[] = {
 	{.name = "run",
 	 .operands = "IMAGE [CMD...]",
+	 .operand = OPERAND_IMAGE_FIRST,
 	 .help = "Boot an image and run its program; end as the program ends",
 	 .more = "The VM powers off when the program ends, unless --on-exit says otherwise, and "
 		 "is\n"
@@ -27,6 +29,7 @@ static const struct verb verbs[] = {
 	 .command = true},
 	{.name = "start",
 	 .operands = "NAME...",
+	 .operand = OPERAND_VM_STOPPED,
 	 .help = "Start VMs that are stopped",
 	 .fn = verb_start,
 	 .flags = COMMON,
@@ -34,6 +37,7 @@ static const struct verb verbs[] = {
 	 .max_operands = -1},
 	{.name = "stop",
 	 .operands = "NAME...",
+	 .operand = OPERAND_VM_RUNNING,
 	 .help = "Ask VMs to power off, then cut their power",
 	 .fn = verb_stop,
 	 .flags = COMMON | FLAG_STOP_TIME,
@@ -41,6 +45,7 @@ static const struct verb verbs[] = {
 	 .max_operands = -1},
 	{.name = "restart",
 	 .operands = "NAME...",
+	 .operand = OPERAND_VM,
 	 .help = "Ask VMs to reboot, then reset them; start those that are stopped",
 	 .fn = verb_restart,
 	 .flags = COMMON | FLAG_STOP_TIME,
@@ -48,6 +53,7 @@ static const struct verb verbs[] = {
 	 .max_operands = -1},
 	{.name = "rm",
 	 .operands = "NAME...",
+	 .operand = OPERAND_VM,
 	 .help = "Remove VMs with their disks and logs; images stay",
 	 .fn = verb_rm,
 	 .flags = COMMON | FLAG_FORCE,
@@ -60,6 +66,7 @@ static const struct verb verbs[] = {
 	 .flags = COMMON | FLAG_ALL | FLAG_JSON | FLAG_QUIET},
 	{.name = "exec",
 	 .operands = "NAME CMD...",
+	 .operand = OPERAND_VM_FIRST,
 	 .help = "Run a command in a VM that runs; end as it ends",
 	 .more = "A \"--\" before CMD is dropped. Exit code: the command's, or 128 + its signal; "
 		 "125 "
@@ -72,6 +79,7 @@ static const struct verb verbs[] = {
 	 .max_operands = -1},
 	{.name = "cp",
 	 .operands = "SRC DST",
+	 .operand = OPERAND_VM_PATH,
 	 .help = "Copy files between the host and a VM that runs",
 	 .more = "One of SRC and DST is NAME:PATH. Into a folder that is there, a copy goes under "
 		 "its\nown name. Owners, modes, times, links and holes are kept.",
@@ -81,6 +89,7 @@ static const struct verb verbs[] = {
 	 .max_operands = 2},
 	{.name = "stat",
 	 .operands = "NAME PATH",
+	 .operand = OPERAND_VM_FIRST,
 	 .help = "Say what a path in a VM that runs is",
 	 .fn = verb_stat,
 	 .flags = COMMON | FLAG_DEREFERENCE | FLAG_JSON,
@@ -88,6 +97,7 @@ static const struct verb verbs[] = {
 	 .max_operands = 2},
 	{.name = "logs",
 	 .operands = "NAME",
+	 .operand = OPERAND_VM,
 	 .help = "Print the output of a VM's program",
 	 .fn = verb_logs,
 	 .flags = COMMON | FLAG_FOLLOW | FLAG_CONSOLE,
@@ -95,6 +105,7 @@ static const struct verb verbs[] = {
 	 .max_operands = 1},
 	{.name = "wait",
 	 .operands = "NAME...",
+	 .operand = OPERAND_VM,
 	 .help = "Wait for VMs' programs to end and print their exit codes",
 	 .fn = verb_wait,
 	 .flags = COMMON | FLAG_PHASE | FLAG_WAIT_TIME,
@@ -102,6 +113,7 @@ static const struct verb verbs[] = {
 	 .max_operands = -1},
 	{.name = "report",
 	 .operands = "NAME",
+	 .operand = OPERAND_VM,
 	 .help = "Print the ledger of a VM's newest boot: where the time went",
 	 .fn = verb_report,
 	 .flags = COMMON | FLAG_CHART | FLAG_JSON | FLAG_SVG,
@@ -109,6 +121,7 @@ static const struct verb verbs[] = {
 	 .max_operands = 1},
 	{.name = "plan",
 	 .operands = "IMAGE [CMD...]",
+	 .operand = OPERAND_IMAGE_FIRST,
 	 .help = "Print all that run would do, as JSON, and make no VM",
 	 .more = "Without --name the VM is planned as \"" NAME_OF_PLAN "\".",
 	 .fn = verb_plan,
@@ -117,6 +130,7 @@ static const struct verb verbs[] = {
 	 .command = true},
 	{.name = "xml",
 	 .operands = "IMAGE [CMD...]",
+	 .operand = OPERAND_IMAGE_FIRST,
 	 .help = "Print the libvirt domain XML that run would use, and make no VM",
 	 .more = "Without --name the VM is planned as \"" NAME_OF_PLAN "\".",
 	 .fn = verb_xml,
@@ -125,6 +139,7 @@ static const struct verb verbs[] = {
 	 .command = true},
 	{.name = "import",
 	 .operands = "SOURCE",
+	 .operand = OPERAND_SOURCE,
 	 .help = "Bring an image into the store and print its name",
 	 .more = "SOURCE is oci:DIR[:TAG], tar:FILE, dir:DIR or disk:FILE.",
 	 .fn = verb_import,
@@ -138,6 +153,7 @@ static const struct verb verbs[] = {
 	 .flags = COMMON | FLAG_JSON | FLAG_QUIET},
 	{.name = "rmi",
 	 .operands = "NAME...",
+	 .operand = OPERAND_IMAGE,
 	 .help = "Remove images from the store",
 	 .fn = verb_rmi,
 	 .flags = COMMON,
@@ -244,6 +260,8 @@ static int run(struct args *args, int argc, char *const *argv)
 		return usage_error(NULL, "which verb?");
 	if (args->help || strcmp(argv[0], "help") == 0)
 		return help(args->help ? n : n - 1, args->help ? argv : argv + 1);
+	if (strcmp(argv[0], "__complete") == 0)
+		return complete(verbs, ARRAY_SIZE(verbs), &no_verb, n - 1, argv + 1);
 	verb = find_verb(argv[0]);
 	return verb ? run_verb(args, verb, n - 1, argv + 1) : unknown_verb(argv[0]);
 }
