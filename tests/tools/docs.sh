@@ -28,13 +28,18 @@ generated vmboot.1 flags
 generated vmboot-request.5 fields
 generated vmboot-events.7 phases
 
-for page in vmboot.1 vmboot.3 vmboot-request.5 vmboot-events.7; do
-	grep -q '^\.SH NAME\|^\.Sh NAME' "$docs/$page" || fail "$page has no NAME"
+# those of functions are made of the headers: in the build's folder, or in a release's
+made=$builddir/docs/man3
+[ -d "$made" ] || made=$docs/man3
+for file in "$docs"/vmboot.1 "$docs"/vmboot.3 "$docs"/vmboot-request.5 "$docs"/vmboot-events.7 \
+	"$made"/*.3; do
+	page=${file##*/}
+	grep -q '^\.SH NAME\|^\.Sh NAME' "$file" || fail "$page has no NAME"
 	if command -v mandoc >/dev/null; then
-		mandoc -Tlint -W warning "$docs/$page" >"$tmp/lint" || fail "$page: $(cat "$tmp/lint")"
+		mandoc -Tlint -W warning "$file" >"$tmp/lint" || fail "$page: $(cat "$tmp/lint")"
 	fi
 	if command -v man >/dev/null && command -v groff >/dev/null; then
-		MANWIDTH=100 man --warnings=w -l "$docs/$page" >"$tmp/text" 2>"$tmp/warn" </dev/null ||
+		MANWIDTH=100 man --warnings=w -l "$file" >"$tmp/text" 2>"$tmp/warn" </dev/null ||
 			fail "man -l $page"
 		[ -s "$tmp/warn" ] && fail "$page: $(cat "$tmp/warn")"
 		[ -s "$tmp/text" ] || fail "$page shows nothing"
@@ -47,6 +52,14 @@ names=$(sed -n 's/^VMBOOT_API.*[ *]\(vmboot_[a-z_]*\)(.*/\1/p' "$srcdir"/include
 [ "$(echo "$names" | wc -l)" -ge 30 ] || fail "too few functions found in the headers"
 for name in $names; do
 	grep -q "Fn $name\b" "$docs/vmboot.3" || fail "vmboot.3 has no $name"
+	page=$(sed -n "s/^$name //p" "$made/aliases")
+	for words in "^\.Nm $name\b" "^\.Fo $name$" "^\.Ss $name$"; do
+		grep -q "$words" "$made/${page:-$name}.3" ||
+			fail "${page:-$name}.3 has no line like $words"
+	done
+done
+for name in $(sed -n 's/^\t\(vmboot_[a-z_]*\);$/\1/p' "$srcdir/libvmboot/libvmboot.sym"); do
+	echo "$names" | grep -qx "$name" || fail "$name is exported, and in no header's comments"
 done
 for name in $(grep -o 'VMBOOT_E[A-Z]* =' "$srcdir/include/vmboot/error.h" | cut -d' ' -f1); do
 	grep -q "Dv $name\b" "$docs/vmboot.3" || fail "vmboot.3 has no $name"
@@ -70,10 +83,47 @@ if [ -x "$builddir/tools/vmboot" ]; then
 		sed -n "/^\.It Cm $verb\b/,/^\.It Cm/p" "$docs/vmboot.1" >"$tmp/verb"
 		[ -s "$tmp/verb" ] || fail "vmboot.1 has no $verb"
 	done
-	for flag in $(for verb in $verbs; do vmboot help "$verb"; done 2>/dev/null |
-		sed -n 's/^  .* --\([a-z-]*\).*/\1/p' | sort -u); do
-		grep -q "Fl Fl $flag\b" "$docs/vmboot.1" || fail "vmboot.1 has no --$flag"
+	# each flag of each verb: among those that all take, those of requests, or with the verb
+	sed '/^\.Ss/,$d' "$docs/vmboot.1" >"$tmp/common"
+	sed -n '/^\.Ss Fields/,/^\.Ss Running/p' "$docs/vmboot.1" >"$tmp/fields"
+	for verb in $verbs; do
+		[ "$verb" = help ] && continue
+		sed -n "/^\.It Cm $verb\b/,/^\(\.It Cm\|\.Ss\)/p" "$docs/vmboot.1" | sed '$d' >"$tmp/verb"
+		vmboot help "$verb" >"$tmp/help"
+		grep -q '^Fields of the request:' "$tmp/help" && cat "$tmp/fields" >>"$tmp/verb"
+		for flag in $(sed -n 's/^  .* --\([a-z-]*\).*/\1/p' "$tmp/help"); do
+			cat "$tmp/common" "$tmp/verb" | grep -q "Fl Fl $flag\b" ||
+				fail "vmboot.1: $verb has no --$flag"
+		done
+		for flag in $(grep -o 'Fl Fl [a-z-]*' "$tmp/verb" | cut -d ' ' -f 3); do
+			grep -q -e "--$flag\b" "$tmp/help" || fail "vmboot.1: $verb takes no --$flag"
+		done
+		for flag in $(grep -o '^\.It Cm [^F].* Fl [a-zA-Z]*' "$tmp/verb" | grep -o 'Fl [a-zA-Z]*' |
+			cut -d ' ' -f 2 | grep -vx Fl | grep -o .); do
+			grep -q "^  -$flag, " "$tmp/help" || fail "vmboot.1: $verb takes no -$flag"
+		done
 	done
+fi
+
+# as HTML: each function has its place, and each link leads somewhere
+if command -v mandoc >/dev/null; then
+	sh "$docs/mkhtml.sh" "$tmp/html" "$docs" "$docs"/vmboot*.[0-9] "$made"/*.3 >"$tmp/log" 2>&1 ||
+		fail "mkhtml.sh: $(cat "$tmp/log")"
+	for name in $names; do
+		page=$(sed -n "s/^$name //p" "$made/aliases")
+		grep -q "id=\"$name\"" "$tmp/html/${page:-$name}.3.html" || fail "HTML: no $name"
+	done
+	grep -o 'href="[^"]*"' "$tmp"/html/*.html | sed 's/.*\/\([^/]*\):href="\(.*\)"/\1 \2/' |
+		sort -u >"$tmp/links"
+	[ "$(wc -l <"$tmp/links")" -gt 50 ] || fail "HTML: too few links"
+	while read -r page link; do
+		target=${link%%#*}
+		target=$tmp/html/${target:-$page}
+		[ -e "$target" ] || fail "HTML: $page leads to $link, which is not there"
+		case $link in
+		*#*) grep -q "id=\"${link#*#}\"" "$target" || fail "HTML: $page: no place $link" ;;
+		esac
+	done <"$tmp/links"
 fi
 
 done_testing

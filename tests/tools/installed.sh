@@ -33,7 +33,9 @@ export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS PKG_CONFIG_ALLOW_SYSTEM_LIBS
 export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
 
 for file in bin/vmboot share/man/man1/vmboot.1 share/man/man3/vmboot.3 \
-	share/man/man5/vmboot-request.5 share/man/man7/vmboot-events.7; do
+	share/man/man5/vmboot-request.5 share/man/man7/vmboot-events.7 \
+	share/bash-completion/completions/vmboot share/fish/vendor_completions.d/vmboot.fish \
+	share/zsh/site-functions/_vmboot; do
 	[ -e "$root/$file" ] || fail "$file is not installed"
 done
 find "$dest" -name vmboot-init -perm -100 | grep -q . || fail "vmboot-init is not installed"
@@ -46,6 +48,21 @@ if grep -q '^INSTALL_PYTHON_TRUE = *$' "$builddir/Makefile"; then
 		>"$tmp/log" 2>&1 || fail "the Python package that is installed: $(cat "$tmp/log")"
 fi
 find "$dest" -name '*.a' | grep . && fail "a static library is installed"
+
+# man finds each function and each verb
+if command -v man >/dev/null; then
+	for name in $(sed -n 's/^\t\(vmboot_[a-z_]*\);$/\1/p' "$srcdir/libvmboot/libvmboot.sym") \
+		$(LD_LIBRARY_PATH=$lib "$root/bin/vmboot" help | sed -n 's/^  \([a-z]*\)  .*/vmboot-\1/p'); do
+		man -M "$root/share/man" -w "$name" >"$tmp/log" 2>&1 || fail "man $name: $(cat "$tmp/log")"
+	done
+	MANWIDTH=100 man -M "$root/share/man" vmboot_event_fd 2>&1 </dev/null | grep -q 'vmboot_wait, ' ||
+		fail "man vmboot_event_fd does not show vmboot_wait(3)"
+fi
+if command -v mandoc >/dev/null; then
+	make -s -C "$builddir" install-html DESTDIR="$dest" >"$tmp/log" 2>&1 ||
+		fail "make install-html: $(cat "$tmp/log")"
+	[ -s "$root/share/doc/libvmboot/html/index.html" ] || fail "no index.html is installed"
+fi
 
 want=$(sed -n 's/^#define VERSION "\(.*\)"/\1/p' "$builddir/config.h")
 [ "$(pkg-config --modversion vmboot)" = "$want" ] || fail "pkg-config does not say $want"
