@@ -329,7 +329,7 @@ static void none_at_all(void)
 	ASSERT_ERROR(vmboot_exec(none, &exec, &result), VMBOOT_ENOAGENT, "no agent answers");
 	CU_ASSERT_EQUAL(vmboot_stop(none, 0), 1);
 	ASSERT_ERROR(vmboot_wait(none, VMBOOT_PHASE_AGENT, BOOT_TIMEOUT_MS), VMBOOT_EENDED,
-		     "ended before");
+		     "before that happened");
 	ASSERT_OK(vmboot_destroy(none));
 	vmboot_close(none);
 }
