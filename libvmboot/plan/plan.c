@@ -12,7 +12,7 @@
 static const char *const init_systems[] = {
 	"/sbin/init",		"/usr/sbin/init",	    "/bin/init",    "/init",
 	"/lib/systemd/systemd", "/usr/lib/systemd/systemd", "/bin/systemd", "/usr/bin/systemd",
-	"/sbin/openrc-init",	"/usr/sbin/openrc-init",
+	"/sbin/openrc-init",	"/usr/sbin/openrc-init",    "/linuxrc",
 };
 
 static void drop_kernel_disk(struct vmb_facts *facts)
@@ -93,14 +93,22 @@ static const struct {
 	[VMBOOT_NETWORK_USER] = {"10.0.2.15/24", "10.0.2.2", "10.0.2.3"},
 };
 
-static enum vmboot_init_mode resolve_init_mode(enum vmboot_init_mode asked, const char *program)
+static bool is_busybox_init(char **args)
+{
+	const char *slash = strrchr(args[0], '/');
+
+	return vmb_streq(slash ? slash + 1 : args[0], "busybox") && args[1] &&
+	       vmb_streq(args[1], "init");
+}
+
+static enum vmboot_init_mode resolve_init_mode(enum vmboot_init_mode asked, char **args)
 {
 	if (asked != VMBOOT_INIT_AUTO)
 		return asked;
 	for (size_t i = 0; i < ARRAY_SIZE(init_systems); i++)
-		if (vmb_streq(init_systems[i], program))
+		if (vmb_streq(init_systems[i], args[0]))
 			return VMBOOT_INIT_SYSTEMD;
-	return VMBOOT_INIT_EXEC;
+	return is_busybox_init(args) ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC;
 }
 
 int vmb_plan_guest_config(const struct vmb_plan *plan, struct vmb_guest_config *ret)
@@ -182,7 +190,7 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 		r = vmb_plan_files(p.facts.store, p.name, &p.files);
 	if (r < 0)
 		return r;
-	p.init_mode = resolve_init_mode(opts->init_mode, p.command.args[0]);
+	p.init_mode = resolve_init_mode(opts->init_mode, p.command.args);
 	r = check_guest_config(&p);
 	if (r < 0)
 		return r;
