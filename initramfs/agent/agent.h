@@ -167,6 +167,7 @@ void agent_stream_serve(struct agent_stream *s, const struct agent_polls *polls)
 /* True if it was one of ours. */
 bool agent_stream_reap(struct agent_stream *s, pid_t pid, uint32_t status);
 bool agent_stream_busy(const struct agent_stream *s); /* programs run, or output waits */
+void agent_stream_kill(const struct agent_stream *s, int sig);
 
 /* Queues a frame; there must be room for it, which STREAM_ROOM keeps. */
 void agent_stream_send(struct agent_stream *s, enum vmb_frame_type type, uint32_t session,
@@ -191,7 +192,7 @@ enum { AGENT_STREAM_ROOM = 65536, AGENT_STREAM_OUT = 524288, AGENT_STDIN_WINDOW 
 int agent_tar_out(const char *path, int fd);
 int agent_tar_in(const char *path, int fd);
 
-/* main.c: called as AGENT_NAME CONTROL OVERLAY, both descriptors; "-1": none. */
+/* main.c: called as AGENT_NAME CONTROL OVERLAY, both descriptors, "-1": none; or AGENT_NAME "unit". */
 int agent_main(struct init *init, int argc, char **argv);
 
 #endif

@@ -9,8 +9,10 @@
 struct agent {
 	struct init *init;
 	int control; /* to PID 1 */
+	bool unit;   /* of systemd's, which hears us otherwise; see unit.c */
 	int signals, uevents;
-	bool ready;  /* it was told */
+	bool ready; /* it was told */
+	uint64_t start_us;
 	bool ending; /* PID 1 ends everything */
 	struct vmb_deadline until;
 	struct agent_stream stream;
@@ -21,5 +23,13 @@ struct agent {
 /* All signals are blocked from then on. 0 or -errno. */
 int agent_setup(struct agent *agent, struct init *init, const char *const *env);
 void agent_run(struct agent *agent); /* until PID 1 says the end has come, and all has ended */
+
+/* ---- unit.c ---- */
+
+enum { AGENT_UNIT_END_MS = 3000 };
+
+/* Before anything else; the image's environment, or NULL. */
+const char *const *agent_unit_begin(struct agent *agent);
+void agent_unit_tell(struct agent *agent, uint64_t start_us); /* that the port is open */
 
 #endif

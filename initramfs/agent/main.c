@@ -43,7 +43,11 @@ static void take_signals(struct agent *agent)
 		/* PID 1 ends all that runs. What runs here is told too, and we go when it has. */
 		if (si.ssi_signo == SIGTERM && (pid_t)si.ssi_pid == getppid()) {
 			agent->ending = true;
-			agent->until = vmb_deadline_in(-1);
+			agent->until = vmb_deadline_in(agent->unit ? AGENT_UNIT_END_MS : -1);
+			if (agent->unit) {
+				agent_stream_kill(&agent->stream, SIGTERM);
+				agent_stream_kill(&agent->stream, SIGHUP);
+			}
 		}
 	}
 }
@@ -51,10 +55,14 @@ static void take_signals(struct agent *agent)
 /* Ports can come late; each change of one is a kernel event. */
 static void look_for_ports(struct agent *agent)
 {
-	agent_port_open(&agent->stream.port, agent->init);
+	/* whose sessions an agent before us had is told that they are gone */
+	if (agent->stream.port.fd < 0 && agent_port_open(&agent->stream.port, agent->init))
+		agent_stream_send(&agent->stream, VMB_FRAME_HELLO, 0, 0, NULL, 0);
 	agent_port_open(&agent->qga.port, agent->init);
 	if (agent->qga.port.fd >= 0 && !agent->ready) {
 		agent->ready = true;
+		if (agent->unit)
+			agent_unit_tell(agent, agent->start_us);
 		qga_say(&agent->qga, AGENT_SAYS_READY);
 	}
 }
@@ -96,12 +104,15 @@ static bool ended(struct agent *agent)
 {
 	siginfo_t si;
 
-	if (!agent->ending || waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == 0 ||
-	    errno != ECHILD)
+	if (!agent->ending)
+		return false;
+	if (vmb_deadline_passed(agent->until))
+		return true;
+	if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD)
 		return false;
 	if (agent->until.at_us == INT64_MAX)
 		agent->until = vmb_deadline_in(LAST_WORDS_MS);
-	return !agent_stream_busy(&agent->stream) || vmb_deadline_passed(agent->until);
+	return !agent_stream_busy(&agent->stream);
 }
 
 int agent_setup(struct agent *agent, struct init *init, const char *const *env)
@@ -149,11 +160,18 @@ static int fd_arg(const char *text)
 
 int agent_main(struct init *init, int argc, char **argv)
 {
+	const char *const *env = (const char *const *)environ;
 	static struct agent agent;
 
-	agent.control = argc > 1 ? fd_arg(argv[1]) : -1;
-	init->overlay = argc > 2 ? fd_arg(argv[2]) : -1;
-	if (agent_setup(&agent, init, (const char *const *)environ) < 0)
+	agent.init = init;
+	agent.start_us = init_now_us();
+	if (argc == 2 && strcmp(argv[1], "unit") == 0) {
+		env = agent_unit_begin(&agent);
+	} else {
+		agent.control = argc > 1 ? fd_arg(argv[1]) : -1;
+		init->overlay = argc > 2 ? fd_arg(argv[2]) : -1;
+	}
+	if (agent_setup(&agent, init, env) < 0)
 		return 1;
 	agent_run(&agent);
 	return 0;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/reboot.h>
 #include <sys/socket.h>
 
 enum { PROC_MAX = 1 << 20 };
@@ -72,8 +73,18 @@ int qga_fail_errno(struct agent_qga *q, const char *what, const char *which)
 
 void qga_say(struct agent_qga *q, char what)
 {
+	static const struct {
+		char what;
+		int how;
+	} ends[] = {{AGENT_SAYS_POWER_OFF, RB_POWER_OFF},
+		    {AGENT_SAYS_REBOOT, RB_AUTOBOOT},
+		    {AGENT_SAYS_HALT, RB_HALT_SYSTEM}};
+
 	if (q->control >= 0)
 		send(q->control, &what, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	for (size_t i = 0; q->init->system == INIT_SYSTEM_SYSTEMD && i < ARRAY_SIZE(ends); i++)
+		if (ends[i].what == what)
+			init_system_end(q->init, INIT_SYSTEM_SYSTEMD, ends[i].how);
 }
 
 /* Their size is not known before they are read. */

@@ -200,6 +200,13 @@ bool agent_stream_reap(struct agent_stream *s, pid_t pid, uint32_t status)
 	return false;
 }
 
+void agent_stream_kill(const struct agent_stream *s, int sig)
+{
+	for (size_t i = 0; i < VMB_STREAM_SESSIONS_MAX; i++)
+		if (s->sessions[i].state != AGENT_SESSION_FREE && !s->sessions[i].exited)
+			agent_kill(s->sessions[i].child.pid, sig);
+}
+
 bool agent_stream_busy(const struct agent_stream *s)
 {
 	for (size_t i = 0; i < VMB_STREAM_SESSIONS_MAX; i++)

@@ -12,31 +12,31 @@
 
 /*
  * The agent is this program once more, in a process of its own that it gets after the image's
- * program has started. It runs from the initramfs' memory: nothing of ours is in the image.
+ * program has started. It runs from the initramfs' memory: nothing of ours is in the image. With
+ * systemd as PID 1 it is a unit, see units.c; with another init system, the keeper's child.
  */
 
 enum { RESTARTS_SECONDS = 60 };
 
 int init_agent(struct init *init, struct init_report *report)
 {
-	const char *what = "no agent beside an init system";
+	const char *what = NULL;
 
-	if (init->config.skip_guest_agent) {
+	if (init->config.skip_guest_agent)
 		what = "skipping guest agent";
-		init_log(init, "%s", what);
-	} else if (init->config.guest_agent[0] == 'i') {
+	else if (init->config.guest_agent[0] == 'i')
 		what = "the image brings its own agent";
+	if (what) {
 		init_log(init, "%s", what);
-	} else if (init->config.mode[0] != 's') {
-		/* before the program can do something to /proc */
-		init->agent.self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-		if (init->agent.self < 0)
-			return init_failed(report, errno, "opening /proc/self/exe");
-		init->agent.wanted = true;
-		return INIT_LATER;
+		init_format(report->detail, sizeof(report->detail), "%s", what);
+		return 0;
 	}
-	init_format(report->detail, sizeof(report->detail), "%s", what);
-	return 0;
+	/* before the program can do something to /proc */
+	init->agent.self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (init->agent.self < 0)
+		return init_failed(report, errno, "opening /proc/self/exe");
+	init->agent.wanted = true;
+	return INIT_LATER;
 }
 
 /* ---- in the child ---- */

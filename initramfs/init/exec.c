@@ -50,6 +50,38 @@ char **init_environment(const struct vmb_guest_config *config, const char *home)
 	return env;
 }
 
+/*
+ * What an init system must not see: that it is in a container, that somebody started it as a
+ * service, or other libraries than its own.
+ */
+static bool misleads(const char *entry)
+{
+	static const char *const keys[] = {"container=",    "container_uuid=", "LISTEN_FDS=",
+					   "LISTEN_PID=",   "LISTEN_FDNAMES=", "NOTIFY_SOCKET=",
+					   "WATCHDOG_PID=", "WATCHDOG_USEC=",  "MANAGERPID=",
+					   "LD_PRELOAD=",   "LD_LIBRARY_PATH="};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (strncmp(entry, keys[i], strlen(keys[i])) == 0)
+			return true;
+	return false;
+}
+
+/* The kernel gives PID 1 HOME and TERM. */
+char **init_system_environment(const struct vmb_guest_config *config)
+{
+	char **env = calloc(VMB_CONFIG_ENV_MAX + 4, sizeof(*env));
+	size_t n = 0;
+
+	for (size_t i = 0; env && config->env[i]; i++)
+		if (!misleads(config->env[i]))
+			env[n++] = (char *)(uintptr_t)config->env[i];
+	if (!env || add_default(env, &n, "PATH", DEFAULT_PATH) < 0 ||
+	    add_default(env, &n, "HOME", "/") < 0 || add_default(env, &n, "TERM", "linux") < 0)
+		return NULL;
+	return env;
+}
+
 int init_exec(const char *const *args, char *const *env)
 {
 	char *const *argv = (char *const *)(uintptr_t)args;

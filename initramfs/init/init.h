@@ -124,6 +124,14 @@ struct init_agent {
 	size_t n_ends;
 };
 
+/* What the image runs as PID 1; see systems.c. */
+enum init_system {
+	INIT_SYSTEM_SYSV, /* or an unknown one */
+	INIT_SYSTEM_SYSTEMD,
+	INIT_SYSTEM_BUSYBOX,
+	INIT_SYSTEM_OPENRC,
+};
+
 struct init {
 	const char *root; /* goes before every path; "" in a guest */
 	const struct init_ops *ops;
@@ -151,8 +159,10 @@ struct init {
 	pid_t program; /* 0: not started */
 	bool ended;    /* the program has */
 	struct init_agent agent;
-	int how;			/* RB_POWER_OFF, or what else ends it all */
-	const char *why;		/* in a few words */
+	enum init_system system;
+	int self;	 /* a folder of the initramfs with this program, kept for systemd; or -1 */
+	int how;	 /* RB_POWER_OFF, or what else ends it all */
+	const char *why; /* in a few words */
 	bool stopping, killed;		/* a stop was asked for; and was not heard */
 	struct vmb_deadline stop_until; /* then SIGKILL */
 };
@@ -213,6 +223,7 @@ const char *init_path(const struct init *init, char path[INIT_PATH_MAX], const c
 	VMB_PRINTF(3, 4);
 int init_read_text(const char *path, char *text, size_t size); /* length or -errno */
 int init_read_file(const char *path, size_t max, char **ret);  /* allocated; 0 or -errno */
+int init_write_file(const char *path, mode_t mode, const void *bytes, size_t n); /* 0 or -errno */
 bool init_has_word(const char *words, const char *word);
 
 /* mounts.c: what a program expects below /dev, /run and /sys; after the switch. */
@@ -245,6 +256,44 @@ int init_user_find(const struct init *init, const char *spec, struct init_user *
 int init_exec(const char *const *args, char *const *env);
 /* config's env and what is missing of PATH, HOSTNAME and HOME; allocated, NULL-ended, or NULL. */
 char **init_environment(const struct vmb_guest_config *config, const char *home);
+
+/* exec.c: likewise for an image's init system, without what makes it think it is in a container. */
+char **init_system_environment(const struct vmb_guest_config *config);
+
+/* ---- beside an init system ---- */
+
+#define INIT_RUN "/run/vmboot"
+#define INIT_LATE INIT_RUN "/events"
+#define INIT_ENVIRONMENT INIT_RUN "/environment" /* of the image; each entry ends with a 0 */
+#define INIT_OVERLAY INIT_RUN "/overlay"	 /* a link to a folder on the overlay disk */
+#define INIT_SELF_FOLDER "/run/initramfs"
+#define INIT_SELF INIT_SELF_FOLDER "/shutdown" /* this program */
+#define INIT_SELF_KEPT "/vmboot/self"	       /* where the folder is in the initramfs */
+
+/* systems.c: which it is, by its program; and asking it to end all. False: no way to ask. */
+enum init_system init_system_find(const struct init *init, const char *program);
+bool init_system_end(const struct init *init, enum init_system system, int how);
+
+/* machine.c: machine-id, host name, and for systemd its units. */
+int init_machine(struct init *init, struct init_report *report);
+
+/* units.c */
+int init_units(const struct init *init, struct init_report *report);
+
+/* late.c: events when PID 1 is systemd. */
+int init_late_begin(const struct init *init);	   /* 0 or -errno */
+uint64_t init_late_start(const struct init *init); /* when it was handed over */
+void init_late_tell(struct init *init, enum vmboot_phase phase, uint64_t start_us, int error,
+		    const struct init_report *report);
+
+/* keeper.c: the process that stays; -1: there is none. */
+pid_t init_keeper_start(struct init *init);
+
+/* Other names that this program is called by, for systemd: late.c, shutdown.c. */
+#define INIT_READY_NAME "vmboot-ready"
+#define INIT_SHUTDOWN_NAME "/shutdown"
+int init_ready_main(struct init *init, int argc, char **argv);
+int init_shutdown_main(struct init *init, int argc, char **argv);
 
 /* program.c: becomes the image's init system; returns, -errno, only on failure. */
 int init_hand_over(struct init *init, struct init_report *report);
@@ -279,5 +328,6 @@ void init_unblock_crashes(void); /* after all signals were blocked */
 /* poweroff.c: ends what runs, syncs, tells, and powers off. */
 void init_thaw(struct init *init);
 void init_power_off(struct init *init);
+int64_t init_power_off_value(int how); /* of the event */
 
 #endif

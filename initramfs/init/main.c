@@ -122,6 +122,16 @@ static void boot(struct init *init)
 	init_shell(init);
 }
 
+/* What else this program is, by the name it is called by. */
+static const struct {
+	const char *name;
+	int (*run)(struct init *init, int argc, char **argv);
+} roles[] = {
+	{AGENT_NAME, agent_main},
+	{INIT_READY_NAME, init_ready_main},
+	{INIT_SHUTDOWN_NAME, init_shutdown_main},
+};
+
 int main(int argc, char **argv)
 {
 	static uint8_t config_bytes[VMB_CONFIG_BLOCK + VMB_CONFIG_SIZE_MAX];
@@ -129,10 +139,11 @@ int main(int argc, char **argv)
 	static struct init init;
 	sigset_t all;
 
-	if (argc > 0 && strcmp(argv[0], AGENT_NAME) == 0) {
-		init_setup(&init, "", &real);
-		return agent_main(&init, argc, argv);
-	}
+	for (size_t i = 0; argc > 0 && i < ARRAY_SIZE(roles); i++)
+		if (strcmp(argv[0], roles[i].name) == 0) {
+			init_setup(&init, "", &real);
+			return roles[i].run(&init, argc, argv);
+		}
 	if (getpid() != 1) {
 		init.console = STDERR_FILENO;
 		init_log(&init, "this is a guest's PID 1; it does not run on a host");

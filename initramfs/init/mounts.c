@@ -24,6 +24,14 @@ static const struct place early[] = {
 
 static const struct place run = {"run", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755", NEEDED};
 
+/* As systemd would mount it, if it were not there yet. */
+static const struct place run_for_system = {"run",
+					    "/run",
+					    "tmpfs",
+					    MS_NOSUID | MS_NODEV | MS_STRICTATIME,
+					    "mode=0755,size=20%,nr_inodes=800k",
+					    NEEDED};
+
 /* An init system makes these itself. */
 static const struct place for_program[] = {
 	{"devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
@@ -104,10 +112,11 @@ int init_mounts(struct init *init, struct init_report *report)
 int init_mounts_late(struct init *init, struct init_report *report)
 {
 	char path[INIT_PATH_MAX];
-	int r = mount_place(init, &run, report);
+	int r;
 
 	if (init->config.mode[0] == 's')
-		return r;
+		return mount_place(init, &run_for_system, report);
+	r = mount_place(init, &run, report);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(for_program); i++)
 		r = mount_place(init, &for_program[i], report);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dev_links); i++)

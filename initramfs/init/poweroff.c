@@ -54,16 +54,16 @@ void init_thaw(struct init *init)
 		ioctl(init->overlay, FITHAW, 0);
 }
 
-static int64_t how(const struct init *init)
+int64_t init_power_off_value(int how)
 {
-	if (init->how == RB_AUTOBOOT)
+	if (how == RB_AUTOBOOT || how == (int)RB_KEXEC)
 		return VMBOOT_POWEROFF_REBOOT;
-	return init->how == (int)RB_HALT_SYSTEM ? VMBOOT_POWEROFF_HALT : VMBOOT_POWEROFF_OFF;
+	return how == (int)RB_HALT_SYSTEM ? VMBOOT_POWEROFF_HALT : VMBOOT_POWEROFF_OFF;
 }
 
 void init_power_off(struct init *init)
 {
-	struct init_report report = {.value = how(init)};
+	struct init_report report = {.value = init_power_off_value(init->how)};
 	uint64_t start = init_now_us();
 
 	init_format(report.detail, sizeof(report.detail), "%s", init->why);

@@ -233,19 +233,38 @@ int init_program(struct init *init, struct init_report *report)
 	report->value = getpid();
 	if (strchr(init->config.args[0], '/') && access(init->config.args[0], X_OK) < 0)
 		return explain(init, (struct failure){STEP_EXEC, -errno}, report);
-	return 0;
+	return init_machine(init, report);
+}
+
+/* The agent's way to the overlay disk, of which no mount is to be seen. */
+static void link_overlay(const struct init *init, pid_t keeper)
+{
+	char path[INIT_PATH_MAX], to[64];
+
+	init_format(to, sizeof(to), "/proc/%d/fd/%d", (int)keeper, init->overlay);
+	if (keeper > 0 && symlink(to, init_path(init, path, INIT_OVERLAY)) < 0)
+		init_debug(init, "cannot make %s", path);
 }
 
 int init_hand_over(struct init *init, struct init_report *report)
 {
-	char **env = init_environment(&init->config, NULL);
-	int console = open("/dev/console", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	char **env = init_system_environment(&init->config);
+	int console, r;
+	pid_t keeper;
 
+	if (!env)
+		return init_failed(report, ENOMEM, "making the environment");
+	r = init_late_begin(init);
+	if (r < 0)
+		return init_failed(report, r, "writing " INIT_LATE);
+	keeper = init_keeper_start(init);
+	link_overlay(init, keeper);
+	console = open("/dev/console", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	for (int fd = 0; console >= 0 && fd < 3; fd++)
 		dup2(console, fd);
 	default_signals();
-	if (!env)
-		return init_failed(report, ENOMEM, "making the environment");
-	return explain(init, (struct failure){STEP_EXEC, init_exec(init->config.args, env)},
-		       report);
+	r = init_exec(init->config.args, env);
+	if (keeper > 0)
+		kill(keeper, SIGKILL);
+	return explain(init, (struct failure){STEP_EXEC, r}, report);
 }

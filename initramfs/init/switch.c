@@ -15,8 +15,8 @@ enum { DEPTH_MAX = 16 };
 /* The mount points, which an image need not have. */
 static const char *const moved[] = {"dev", "proc", "sys"};
 
-/* Removes all below fd, which it closes, but nothing of another file system. */
-static void empty(int fd, dev_t dev, int depth)
+/* Removes all below fd, which it closes, but not keep, and nothing of another file system. */
+static void empty(int fd, const struct stat *top, ino_t keep, int depth)
 {
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
@@ -26,12 +26,13 @@ static void empty(int fd, dev_t dev, int depth)
 		close(fd);
 	while (d && (e = readdir(d))) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != dev)
+		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    st.st_dev != top->st_dev || st.st_ino == keep)
 			continue;
 		if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
 			empty(openat(fd, e->d_name,
 				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
-			      dev, depth + 1);
+			      top, keep, depth + 1);
 		unlinkat(fd, e->d_name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
 	}
 	if (d)
@@ -39,16 +40,37 @@ static void empty(int fd, dev_t dev, int depth)
 }
 
 /* Gives the initramfs' memory back. Only if it is one: a mistake here would be somebody's disk. */
-static void free_initramfs(int fd)
+static void free_initramfs(int fd, int keep)
 {
 	struct statfs fs;
-	struct stat st;
+	struct stat st, kept = {0};
 
+	if (keep >= 0)
+		fstat(keep, &kept);
 	if (fstatfs(fd, &fs) == 0 && fstat(fd, &st) == 0 &&
 	    (fs.f_type == RAMFS_MAGIC || fs.f_type == TMPFS_MAGIC))
-		empty(fd, st.st_dev, 0);
+		empty(fd, &st, kept.st_ino, 0);
 	else
 		close(fd);
+}
+
+/*
+ * For an init system a folder stays, with this program and the mount points that systemd wants there
+ * at the end.
+ */
+static int keep_self(void)
+{
+	static const char *const points[] = {"dev", "oldroot", "proc", "run", "sys"};
+	char path[INIT_PATH_MAX];
+
+	mkdir(INIT_SELF_KEPT, 0755);
+	for (size_t i = 0; i < ARRAY_SIZE(points); i++) {
+		init_format(path, sizeof(path), INIT_SELF_KEPT "/%s", points[i]);
+		mkdir(path, 0755);
+	}
+	if (rename("/init", INIT_SELF_KEPT INIT_SHUTDOWN_NAME) < 0)
+		return -1;
+	return open(INIT_SELF_KEPT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 static int make_point(const char *name, char path[INIT_PATH_MAX], struct init_report *report)
@@ -83,8 +105,11 @@ static int move_mounts(struct init *init, struct init_report *report)
 int init_switch(struct init *init, struct init_report *report)
 {
 	int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = move_mounts(init, report);
+	int r;
 
+	if (init->config.mode[0] == 's')
+		init->self = keep_self();
+	r = move_mounts(init, report);
 	if (r == 0 && chdir("/newroot") < 0)
 		r = init_failed(report, errno, "entering the new root");
 	if (r == 0) {
@@ -99,7 +124,7 @@ int init_switch(struct init *init, struct init_report *report)
 			close(old);
 		return r;
 	}
-	free_initramfs(old);
+	free_initramfs(old, init->self);
 	r = init_mounts_late(init, report);
 	if (r == 0)
 		init_names(init);

@@ -14,7 +14,7 @@ void init_setup(struct init *init, const char *root, const struct init_ops *ops)
 	init->root = root;
 	init->ops = ops;
 	init->console = init->uevents = init->overlay = init->signals = init->acpi = -1;
-	init->events.fd = init->agent.self = init->agent.control = -1;
+	init->events.fd = init->self = init->agent.self = init->agent.control = -1;
 	init->how = RB_POWER_OFF;
 	init->why = "";
 	for (int i = 0; i < INIT_N_PORTS; i++)
@@ -82,6 +82,17 @@ int init_read_file(const char *path, size_t max, char **ret)
 	text[n] = '\0';
 	*ret = TAKE_PTR(text);
 	return 0;
+}
+
+int init_write_file(const char *path, mode_t mode, const void *bytes, size_t n)
+{
+	_cleanup_close_ int fd =
+		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+
+	if (fd < 0 || fchmod(fd, mode) < 0)
+		return -errno;
+	errno = ENOSPC;
+	return write(fd, bytes, n) == (ssize_t)n ? 0 : -errno;
 }
 
 bool init_has_word(const char *words, const char *word)
