@@ -293,7 +293,9 @@ VMBOOT_API int vmboot_xml(struct vmboot_vm *vm, char **ret_xml);
 VMBOOT_API int vmboot_gc(const struct vmboot_opts *where, unsigned flags, char **ret_json);
 
 /**
- * vmboot_doctor: what this host can do and lacks, each lack with its mend.
+ * vmboot_doctor: what this host can do and lacks, each lack with its mend: tools, kernel, modules,
+ * headers, libvirt, files that libvirt's user could not read, and KVM. If nobody knows yet whether
+ * guests run under KVM, one is tried; no VM is made.
  * @where: opts of which uri, connection, store, kernel are read; NULL: defaults.
  * @ret_json: (out) `{"checks": [{"name", "status": "ok"|"warning"|"error", "found", "mend"}]}`;
  * freed with vmboot_free().

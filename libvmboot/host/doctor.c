@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
+#include <vmboot/image.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -10,10 +12,14 @@
 #include "disk/headers.h"
 #include "host/accel.h"
 #include "host/caps.h"
+#include "host/files.h"
 #include "host/kvm.h"
 #include "host/vm.h"
 #include "initrd/initrd.h"
 #include "opts/opts.h"
+
+VMB_DEFINE_CLEANUP(image_list_freep, struct vmboot_image **, vmboot_image_list_free)
+#define _cleanup_images_ vmb_cleanup(image_list_freep)
 
 enum status { OK, WARNING, ERROR };
 
@@ -22,6 +28,7 @@ struct exam {
 	struct vmboot_opts opts;
 	struct vmb_store store;
 	struct vmb_conn *conn;
+	bool connected;
 	struct vmb_caps caps;
 	struct vmb_kernel kernel;
 	struct vmb_modules modules;
@@ -38,6 +45,13 @@ static enum status failed(struct exam *e, const char *mend)
 	return ERROR;
 }
 
+/* A check that another one's failure leaves nothing to do for. */
+static enum status skipped(struct exam *e, const char *other)
+{
+	MEND(e, "first mend: %s", other);
+	return WARNING;
+}
+
 static enum status check_store(struct exam *e)
 {
 	struct statvfs fs;
@@ -45,7 +59,7 @@ static enum status check_store(struct exam *e)
 	if (vmb_store_open(e->opts.store, &e->store) < 0)
 		return failed(e, "choose another folder with --store or $VMBOOT_STORE");
 	if (statvfs(e->store.path, &fs) < 0)
-		return failed(e, "");
+		return failed(e, "choose another folder with --store or $VMBOOT_STORE");
 	FOUND(e, "%s, %llu MiB free", e->store.path,
 	      (unsigned long long)fs.f_bavail * fs.f_frsize >> 20);
 	if ((unsigned long long)fs.f_bavail * fs.f_frsize >> 20 > 512)
@@ -104,7 +118,7 @@ static enum status check_modules(struct exam *e)
 {
 	if (!e->kernel.path) {
 		FOUND(e, "no kernel");
-		return ERROR;
+		return skipped(e, "kernel");
 	}
 	if (vmb_modules_resolve(&e->kernel, "squashfs", 0, &e->modules) < 0)
 		return failed(e, "use a kernel that has it as a module or built in");
@@ -119,7 +133,7 @@ static enum status check_headers(struct exam *e)
 
 	if (!e->kernel.path) {
 		FOUND(e, "no kernel");
-		return WARNING;
+		return skipped(e, "kernel");
 	}
 	if (vmb_headers_find("", &e->kernel, e->opts.kernel_headers, &h) < 0)
 		return failed(e, "name a folder or an archive with headers of that kernel");
@@ -133,40 +147,138 @@ static enum status check_headers(struct exam *e)
 	return WARNING;
 }
 
+/* What to do where libvirt's own words tell what is wrong. */
+static const char *libvirt_mend(void)
+{
+	static const struct {
+		const char *words, *mend;
+	} mends[] = {
+		{"Failed to parse user", "apt-get install libvirt-daemon-system: it makes the user "
+					 "that QEMU runs as"},
+		{"pid file", "another process has this embedded libvirt: end it, or choose another "
+			     "folder with --store"},
+		{"Permission denied", "join the group libvirt, or use --uri qemu:///session"},
+		{"authentication", "join the group libvirt, or use --uri qemu:///session"},
+	};
+	const struct vmboot_error *error = vmboot_last_error();
+
+	for (size_t i = 0; i < ARRAY_SIZE(mends); i++)
+		if (strstr(error->libvirt_message, mends[i].words))
+			return mends[i].mend;
+	return "start libvirtd or virtqemud, or use --uri embed";
+}
+
 static enum status check_libvirt(struct exam *e)
 {
 	_cleanup_connect_ virConnectPtr c = NULL;
 	unsigned long v = 0;
 
-	if (!e->store.path || vmb_conn_open(&e->opts, &e->store, &e->conn) < 0 ||
+	if (!e->store.path) {
+		FOUND(e, "no store");
+		return skipped(e, "store");
+	}
+	if (vmb_conn_open(&e->opts, &e->store, &e->conn) < 0 ||
 	    vmb_conn_get(e->conn, NULL, &c) < 0 || vmb_caps_get(c, &e->caps) < 0)
-		return failed(e, "start libvirtd or virtqemud, or use --uri embed");
+		return failed(e, libvirt_mend());
+	e->connected = true;
 	virConnectGetLibVersion(c, &v);
 	FOUND(e, "%s, libvirt %lu.%lu.%lu", vmb_conn_uri(e->conn), v / 1000000, v / 1000 % 1000,
 	      v % 1000);
 	return OK;
 }
 
+/* True if libvirt's user is kept from path. */
+static bool kept_from(struct exam *e, const char *path)
+{
+	_cleanup_free_ char *part = NULL;
+	int bit = vmb_files_obstacle(path, e->caps.dac_label, &part);
+
+	if (bit <= 0)
+		return false;
+	FOUND(e, "libvirt's user (%s) cannot %s %s", e->caps.dac_label,
+	      bit == 'x' ? "pass through" : "read", part);
+	MEND(e, "chmod o+%c %s%s", bit, part,
+	     bit == 'x' ? ", or choose another folder with --store" : "");
+	return true;
+}
+
+/* The files that VMs share; each VM's own are given to libvirt's user when they are made. */
+static enum status check_access(struct exam *e)
+{
+	_cleanup_images_ struct vmboot_image **images = NULL;
+	_cleanup_free_ char *folder = NULL;
+	int n;
+
+	if (!e->connected) {
+		FOUND(e, "no libvirt");
+		return skipped(e, "libvirt");
+	}
+	if (!e->caps.dac_label) {
+		FOUND(e, "libvirt runs QEMU as the user who calls it");
+		return OK;
+	}
+	n = vmboot_image_list(&e->opts, &images);
+	if (n < 0 || vmb_asprintf(&folder, "%s/", e->store.path) < 0)
+		return failed(e, "look at the store, or choose another folder with --store");
+	if (kept_from(e, folder))
+		return ERROR;
+	for (int i = 0; i < n; i++)
+		if (kept_from(e, images[i]->disk))
+			return ERROR;
+	FOUND(e, "libvirt's user (%s) reaches the store and %d images", e->caps.dac_label, n);
+	return OK;
+}
+
+/* Boots the kernel under KVM, unless that is known. 1: it runs, 0: it does not, or negative. */
+static int try_kvm(struct exam *e)
+{
+	const struct vmb_log log = vmb_log_of(&e->opts);
+	_cleanup_free_ char *init = NULL, *kernel = NULL, *initramfs = NULL;
+	/* all of it is borrowed */
+	struct vmb_facts f = {
+		.store = e->store.path,
+		.kernel = e->kernel,
+		.modules = e->modules,
+		.kvm_offered = true,
+		.machine = e->caps.machine,
+		.dac_label = geteuid() == 0 ? e->caps.dac_label : NULL,
+	};
+	int r = vmb_initrd_find_init(&init);
+
+	if (r == 0)
+		r = vmb_kernel_store_path(&e->store, &e->kernel, &kernel);
+	if (r == 0)
+		r = vmb_initrd_store_path(&e->store, &e->kernel, &e->modules, init, &initramfs);
+	f.init = init;
+	f.kernel_copy = kernel;
+	f.initramfs = initramfs;
+	if (r == 0)
+		r = vmb_accel_resolve(VMBOOT_ACCEL_AUTO, &e->store, e->conn, &f, &log);
+	return r < 0 ? r : f.accel == VMBOOT_ACCEL_KVM;
+}
+
 static enum status check_kvm(struct exam *e)
 {
 	struct vmb_kvm kvm;
-	int known = e->kernel.key ? vmb_accel_remembered(&e->store, &e->kernel) : -1;
+	int works = e->caps.kvm && e->modules.early.n ? try_kvm(e) : -1;
 
-	if (e->caps.kvm && known == 1) {
+	if (works == 1) {
 		FOUND(e, "guests run under KVM");
 		return OK;
 	}
-	if (e->caps.kvm && known < 0) {
-		FOUND(e, "offered; the first create will try whether a guest runs under it");
-		return OK;
-	}
 	vmb_kvm_look(&kvm);
+	if (!e->connected) {
+		FOUND(e, "no libvirt");
+		return skipped(e, "libvirt");
+	}
 	if (!kvm.there)
 		FOUND(e, "this host has no KVM device");
-	else if (e->caps.kvm)
-		FOUND(e, "%s is there, but no guest runs under it", kvm.node);
-	else
+	else if (!e->caps.kvm)
 		FOUND(e, "%s is there, but libvirt offers no KVM: may its user open it?", kvm.node);
+	else if (works < 0)
+		FOUND(e, "%s is there, but no guest could be tried", kvm.node);
+	else
+		FOUND(e, "%s is there, but no guest runs under it", kvm.node);
 	MEND(e, "turn on virtualisation in the firmware or the outer hypervisor, load kvm_intel or "
 		"kvm_amd; until then TCG is used, which is slower");
 	return WARNING;
@@ -179,7 +291,7 @@ static const struct {
 	{"store", check_store},	    {"sqfstar", check_sqfstar}, {"mke2fs", check_mke2fs},
 	{"qemu", check_qemu},	    {"init", check_init},	{"kernel", check_kernel},
 	{"modules", check_modules}, {"headers", check_headers}, {"libvirt", check_libvirt},
-	{"kvm", check_kvm},
+	{"access", check_access},   {"kvm", check_kvm},
 };
 
 static void exam_done(struct exam *e)

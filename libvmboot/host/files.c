@@ -177,40 +177,55 @@ static bool forbidden(const char *path, uid_t uid, gid_t gid, mode_t bit)
 	return !(st.st_mode & bit) && getxattr(path, "system.posix_acl_access", NULL, 0) <= 0;
 }
 
-static int check_reach(const char *path, uid_t uid, gid_t gid)
+int vmb_files_obstacle(const char *path, const char *dac_label, char **ret_part)
 {
 	_cleanup_free_ char *part = NULL;
-	int r;
+	uid_t uid;
+	gid_t gid;
+	int found = 0;
 
-	r = vmb_strdup(path, &part);
-	if (r < 0)
-		return r;
-	for (char *p = part + 1; (p = strchr(p, '/')); p++) {
+	if (!dac_label || vmb_files_parse_label(dac_label, &uid, &gid) < 0)
+		return 0;
+	if (vmb_strdup(path, &part) < 0)
+		return -ENOMEM;
+	for (char *p = part + 1; !found && (p = strchr(p, '/')); p++) {
 		*p = '\0';
 		if (forbidden(part, uid, gid, S_IXOTH))
-			return vmb_error(VMBOOT_EHOST,
-					 "libvirt's user (uid %u) cannot reach %s: it may not pass "
-					 "through %s; `chmod o+x %s`, or choose another store",
-					 (unsigned)uid, path, part, part);
-		*p = '/';
+			found = 'x';
+		else
+			*p = '/';
 	}
-	if (forbidden(path, uid, gid, S_IROTH))
-		return vmb_error(VMBOOT_EHOST, "libvirt's user (uid %u) cannot read %s",
-				 (unsigned)uid, path);
-	return 0;
+	if (!found && !vmb_ends_with(path, "/") && forbidden(path, uid, gid, S_IROTH))
+		found = 'r';
+	if (found)
+		*ret_part = TAKE_PTR(part);
+	return found;
+}
+
+static int check_reach(const char *path, const char *dac_label)
+{
+	const char *user = dac_label + (*dac_label == '+');
+	_cleanup_free_ char *part = NULL;
+	int r = vmb_files_obstacle(path, dac_label, &part);
+
+	if (r == 'x')
+		return vmb_error(VMBOOT_EHOST,
+				 "libvirt's user (uid %.*s) cannot reach %s: it may not pass "
+				 "through %s; `chmod o+x %s`, or choose another store",
+				 (int)strcspn(user, ":"), user, path, part, part);
+	if (r == 'r')
+		return vmb_error(VMBOOT_EHOST, "libvirt's user (uid %.*s) cannot read %s",
+				 (int)strcspn(user, ":"), user, path);
+	return r;
 }
 
 int vmb_files_check_access(const struct vmb_plan *plan)
 {
 	const char *paths[] = {plan->facts.image.disk, plan->facts.kernel_copy,
-			       plan->facts.initramfs, plan->files.overlay, plan->facts.kernel_disk};
-	uid_t uid;
-	gid_t gid;
+			       plan->facts.initramfs, plan->files.overlay};
 	int r = 0;
 
-	if (!plan->facts.dac_label || vmb_files_parse_label(plan->facts.dac_label, &uid, &gid) < 0)
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(paths) && r == 0; i++)
-		r = paths[i] ? check_reach(paths[i], uid, gid) : 0;
+	for (size_t i = 0; plan->facts.dac_label && i < ARRAY_SIZE(paths) && r == 0; i++)
+		r = check_reach(paths[i], plan->facts.dac_label);
 	return r;
 }

@@ -36,6 +36,13 @@ int vmb_files_make(const struct vmb_plan *plan, const struct vmb_store *store,
 /* Empties logs and events for another boot. */
 int vmb_files_reset(const struct vmb_plan_files *files, const char *dac_label);
 
+/*
+ * What is in the label's user's way to a file, or, if path ends with "/", into a folder: 'x', that
+ * user may not pass through the folder *ret_part; 'r', nor read the file *ret_part; 0, nothing, as
+ * far as mode bits tell. Or -ENOMEM.
+ */
+int vmb_files_obstacle(const char *path, const char *dac_label, char **ret_part);
+
 /* -VMBOOT_EHOST, naming the file, if the label's user could not read what the VM needs. */
 int vmb_files_check_access(const struct vmb_plan *plan);
 
