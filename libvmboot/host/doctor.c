@@ -142,8 +142,9 @@ static enum status check_headers(struct exam *e)
 		return OK;
 	}
 	FOUND(e, "%s", h.note);
-	MEND(e, "apt-get install linux-headers-%s; or name them with `kernel_headers`",
-	     e->kernel.release);
+	MEND(e, "install that package, or name the headers with `kernel_headers`; without, guests "
+		"boot "
+		"and cannot build modules");
 	return WARNING;
 }
 
