@@ -176,8 +176,9 @@ VMBOOT_API int vmboot_stop(struct vmboot_vm *vm, int timeout_ms);
  * @vm: the handle.
  * @timeout_ms: milliseconds that the guest has, at most; 0: reset it at once; VMBOOT_FOREVER.
  *
- * A guest that still boots is first waited for, to VMBOOT_PHASE_PROGRAM. Returns when the new boot
- * begins; from then on vmboot_wait() waits for that boot's phases. Callbacks run in this call.
+ * A guest that still boots is first waited for, to VMBOOT_PHASE_PROGRAM. Returns when the new boot has
+ * said its first word; from then on vmboot_wait() waits for that boot's phases, in other processes,
+ * too. Callbacks run in this call.
  *
  * Returns: 0, it rebooted; 1, it was reset; -ETIMEDOUT, it still boots; -VMBOOT_EENDED, it does not
  * run, or powered off instead; or as vmboot_wait(). Thread-safe. Since 0.1.

@@ -6,9 +6,10 @@
 #include "host/vm.h"
 
 enum {
-	AGENT_S = 1,	 /* a guest that does as asked gives no answer */
-	PRESS_MS = 500,	 /* a press of the button that nobody heard is lost */
-	RESET_MS = 5000, /* for libvirt to tell of a reset that it made */
+	AGENT_S = 1,	  /* a guest that does as asked gives no answer */
+	PRESS_MS = 500,	  /* a press of the button that nobody heard is lost */
+	RESET_MS = 5000,  /* for libvirt to tell of a reset that it made */
+	SPEAK_MS = 30000, /* for the new boot to say its first word */
 };
 
 static bool tell_agent(virDomainPtr d, const char *command)
@@ -63,6 +64,14 @@ static int reset(struct vmboot_vm *vm, virDomainPtr d, size_t boot)
 	return r < 0 ? r : 1;
 }
 
+/* Then other processes see, too, that it is another boot. It may take long, which is no failure. */
+static int await_first_word(struct vmboot_vm *vm, int how)
+{
+	int r = vmboot_wait(vm, VMBOOT_PHASE_KERNEL, SPEAK_MS);
+
+	return r < 0 && r != -ETIMEDOUT ? r : how;
+}
+
 int vmboot_reboot(struct vmboot_vm *vm, int timeout_ms)
 {
 	VMB_NO_SIGPIPE;
@@ -85,5 +94,7 @@ int vmboot_reboot(struct vmboot_vm *vm, int timeout_ms)
 		return r;
 	boot = vmb_vm_boot_number(vm);
 	r = timeout_ms ? ask_to_reboot(vm, d, boot, deadline) : -ETIMEDOUT;
-	return r == -ETIMEDOUT ? reset(vm, d, boot) : r;
+	if (r == -ETIMEDOUT)
+		r = reset(vm, d, boot);
+	return r < 0 ? r : await_first_word(vm, r);
 }
