@@ -350,6 +350,47 @@ static void runs_programs_through_the_daemon(void)
 	vmboot_close(vm);
 }
 
+static void await_output(struct vmboot_vm *vm, const char *words)
+{
+	struct vmb_deadline deadline = vmb_deadline_in(BOOT_TIMEOUT_MS);
+
+	while (strcmp(boot_output(vm, VMBOOT_STREAM_STDOUT), words) != 0 &&
+	       !vmb_deadline_passed(deadline))
+		(void)vmboot_wait(vm, VMBOOT_PHASE_STOPPED, 50);
+	ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDOUT), words);
+}
+
+/* Somebody else's client of our agent; then a reboot and a shutdown through it. */
+static void serves_virsh(void)
+{
+	struct vmboot_opts opts =
+		boot_opts(own("system-virsh"),
+			  "echo up >>/ups; sync; echo up $(wc -l </ups); sleep 100000");
+	const char *const check[] = {"sh", TEST_SRCDIR "/boot/virsh.sh", opts.name, NULL};
+	const char *const shutdown[] = {"virsh",   "-c",     "qemu:///system", "shutdown",
+					opts.name, "--mode", "agent",	       NULL};
+	struct vmboot_ledger *ledger;
+	struct vmboot_vm *vm;
+
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_AGENT, BOOT_TIMEOUT_MS));
+	await_output(vm, "up 1\n");
+	ASSERT_OK(vmb_run(check, NULL));
+	await_output(vm, "up 1\nup 2\n");
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_AGENT, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmb_run(shutdown, NULL));
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_STOPPED, BOOT_TIMEOUT_MS));
+	ASSERT_OK(vmboot_ledger(vm, &ledger));
+	ASSERT_STR(boot_event(ledger, VMBOOT_PHASE_FIRMWARE)->detail,
+		   "the agent was asked to reboot");
+	ASSERT_STR(boot_event(ledger, VMBOOT_PHASE_POWEROFF)->detail,
+		   "the agent was asked to power off");
+	ASSERT_STR(boot_event(ledger, VMBOOT_PHASE_STOPPED)->detail, "shutdown");
+	vmboot_ledger_free(ledger);
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
 /* A store that libvirt's user cannot reach is a clear error, before anything starts. */
 static void names_the_folder_that_is_in_the_way(void)
 {
@@ -392,6 +433,7 @@ int main(void)
 		{"another process finds the VM", another_process_finds_the_vm},
 		{"follows output through rotation", follows_output_through_rotation},
 		{"runs programs through the daemon", runs_programs_through_the_daemon},
+		{"serves virsh", serves_virsh},
 		{"names the folder that is in the way", names_the_folder_that_is_in_the_way},
 		{"and is stopped again", end},
 	};
