@@ -8,7 +8,7 @@ need umoci busybox qemu-system-x86_64
 ls /boot/vmlinuz-* >/dev/null 2>&1 || skip "no kernel is installed here"
 chmod 711 "$tmp"
 export LIBVIRT_DEFAULT_URI=embed
-LIMIT=600
+LIMIT=900
 
 # whatever goes wrong, no guest outlives the test
 clean_up() {

@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock as mock
 from typing import Any, Callable, List
 
 import vmboot
@@ -639,16 +640,38 @@ class Asyncio(Base):
         self.assertEqual([info.name for info in vmboot.list()], ["web"])
 
     def test_waits_are_no_threads(self) -> None:
-        async def main() -> int:
+        started: List[str] = []
+        start = threading.Thread.start
+
+        def count(thread: threading.Thread) -> None:
+            started.append(thread.name)
+            start(thread)
+
+        async def main() -> None:
             async with await vmboot.aio.open("web") as vm:
-                waits = [asyncio.ensure_future(vm.wait("exit", 1.5)) for _ in range(20)]
-                await asyncio.sleep(0.5)
-                threads = sum(thread.name == "vmboot" for thread in threading.enumerate())
+                waits = [asyncio.ensure_future(vm.wait("exit", 3)) for _ in range(20)]
+                await asyncio.sleep(2)
+                # libvirt is asked each second whether the guest is there, for all of them
+                self.assertLess(len(started), 8)
                 done = await asyncio.gather(*waits, return_exceptions=True)
                 self.assertEqual({type(error) for error in done}, {vmboot.Timeout})
-                return threads
 
-        self.assertLessEqual(asyncio.run(main()), 1)
+        with mock.patch.object(threading.Thread, "start", count):
+            asyncio.run(main())
+
+    def test_the_end_of_a_guest(self) -> None:
+        async def main() -> None:
+            async with await vmboot.aio.create(**request("ends")) as vm:
+                await vm.wait("program", TIMEOUT)
+                waits = [asyncio.ensure_future(vm.wait(p, TIMEOUT)) for p in ("exit", "stopped")]
+                await asyncio.sleep(0.2)
+                await vm.stop(0)
+                self.assertIsInstance(
+                    (await asyncio.gather(*waits, return_exceptions=True))[0], vmboot.EndedError
+                )
+                self.assertIsNone(waits[1].result())
+
+        asyncio.run(main())
 
     def test_processes(self) -> None:
         async def main() -> None:
@@ -723,8 +746,9 @@ class Lent(Base):
         uri = os.environ["VMBOOT_STORE"] + "/embed"
         conn = libvirt.open(f"qemu:///embed?root={uri}")
         try:
-            self.assertEqual([i.name for i in vmboot.list(connection=conn)], ["web"])
-            vm = vmboot.open("web", connection=conn)
+            # the URI leads nowhere: the connection counts
+            self.assertEqual([i.name for i in vmboot.list(uri="no:///", connection=conn)], ["web"])
+            vm = vmboot.open("web", uri="no:///", connection=conn)
             self.assertEqual(vm.logs(), b"hello\n")
         finally:
             conn.close()

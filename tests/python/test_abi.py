@@ -182,9 +182,10 @@ class Python(unittest.TestCase):
     def test_a_struct_of_an_older_library(self) -> None:
         from vmboot._lib import view
 
-        short = (ctypes.c_size_t * 2)(ctypes.sizeof(ctypes.c_size_t) * 2, 7)
+        behind = (1 << 64) - 1  # what is no longer the struct's
+        short = (ctypes.c_size_t * 20)(ctypes.sizeof(ctypes.c_size_t) * 2, 7, *[behind] * 18)
         event = view(short, _abi.Event)
-        self.assertEqual((event.phase, event.value), (7, 0))
+        self.assertEqual((event.phase, event.start_us, event.value), (7, 0, 0))
 
 
 if __name__ == "__main__":

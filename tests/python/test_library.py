@@ -54,6 +54,7 @@ class Library(unittest.TestCase):
         self.assertEqual(find("/some/file.so"), "/some/file.so")
         self.assertEqual(os.path.realpath(find(BUILD)), os.path.realpath(LIBRARY))
         self.assertEqual(find(os.path.dirname(LIBRARY)), LIBRARY)
+        self.assertEqual(find(os.path.join(BUILD, "libvmboot")), LIBRARY)
         with tempfile.TemporaryDirectory() as empty, self.assertRaisesRegex(ImportError, "no libvmboot"):
             find(empty)
 

@@ -25,6 +25,8 @@ class Package(unittest.TestCase):
         self.assertEqual(sorted(vmboot.__all__), sorted(set(vmboot.__all__)))
         for name in vmboot.__all__:
             self.assertTrue(hasattr(vmboot, name), name)
+        for enum in set(vmboot._abi.ENUMS) - {"vmboot_log_level", "vmboot_field_type", "vmboot_exec_action"}:
+            self.assertIn(vmboot._abi.ENUMS[enum].__name__, vmboot.__all__)
         for name in vmboot.errors.__all__:
             self.assertIs(getattr(vmboot, name), getattr(vmboot.errors, name))
         for name in vmboot.__all__:

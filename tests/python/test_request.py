@@ -2,6 +2,7 @@
 """What is asked for, and that Python and the tool plan the same."""
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import pathlib
@@ -84,6 +85,16 @@ class Request(unittest.TestCase):
                 self.assertTrue(str(caught.exception))
         with self.assertRaisesRegex(vmboot.VmbootError, "larger than"):
             vmboot.check(name="web", image="x" * (1 << 20))
+
+    def test_connection(self) -> None:
+        """Only what libvirt-python made is taken for a pointer."""
+
+        class Fake:
+            _o = datetime.datetime_CAPI  # type: ignore[attr-defined]  # another's capsule
+
+        for connection in (Fake(), object(), 7, "qemu:///system"):
+            with self.assertRaises(TypeError):
+                vmboot.list(connection=connection)
 
     def test_missing(self) -> None:
         with self.assertRaisesRegex(vmboot.OptionError, "image is missing"):

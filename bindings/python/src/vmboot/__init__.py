@@ -15,7 +15,7 @@ the same for :mod:`asyncio`. The library logs to ``logging.getLogger("vmboot")``
 from __future__ import annotations
 
 from . import aio, errors, images
-from ._abi import Accel, ErrorCode, GuestAgent, InitMode, Network, OnExit, Phase, State, Stream
+from ._abi import Accel, ErrorCode, GuestAgent, InitMode, Network, OnExit, Phase, Poweroff, State, Stream
 from ._exec import DEVNULL, PIPE, STDOUT, CompletedProcess, Process
 from ._lib import version
 from ._request import Field, Request, check, fields, request_json
@@ -84,6 +84,7 @@ __all__ = [
     "OptionError",
     "PermissionDenied",
     "Phase",
+    "Poweroff",
     "Process",
     "Removed",
     "Request",

@@ -52,8 +52,10 @@ __all__ = ["VM", "Process", "create", "open"]
 _T = TypeVar("_T")
 #: How often libvirt is asked whether a guest that says nothing is still there, as the library does.
 _HEALTH_S = 1.0
-#: After a wake without news, which may be QEMU's end: until libvirt has noticed.
-_LEAVING_S = 0.02
+#: After a wake without news, which may be QEMU's end: how often, and how many times, until libvirt
+#: has noticed.
+_LEAVING_S = 0.1
+_LEAVING_TIMES = 5
 
 
 async def _in_thread(
@@ -270,6 +272,7 @@ class VM:
         self.sync = sync
         self._readable = _Readable()
         self._looking: Optional[asyncio.Lock] = None
+        self._alive_at = -_HEALTH_S  # of the loop's clock
 
     @property
     def name(self) -> str:
@@ -334,37 +337,46 @@ class VM:
         """Wait until a phase of the boot has ended, as :meth:`vmboot.VM.wait`."""
         wanted = _vm.to_phase(phase)
         deadline = Deadline(timeout)
+        loop = asyncio.get_running_loop()
         fd = self.sync.event_fd()
-        pause = 0.0
+        doubts = 0
+        woken = False
+        ledger_tells = True
         while True:
-            news = await self._look(wanted, pause == 0.0 or deadline.passed, deadline)
-            if news is None:
-                return
-            pause = _HEALTH_S if news else _LEAVING_S
+            async with self._one_at_a_time():
+                news = self.sync.dispatch() > 0
+                if ledger_tells and _decides(self.sync.ledger().events, wanted):
+                    # not so for the agent of an image, which only libvirt knows of
+                    with contextlib.suppress(errors.Timeout):
+                        self.sync.wait(wanted, 0)
+                        return
+                    ledger_tells = False
+                doubts = _LEAVING_TIMES if woken and not news else doubts
+                ask_at = self._alive_at + (_LEAVING_S if doubts else _HEALTH_S)
+                if deadline.passed or loop.time() >= ask_at:
+                    doubts = max(0, doubts - 1)
+                    if await self._ended(wanted, deadline):
+                        return
+            ask_at = self._alive_at + (_LEAVING_S if doubts else _HEALTH_S)
+            pause = max(0.001, ask_at - loop.time())
             woken = await self._readable.wait(fd, deadline.at_most(pause))
-            # nothing more was said for a while: the guest's health is to be asked for
-            pause = _HEALTH_S if woken else 0.0
 
-    async def _look(self, phase: Phase, ask: bool, deadline: Deadline) -> Optional[bool]:
-        """None: the phase has ended. What libvirt must be asked for is asked in a thread.
-
-        One look at a time: who looks while another waits for libvirt would wait with it.
-        """
+    def _one_at_a_time(self) -> asyncio.Lock:
+        """Who looks while another has libvirt asked would wait for it in the library."""
         if self._looking is None:
             self._looking = asyncio.Lock()
-        async with self._looking:
-            news = self.sync.dispatch() > 0
-            try:
-                if _decides(self.sync.ledger().events, phase):
-                    self.sync.wait(phase, 0)
-                    return None
-                if ask:
-                    await _in_thread(lambda: self.sync.wait(phase, 0))
-                    return None
-            except errors.Timeout:
-                if deadline.passed:
-                    raise
-        return news
+        return self._looking
+
+    async def _ended(self, phase: Phase, deadline: Deadline) -> bool:
+        """Have the library ask libvirt, which may take its time; True: that was waited for."""
+        try:
+            await _in_thread(lambda: self.sync.wait(phase, 0))
+            return True
+        except errors.Timeout:
+            if deadline.passed:
+                raise
+        self._alive_at = asyncio.get_running_loop().time()
+        return False
 
     async def logs(
         self, stream: Union[Stream, int, str] = Stream.STDOUT, *, follow: bool = False
