@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "agent.h"
-#include "wire/bytes.h"
 
 enum { IN_SIZE = 2 * (VMB_FRAME_HEAD + VMB_FRAME_PAYLOAD_MAX) };
 
@@ -94,22 +93,11 @@ static bool take_frame(struct agent_stream *s, const struct vmb_frame *f)
 	return session && agent_session_take(s, session, f);
 }
 
-/* Only HELLO will do, so nothing that says it is something long is waited for. */
-static size_t skip_to_hello(const uint8_t *bytes, size_t n)
-{
-	size_t at = vmb_frame_resync(bytes, n);
-
-	while (n - at >= VMB_FRAME_HEAD &&
-	       (bytes[at + 9] != VMB_FRAME_HELLO || vmb_get_le(bytes + at + 20, 4) != 0))
-		at += 1 + vmb_frame_resync(bytes + at + 1, n - at - 1);
-	return at;
-}
-
 /* Bytes that are done with. */
 static size_t take_bytes(struct agent_stream *s, const uint8_t *bytes, size_t n)
 {
 	struct vmb_frame frame;
-	size_t skipped = s->lost ? skip_to_hello(bytes, n) : 0;
+	size_t skipped = s->lost ? vmb_frame_skip_to_hello(bytes, n) : 0;
 	long r = vmb_frame_decode(bytes + skipped, n - skipped, &frame);
 
 	if (r == 0)

@@ -273,6 +273,8 @@ size_t vmb_stream_take(struct vmb_stream *s, const uint8_t *bytes, size_t n)
 	long r = 0;
 
 	while (!s->broken && at < n) {
+		if (!s->ready)
+			at += vmb_frame_skip_to_hello(bytes + at, n - at);
 		r = vmb_frame_decode(bytes + at, n - at, &f);
 		if (r == 0)
 			break;
@@ -282,7 +284,7 @@ size_t vmb_stream_take(struct vmb_stream *s, const uint8_t *bytes, size_t n)
 		} else if (s->ready) {
 			nonsense(s, "sent what is no frame");
 		} else {
-			at += 1 + vmb_frame_resync(bytes + at + 1, n - at - 1);
+			at++;
 		}
 	}
 	return at;

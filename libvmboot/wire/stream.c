@@ -13,11 +13,9 @@ static const uint8_t magic[MAGIC_SIZE] = {'V', 'M', 'B', 'S'};
 
 /* ---- frames ---- */
 
-static uint32_t checksum(const uint8_t *head, const uint8_t *payload, size_t n)
+static uint32_t checksum(const uint8_t *head)
 {
-	uint32_t crc = vmb_crc32(0, head + CHECKED_AT, VMB_FRAME_HEAD - CHECKED_AT);
-
-	return n ? vmb_crc32(crc, payload, n) : crc;
+	return vmb_crc32(0, head + CHECKED_AT, VMB_FRAME_HEAD - CHECKED_AT);
 }
 
 void vmb_frame_head(const struct vmb_frame *frame, uint8_t out[VMB_FRAME_HEAD])
@@ -29,7 +27,7 @@ void vmb_frame_head(const struct vmb_frame *frame, uint8_t out[VMB_FRAME_HEAD])
 	vmb_put_le(out + 12, frame->session, 4);
 	vmb_put_le(out + 16, frame->value, 4);
 	vmb_put_le(out + 20, frame->length, 4);
-	vmb_put_le(out + CRC_AT, checksum(out, frame->payload, frame->length), 4);
+	vmb_put_le(out + CRC_AT, checksum(out), 4);
 }
 
 /* As much of the magic as is there. */
@@ -52,10 +50,10 @@ long vmb_frame_decode(const uint8_t *bytes, size_t n, struct vmb_frame *ret)
 	if (bytes[8] != FRAME_VERSION || bytes[9] < VMB_FRAME_HELLO || bytes[9] > VMB_FRAME_CLOSE ||
 	    vmb_get_le(bytes + 10, 2) != 0 || length > VMB_FRAME_PAYLOAD_MAX)
 		return -EBADMSG;
+	if (vmb_get_le(bytes + CRC_AT, 4) != checksum(bytes))
+		return -EBADMSG;
 	if (n < VMB_FRAME_HEAD + length)
 		return 0;
-	if (vmb_get_le(bytes + CRC_AT, 4) != checksum(bytes, bytes + VMB_FRAME_HEAD, length))
-		return -EBADMSG;
 	ret->type = (enum vmb_frame_type)bytes[9];
 	ret->session = (uint32_t)vmb_get_le(bytes + 12, 4);
 	ret->value = (uint32_t)vmb_get_le(bytes + 16, 4);
@@ -71,6 +69,16 @@ size_t vmb_frame_resync(const uint8_t *bytes, size_t n)
 	while (i < n && !may_start(bytes + i, n - i))
 		i++;
 	return i;
+}
+
+size_t vmb_frame_skip_to_hello(const uint8_t *bytes, size_t n)
+{
+	size_t at = vmb_frame_resync(bytes, n);
+
+	while (n - at >= VMB_FRAME_HEAD &&
+	       (bytes[at + 9] != VMB_FRAME_HELLO || vmb_get_le(bytes + at + 20, 4) != 0))
+		at += 1 + vmb_frame_resync(bytes + at + 1, n - at - 1);
+	return at;
 }
 
 /* ---- the request of EXEC: one table of keys that encoder and decoder walk ---- */

@@ -483,11 +483,15 @@ static void stale_script(struct peer *p)
 {
 	static const char garbage[] = "garbage VMBS VMBS and a frame that was cut";
 	struct vmb_frame f = peer_expect(p, VMB_FRAME_HELLO);
-	const uint8_t head[] = {'V', 'M', 'B', 'S', 1, 2, 3, 4, 1, 6, 0};
+	static uint8_t big[60000];
+	const struct vmb_frame cut = {VMB_FRAME_STDOUT, 98, 0, big, sizeof(big)};
+	uint8_t head[VMB_FRAME_HEAD];
 
+	vmb_frame_head(&cut, head);
 	peer_raw(p, garbage, sizeof(garbage));
 	peer_send(p, VMB_FRAME_STDOUT, 99, 0, "old", 3);
-	peer_raw(p, head, sizeof(head));
+	peer_raw(p, head, sizeof(head)); /* and none of what it promises */
+	peer_raw(p, head, 11);
 	peer_send(p, VMB_FRAME_HELLO, 0, f.value ^ 2, NULL, 0);
 	peer_send(p, VMB_FRAME_HELLO, 0, 0, NULL, 0);
 	peer_send(p, VMB_FRAME_HELLO, 0, f.value, NULL, 0);
@@ -542,8 +546,9 @@ static void bad_crc(struct peer *p)
 	uint8_t head[VMB_FRAME_HEAD];
 
 	vmb_frame_head(&f, head);
+	head[4] ^= 1;
 	peer_raw(p, head, sizeof(head));
-	peer_raw(p, "y", 1);
+	peer_raw(p, "x", 1);
 }
 
 static void bad_length(struct peer *p)

@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (length > n - VMB_FRAME_HEAD)
 		length = n - VMB_FRAME_HEAD;
 	vmb_put_le(bytes + 20, length, 4);
-	vmb_put_le(bytes + 4, vmb_crc32(0, bytes + 8, VMB_FRAME_HEAD - 8 + length), 4);
+	vmb_put_le(bytes + 4, vmb_crc32(0, bytes + 8, VMB_FRAME_HEAD - 8), 4);
 	receive(bytes, n);
 	free(bytes);
 	return 0;

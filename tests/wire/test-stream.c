@@ -33,17 +33,17 @@ static void frames_come_back(void)
 	CU_ASSERT_EQUAL(memcmp(f.payload, "hello", 5), 0);
 }
 
-/* Any byte that is not as it was sent is noticed. A length that grew waits for more at first. */
+/* Any bit of a head that is not as it was sent is noticed, and at once. */
 static void damage_shows(void)
 {
-	uint8_t bytes[VMB_FRAME_HEAD + VMB_FRAME_PAYLOAD_MAX] = {0};
+	uint8_t bytes[64];
 	struct vmb_frame f;
-	size_t n = frame(bytes, VMB_FRAME_STDIN, "payload");
 
-	for (size_t i = 0; i < n; i++)
+	frame(bytes, VMB_FRAME_STDIN, "payload");
+	for (size_t i = 0; i < VMB_FRAME_HEAD; i++)
 		for (int bit = 0; bit < 8; bit++) {
 			bytes[i] ^= (uint8_t)(1 << bit);
-			CU_ASSERT_EQUAL(vmb_frame_decode(bytes, sizeof(bytes), &f), -EBADMSG);
+			CU_ASSERT_EQUAL(vmb_frame_decode(bytes, VMB_FRAME_HEAD, &f), -EBADMSG);
 			bytes[i] ^= (uint8_t)(1 << bit);
 		}
 }
@@ -57,6 +57,28 @@ static void finds_the_next_frame(void)
 	CU_ASSERT_EQUAL(vmb_frame_resync(noise, 6), 6);
 	CU_ASSERT_EQUAL(vmb_frame_resync(noise + 6, 4), 0);
 	CU_ASSERT_EQUAL(vmb_frame_resync(noise, 0), 0);
+}
+
+/* A whole head that promises 60000 bytes does not swallow the greeting behind it. */
+static void finds_the_greeting(void)
+{
+	const struct vmb_frame hello = {VMB_FRAME_HELLO, 0, 9, NULL, 0};
+	static uint8_t big[60000];
+	const struct vmb_frame cut = {VMB_FRAME_STDOUT, 1, 0, big, sizeof(big)};
+	uint8_t bytes[3 * VMB_FRAME_HEAD + 5];
+	size_t at = 5 + VMB_FRAME_HEAD;
+	struct vmb_frame f;
+
+	memcpy(bytes, "VMBSx", 5);
+	vmb_frame_head(&cut, bytes + 5);
+	vmb_frame_head(&hello, bytes + at);
+	memcpy(bytes + at + VMB_FRAME_HEAD, bytes, VMB_FRAME_HEAD);
+	CU_ASSERT_EQUAL(vmb_frame_decode(bytes + 5, sizeof(bytes) - 5, &f), 0);
+	CU_ASSERT_EQUAL(vmb_frame_skip_to_hello(bytes, sizeof(bytes)), at);
+	CU_ASSERT_EQUAL(vmb_frame_skip_to_hello(bytes, at + 4), at);
+	CU_ASSERT_EQUAL(vmb_frame_decode(bytes + at, VMB_FRAME_HEAD, &f), VMB_FRAME_HEAD);
+	CU_ASSERT_EQUAL(vmb_frame_skip_to_hello(bytes, 5), 0);
+	CU_ASSERT_EQUAL(vmb_frame_skip_to_hello(bytes, 0), 0);
 }
 
 static void requests_come_back(void)
@@ -135,5 +157,6 @@ static void a_request_fits_in_a_frame(void)
 
 TEST_MAIN("wire/stream", {"frames come back", frames_come_back}, {"damage shows", damage_shows},
 	  {"finds the next frame", finds_the_next_frame},
-	  {"requests come back", requests_come_back}, {"nonsense is refused", nonsense_is_refused},
+	  {"finds the greeting", finds_the_greeting}, {"requests come back", requests_come_back},
+	  {"nonsense is refused", nonsense_is_refused},
 	  {"a request fits in a frame", a_request_fits_in_a_frame})
