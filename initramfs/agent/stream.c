@@ -41,8 +41,9 @@ void agent_stream_send(struct agent_stream *s, enum vmb_frame_type type, uint32_
 	if (agent_port_room(&s->port) < VMB_FRAME_HEAD + n)
 		return;
 	tail = agent_port_tail(&s->port, VMB_FRAME_HEAD + n);
-	if (n > 0)
-		memmove(tail + VMB_FRAME_HEAD, payload, n);
+	/* output was read to its place; musl would move it there byte by byte once more */
+	if (n > 0 && payload != tail + VMB_FRAME_HEAD)
+		memcpy(tail + VMB_FRAME_HEAD, payload, n);
 	vmb_frame_head(&frame, tail);
 	agent_port_queued(&s->port, VMB_FRAME_HEAD + n);
 }
@@ -128,6 +129,8 @@ static void take_input(struct agent_stream *s)
 			break;
 		at += n;
 	}
+	if (at == 0)
+		return;
 	memmove(s->in, s->in + at, s->n - at);
 	s->n -= at;
 }
