@@ -74,8 +74,9 @@ int agent_port_init(struct agent_port *port, const char *name, size_t size); /* 
 void agent_port_take(struct agent_port *port, int fd); /* from now on it is that one */
 /* True if it is open by now. */
 bool agent_port_open(struct agent_port *port, const struct init *init);
-/* Sees whether the host side is open; true if it is not any more. */
-bool agent_port_went(struct agent_port *port);
+/* Sees whether the host side is open, by the last polls if it was in them; true if it is not any
+ * more. */
+bool agent_port_went(struct agent_port *port, const struct agent_polls *polls);
 void agent_port_poll(struct agent_port *port, struct agent_polls *polls, bool want_input);
 /* Bytes; 0: nothing now. A hang-up shows in agent_port_went(). */
 size_t agent_port_read(struct agent_port *port, void *bytes, size_t size);

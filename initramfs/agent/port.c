@@ -21,7 +21,7 @@ void agent_port_take(struct agent_port *port, int fd)
 	/* SIGIO when the host opens or closes its side */
 	fcntl(fd, F_SETOWN, getpid());
 	fcntl(fd, F_SETFL, flags | O_ASYNC);
-	agent_port_went(port);
+	agent_port_went(port, NULL);
 }
 
 bool agent_port_open(struct agent_port *port, const struct init *init)
@@ -50,12 +50,16 @@ bool agent_port_open(struct agent_port *port, const struct init *init)
 	return port->fd >= 0;
 }
 
-bool agent_port_went(struct agent_port *port)
+bool agent_port_went(struct agent_port *port, const struct agent_polls *polls)
 {
 	struct pollfd p = {.fd = port->fd};
 	bool was = port->up;
 
-	port->up = port->fd >= 0 && poll(&p, 1, 0) >= 0 && !(p.revents & (POLLHUP | POLLNVAL));
+	if (polls && port->slot >= 0)
+		p = polls->p[port->slot];
+	else if (port->fd >= 0 && poll(&p, 1, 0) < 0)
+		p.revents = POLLNVAL;
+	port->up = port->fd >= 0 && !(p.revents & (POLLHUP | POLLNVAL));
 	if (!port->up)
 		port->at = port->n = 0; /* for whom it was is gone */
 	return was && !port->up;

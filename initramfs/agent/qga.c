@@ -509,7 +509,7 @@ static void see_start(struct agent_qga *q)
 
 void agent_qga_serve(struct agent_qga *q, const struct agent_polls *polls)
 {
-	if (agent_port_went(&q->port)) {
+	if (agent_port_went(&q->port, polls)) {
 		message_done(q);
 		q->chunk_at = q->chunk_n = 0;
 		q->stale = q->command != NULL;

@@ -275,13 +275,13 @@ static void see_end(struct agent_stream *s, struct agent_session *session)
 void agent_session_poll(struct agent_stream *s, struct agent_session *session,
 			struct agent_polls *polls)
 {
-	short out = may_send(s, session) ? POLLIN : 0;
+	short out = 0;
 
 	if (session->state == AGENT_SESSION_FREE || session->state == AGENT_SESSION_OVER)
 		return;
 	session->slot_tell = agent_poll_add(polls, session->child.tell, POLLIN);
-	if (session->state != AGENT_SESSION_RUNNING)
-		out = 0;
+	if (session->state == AGENT_SESSION_RUNNING && may_send(s, session))
+		out = POLLIN;
 	session->slot_out = agent_poll_add(polls, session->child.out, out);
 	session->slot_err = agent_poll_add(polls, session->child.err, out);
 	session->slot_in =

@@ -14,7 +14,7 @@
 #define TIOCGPTPEER _IO('T', 0x41)
 #endif
 
-enum { FILES_SOFT = 1024, FILES_HARD = 524288 };
+enum { FILES_SOFT = 1024, FILES_HARD = 524288, PIPE_SIZE = 262144 };
 
 static const char *const default_env[] = {
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
@@ -208,14 +208,17 @@ static void __attribute__((noreturn)) child(const struct plan *plan)
 
 /* ---- in the agent ---- */
 
-/* ours: which end is. It alone does not block. */
-static int make_pipe(int ours, int *ret_ours, int *ret_theirs)
+/* ours: which end is. It alone does not block. The fewer and larger the pieces, the fewer are the
+ * turns of two processes; a size that the kernel does not grant is left as it is. */
+static int make_pipe(int ours, int size, int *ret_ours, int *ret_theirs)
 {
 	int p[2];
 
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return -errno;
 	fcntl(p[ours], F_SETFL, O_NONBLOCK);
+	if (size)
+		fcntl(p[ours], F_SETPIPE_SZ, size);
 	*ret_ours = p[ours];
 	*ret_theirs = p[!ours];
 	return 0;
@@ -255,11 +258,11 @@ static int connect_fds(const struct init *init, const struct agent_spawn *what,
 		return r;
 	}
 	if (what->in)
-		r = make_pipe(1, &child->in, &fds[0]);
+		r = make_pipe(1, PIPE_SIZE, &child->in, &fds[0]);
 	if (r == 0 && what->out)
-		r = make_pipe(0, &child->out, &fds[1]);
+		r = make_pipe(0, PIPE_SIZE, &child->out, &fds[1]);
 	if (r == 0 && what->out)
-		r = make_pipe(0, &child->err, &fds[2]);
+		r = make_pipe(0, 0, &child->err, &fds[2]);
 	return r;
 }
 
@@ -281,7 +284,7 @@ int agent_spawn(const struct init *init, const struct agent_spawn *what, struct 
 	*ret = (struct agent_child){.tell = -1, .in = -1, .out = -1, .err = -1};
 	r = connect_fds(init, what, ret, plan.fds);
 	if (r == 0)
-		r = make_pipe(0, &ret->tell, &plan.tell);
+		r = make_pipe(0, 0, &ret->tell, &plan.tell);
 	if (r == 0) {
 		ret->pid = fork();
 		r = ret->pid < 0 ? -errno : 0;

@@ -157,7 +157,7 @@ void agent_stream_poll(struct agent_stream *s, struct agent_polls *polls)
 
 void agent_stream_serve(struct agent_stream *s, const struct agent_polls *polls)
 {
-	if (agent_port_went(&s->port)) {
+	if (agent_port_went(&s->port, polls)) {
 		drop_all(s);
 		s->lost = true;
 		s->n = 0;
