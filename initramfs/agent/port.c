@@ -52,17 +52,19 @@ bool agent_port_open(struct agent_port *port, const struct init *init)
 
 bool agent_port_went(struct agent_port *port, const struct agent_polls *polls)
 {
-	struct pollfd p = {.fd = port->fd};
-	bool was = port->up;
+	bool polled = polls && port->slot >= 0, was = port->up;
+	struct pollfd p = {.fd = port->fd,
+			   .revents = polled ? polls->p[port->slot].revents : POLLHUP};
+	bool went = p.revents & POLLHUP;
 
-	if (polls && port->slot >= 0)
-		p = polls->p[port->slot];
-	else if (port->fd >= 0 && poll(&p, 1, 0) < 0)
+	/* the next host may be there by now, and nobody would tell again */
+	if (went && poll(&p, 1, 0) < 0)
 		p.revents = POLLNVAL;
 	port->up = port->fd >= 0 && !(p.revents & (POLLHUP | POLLNVAL));
-	if (!port->up)
+	went = was && (!port->up || (polled && went));
+	if (went || !port->up)
 		port->at = port->n = 0; /* for whom it was is gone */
-	return was && !port->up;
+	return went;
 }
 
 void agent_port_poll(struct agent_port *port, struct agent_polls *polls, bool want_input)
