@@ -163,6 +163,10 @@ struct agent_stream {
 
 int agent_stream_init(struct agent_stream *s, const struct init *init, const char *const *env);
 void agent_stream_done(struct agent_stream *s);
+/* True if its port is open by now. A host that talked with an agent before is told of its end. */
+bool agent_stream_open(struct agent_stream *s);
+/* In PID 1, when there will be no agent any more: tells that host. */
+void agent_stream_give_up(const struct init *init);
 void agent_stream_poll(struct agent_stream *s, struct agent_polls *polls);
 void agent_stream_serve(struct agent_stream *s, const struct agent_polls *polls);
 /* True if it was one of ours. */

@@ -55,9 +55,7 @@ static void take_signals(struct agent *agent)
 /* Ports can come late; each change of one is a kernel event. */
 static void look_for_ports(struct agent *agent)
 {
-	/* whose sessions an agent before us had is told that they are gone */
-	if (agent->stream.port.fd < 0 && agent_port_open(&agent->stream.port, agent->init))
-		agent_stream_send(&agent->stream, VMB_FRAME_HELLO, 0, 0, NULL, 0);
+	agent_stream_open(&agent->stream);
 	agent_port_open(&agent->qga.port, agent->init);
 	if (agent->qga.port.fd >= 0 && !agent->ready) {
 		agent->ready = true;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -32,6 +33,7 @@ struct plan {
 	const struct agent_spawn *what;
 	int fds[3]; /* to be 0, 1 and 2; -1: /dev/null */
 	int tell;
+	pid_t agent; /* whose child this is */
 };
 
 void agent_default_signals(void)
@@ -185,6 +187,10 @@ static int become(const struct plan *plan, struct init_report *report)
 	r = plan->init->ops->become(&user);
 	if (r < 0)
 		return init_failed(report, r, "becoming the user \"%s\"", what->user);
+	/* an agent that ends takes its programs along: nobody could know of them */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != plan->agent)
+		return -ECHILD;
 	env = environment(what, &user);
 	if (!env)
 		return init_failed(report, ENOMEM, "making the environment");
@@ -278,7 +284,8 @@ void agent_child_done(struct agent_child *child)
 
 int agent_spawn(const struct init *init, const struct agent_spawn *what, struct agent_child *ret)
 {
-	struct plan plan = {.init = init, .what = what, .fds = {-1, -1, -1}, .tell = -1};
+	struct plan plan = {
+		.init = init, .what = what, .fds = {-1, -1, -1}, .tell = -1, .agent = getpid()};
 	int r;
 
 	*ret = (struct agent_child){.tell = -1, .in = -1, .out = -1, .err = -1};

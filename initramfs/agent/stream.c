@@ -48,6 +48,36 @@ void agent_stream_send(struct agent_stream *s, enum vmb_frame_type type, uint32_
 	agent_port_queued(&s->port, VMB_FRAME_HEAD + n);
 }
 
+/*
+ * To a host that may be in the middle of a frame of an agent that is no more: what fills up the
+ * longest frame, and then makes no sense, ends the connection too.
+ */
+static void say_hello_anew(struct agent_stream *s)
+{
+	for (int i = 0; i <= VMB_FRAME_PAYLOAD_MAX / VMB_FRAME_HEAD; i++)
+		agent_stream_send(s, VMB_FRAME_HELLO, 0, 0, NULL, 0);
+}
+
+bool agent_stream_open(struct agent_stream *s)
+{
+	if (s->port.fd >= 0)
+		return true;
+	if (!agent_port_open(&s->port, s->init))
+		return false;
+	say_hello_anew(s);
+	agent_port_flush(&s->port);
+	return true;
+}
+
+void agent_stream_give_up(const struct init *init)
+{
+	struct agent_stream s;
+
+	if (agent_stream_init(&s, init, NULL) == 0)
+		agent_stream_open(&s);
+	agent_stream_done(&s);
+}
+
 /* ---- what comes ---- */
 
 static void end_connection(struct agent_stream *s)

@@ -116,16 +116,18 @@ void init_agent_hear(struct init *init)
 static void give_up(struct init *init)
 {
 	struct vmb_event note = {
-		.kind = VMB_EVENT_NOTE,
+		.kind = VMB_EVENT_PHASE, /* notes are not in the ledger */
 		.phase = VMBOOT_PHASE_AGENT,
 		.start_us = init->agent.start_us,
 		.end_us = init_now_us(),
-		.detail = "the agent ended too often: it is not started again",
+		.detail = VMB_AGENT_GIVEN_UP,
 	};
 
 	init->agent.wanted = false;
 	init_log(init, "%s", note.detail);
 	init_event_push(&init->events, &note);
+	init_event_flush(&init->events, 0);
+	init->ops->agent_gone(init);
 }
 
 /* Who reaps it calls this. It is started again, unless this was so too often within a minute. */

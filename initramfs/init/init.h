@@ -101,13 +101,16 @@ struct init_user {
 };
 
 /* The system calls that a test cannot let happen. */
+struct init;
+
 struct init_ops {
 	int (*load_module)(int fd);		     /* 0 or -errno */
 	int (*become)(const struct init_user *user); /* 0 or -errno */
 	int (*mount)(const char *source, const char *target, const char *type, unsigned long flags,
-		     const char *data); /* 0 or -errno */
-	void (*kill_rest)(int sig);	/* all processes but this one */
-	void (*power_off)(int how);	/* RB_POWER_OFF, …; returns in tests only */
+		     const char *data);		     /* 0 or -errno */
+	void (*kill_rest)(int sig);		     /* all processes but this one */
+	void (*power_off)(int how);		     /* RB_POWER_OFF, …; returns in tests only */
+	void (*agent_gone)(const struct init *init); /* for good: tells the host */
 };
 
 /* The agent's process, see agent.c. */

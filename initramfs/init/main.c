@@ -73,7 +73,8 @@ static void power_off(int how)
 	}
 }
 
-static const struct init_ops real = {load_module, become, do_mount, kill_rest, power_off};
+static const struct init_ops real = {load_module, become,    do_mount,
+				     kill_rest,	  power_off, agent_stream_give_up};
 
 /* 0 or -errno; the events say the rest. */
 static int run_phase(struct init *init, const struct phase *phase)

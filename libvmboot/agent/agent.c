@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/agent.h"
 
+#include <string.h>
+
 #include "agent/link.h"
 #include "host/vm.h"
+#include "wire/event.h"
 
 void vmb_agent_init(struct vmb_agent *a)
 {
@@ -23,12 +26,34 @@ void vmb_agent_done(struct vmb_agent *a)
 	pthread_mutex_destroy(&a->lock);
 }
 
-int vmb_agent_wanted(const struct vmboot_vm *vm)
+/* What the guest's ledger says of it; a ledger that cannot be read says nothing. */
+static bool is_given_up(struct vmboot_vm *vm)
+{
+	struct vmb_saved_error *saved = vmb_error_save();
+	struct vmboot_ledger *ledger = NULL;
+	bool given_up = false;
+
+	if (vmboot_ledger(vm, &ledger) == 0)
+		for (size_t i = 0; i < ledger->n_events; i++)
+			given_up |= ledger->events[i]->phase == VMBOOT_PHASE_AGENT &&
+				    strcmp(ledger->events[i]->detail, VMB_AGENT_GIVEN_UP) == 0;
+	vmboot_ledger_free(ledger);
+	vmb_error_restore(saved);
+	return given_up;
+}
+
+int vmb_agent_wanted(struct vmboot_vm *vm)
 {
 	int r;
 
-	if (!vm->metadata.skip_guest_agent)
-		return 0;
+	if (!vm->metadata.skip_guest_agent) {
+		if (!is_given_up(vm))
+			return 0;
+		return vmb_error(VMBOOT_ENOAGENT,
+				 "the VM \"%s\": " VMB_AGENT_GIVEN_UP
+				 "; stop and start the VM to have one again",
+				 vm->name);
+	}
 	r = vmb_error(VMBOOT_ENOAGENT,
 		      "the VM \"%s\" was made with skip_guest_agent, so exec, stat and cp cannot "
 		      "reach it; make it again without that option",

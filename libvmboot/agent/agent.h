@@ -37,8 +37,9 @@ struct vmb_agent {
 void vmb_agent_init(struct vmb_agent *agent);
 void vmb_agent_done(struct vmb_agent *agent);
 
-/* -VMBOOT_ENOAGENT, with the option's name, if the VM was made without an agent. */
-int vmb_agent_wanted(const struct vmboot_vm *vm);
+/* -VMBOOT_ENOAGENT, if the VM was made without an agent (with the option's name), or has given its
+ * own up. */
+int vmb_agent_wanted(struct vmboot_vm *vm);
 
 /*
  * The connection, given back with vmb_agent_put(). -ENOENT: the VM has no stream port; -EBUSY:

@@ -33,6 +33,9 @@
 #define VMB_STDOUT_PORT "org.vmboot.stdout.0"
 #define VMB_STDERR_PORT "org.vmboot.stderr.0"
 
+/* A second event of phase agent has this detail; host and guest know it. */
+#define VMB_AGENT_GIVEN_UP "the agent ended too often: it is not started again"
+
 enum {
 	VMB_EVENT_SIZE = 256,
 	VMB_EVENT_DEVICE_MAX = 47,    /* bytes of text */

@@ -56,7 +56,12 @@ static void power_off(int how)
 	(void)how;
 }
 
-const struct init_ops guest_ops = {load_module, become, no_mount, kill_rest, power_off};
+static void agent_gone(const struct init *init)
+{
+	(void)init;
+}
+
+const struct init_ops guest_ops = {load_module, become, no_mount, kill_rest, power_off, agent_gone};
 
 struct init *guest_new(void)
 {
