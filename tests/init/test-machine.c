@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What an image's init system finds, made on a folder. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "guest.h"
+#include "test.h"
+
+#define UNITS "run/systemd/system"
+
+static struct init_ops ops;
+static char mounts[2048]; /* "FROM>TO " of each, below the root */
+
+static int note_mount(const char *source, const char *target, const char *type, unsigned long flags,
+		      const char *data)
+{
+	const char *root = test_path("%s/guest", test_tmpdir());
+	size_t n = strlen(root);
+
+	(void)type, (void)data;
+	if (flags & MS_REMOUNT)
+		return 0;
+	if (strncmp(source, root, n) == 0)
+		source += n;
+	strcat(strcat(strcat(strcat(mounts, source), ">"), target + n), " ");
+	return 0;
+}
+
+/* A guest in systemd mode, as after switch-root. */
+static struct init *machine(const char *program)
+{
+	static const char *const folders[] = {"run", "sbin", "bin", "overlay/upper/etc",
+					      "sys/class/dmi/id"};
+	struct init *init = guest_new();
+
+	ops = guest_ops;
+	ops.mount = note_mount;
+	mounts[0] = '\0';
+	init->ops = &ops;
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
+		CU_ASSERT_FATAL(vmb_mkdir_p(test_path("%s/%s", init->root, folders[i]), 0755) >= 0);
+	init->config.mode = "systemd";
+	init->config.hostname = "box";
+	init->config.args[0] = program;
+	init->agent.wanted = true;
+	init->overlay = open(test_path("%s/overlay", init->root), O_RDONLY | O_CLOEXEC);
+	init->self = open("/", O_RDONLY | O_CLOEXEC);
+	guest_write(init, "11223344-5566-7788-99AA-BBCCDDEEFF00\n",
+		    "sys/class/dmi/id/product_uuid");
+	guest_write(init, "", "sbin/systemd");
+	return init;
+}
+
+static void machine_free(struct init *init)
+{
+	vmb_closep(&init->overlay);
+	vmb_closep(&init->self);
+	guest_free(init);
+}
+
+static bool there(const struct init *init, const char *path)
+{
+	struct stat st;
+
+	return lstat(test_path("%s/%s", init->root, path), &st) == 0;
+}
+
+static void finds_the_init_system(void)
+{
+	struct init *init = machine("/sbin/systemd");
+	const char *root = init->root;
+
+	CU_ASSERT_EQUAL(symlink("systemd", test_path("%s/sbin/init", root)), 0);
+	CU_ASSERT_EQUAL(init_system_find(init, "/sbin/init"), INIT_SYSTEM_SYSTEMD);
+	CU_ASSERT_EQUAL(init_system_find(init, "/sbin/openrc-init"), INIT_SYSTEM_OPENRC);
+	CU_ASSERT_EQUAL(init_system_find(init, "busybox"), INIT_SYSTEM_BUSYBOX);
+	/* another name of the same file */
+	guest_write(init, "", "bin/busybox");
+	CU_ASSERT_EQUAL(link(test_path("%s/bin/busybox", root), test_path("%s/bin/init", root)), 0);
+	CU_ASSERT_EQUAL(init_system_find(init, "/bin/init"), INIT_SYSTEM_BUSYBOX);
+	guest_write(init, "", "sbin/other");
+	CU_ASSERT_EQUAL(init_system_find(init, "/sbin/other"), INIT_SYSTEM_SYSV);
+	machine_free(init);
+}
+
+static void gives_the_machine_its_names(void)
+{
+	struct init *init = machine("/sbin/systemd");
+	struct init_report report = {0};
+
+	guest_write(init, "baked\n", "etc/hostname");
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	ASSERT_STR(test_read(test_path("%s/run/machine-id", init->root)),
+		   "112233445566778899aabbccddeeff00\n");
+	ASSERT_STR(test_read(test_path("%s/etc/machine-id", init->root)), "");
+	ASSERT_STR(test_read(test_path("%s/run/vmboot/hostname", init->root)), "box\n");
+	CU_ASSERT_PTR_NOT_NULL(strstr(mounts, "/run/machine-id>/etc/machine-id "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(mounts, "/run/vmboot/hostname>/etc/hostname "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(mounts, ">/run/initramfs "));
+	machine_free(init);
+}
+
+static void leaves_the_id_that_a_guest_gave_itself(void)
+{
+	struct init *init = machine("/sbin/systemd");
+	struct init_report report = {0};
+
+	guest_write(init, "0123456789abcdef0123456789abcdef\n", "overlay/upper/etc/machine-id");
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT_FALSE(there(init, "run/machine-id"));
+	CU_ASSERT_PTR_NULL(strstr(mounts, "machine-id"));
+	/* systemd's word for none */
+	guest_write(init, "uninitialized\n", "overlay/upper/etc/machine-id");
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(mounts, "/run/machine-id>/etc/machine-id "));
+	machine_free(init);
+}
+
+static void makes_an_id_where_there_is_no_uuid(void)
+{
+	struct init *init = machine("/sbin/systemd");
+	struct init_report report = {0};
+	const char *id;
+
+	guest_write(init, "00000000-0000-0000-0000-000000000000\n",
+		    "sys/class/dmi/id/product_uuid");
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	id = test_read(test_path("%s/run/machine-id", init->root));
+	CU_ASSERT_EQUAL(strlen(id), 33);
+	CU_ASSERT_EQUAL(strspn(id, "0123456789abcdef"), 32);
+	CU_ASSERT_EQUAL(id[12], '4');
+	machine_free(init);
+}
+
+static void makes_units_for_systemd_only(void)
+{
+	struct init *init = machine("/sbin/systemd");
+	struct init_report report = {0};
+
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT(there(init, UNITS "/vmboot-agent.service"));
+	CU_ASSERT(there(init, UNITS "/sysinit.target.wants/vmboot-agent.service"));
+	CU_ASSERT(there(init, UNITS "/qemu-guest-agent.service.d/50-vmboot.conf"));
+	CU_ASSERT(there(init, UNITS "/default.target.wants/vmboot-ready.service"));
+	CU_ASSERT(there(init, UNITS "/emergency.target.wants/vmboot-emergency.service"));
+	machine_free(init);
+
+	init = machine("/sbin/other");
+	vmb_rm_rf(test_path("%s/run", init->root));
+	vmb_mkdir_p(test_path("%s/run", init->root), 0755);
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT_FALSE(there(init, "run/systemd"));
+	machine_free(init);
+}
+
+static void makes_no_unit_of_an_agent_that_is_skipped(void)
+{
+	struct init *init = machine("/sbin/systemd");
+	struct init_report report = {0};
+
+	init->agent.wanted = false;
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT_FALSE(there(init, UNITS "/vmboot-agent.service"));
+	CU_ASSERT_FALSE(there(init, UNITS "/sysinit.target.wants"));
+	CU_ASSERT_FALSE(there(init, UNITS "/qemu-guest-agent.service.d"));
+	CU_ASSERT_FALSE(there(init, "run/vmboot/environment"));
+	CU_ASSERT(there(init, UNITS "/vmboot-ready.service"));
+	machine_free(init);
+}
+
+static void hides_containers_from_init_systems(void)
+{
+	struct init *init = machine("/sbin/systemd");
+	struct init_report report = {0};
+	char **env;
+
+	init->config.env[0] = "container=docker";
+	init->config.env[1] = "A=1";
+	init->config.env[2] = "LD_PRELOAD=/x.so";
+	env = init_system_environment(&init->config);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(env);
+	ASSERT_STR(env[0], "A=1");
+	for (char **e = env; *e; e++)
+		CU_ASSERT(strncmp(*e, "container", 9) != 0 && strncmp(*e, "LD_", 3) != 0);
+	/* programs that the agent starts have all of it */
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	ASSERT_STR(test_read(test_path("%s/run/vmboot/environment", init->root)),
+		   "container=docker");
+	machine_free(init);
+}
+
+/* Each opens the port for itself, and goes on where the one before it stopped. */
+static void late_events_are_one_sequence(void)
+{
+	struct init *init = machine("/sbin/systemd");
+	struct init_report report = {.detail = "why"};
+	uint8_t records[3 * VMB_EVENT_SIZE];
+	struct vmb_event e;
+	int fd;
+
+	vmb_mkdir_p(test_path("%s/run/vmboot", init->root), 0755);
+	guest_write(init, VMB_EVENT_PORT "\n", "sys/class/virtio-ports/vport1p1/name");
+	guest_write(init, "", "dev/vport1p1");
+	init->events.seq = 12;
+	CU_ASSERT_EQUAL(init_late_begin(init), 0);
+	init->events.seq = 0;
+	CU_ASSERT(init_late_start(init) > 0);
+	init_late_tell(init, VMBOOT_PHASE_AGENT, 0, 0, &report);
+	CU_ASSERT_EQUAL(init->events.fd, -1);
+	fd = open(test_path("%s/dev/vport1p1", init->root), O_RDONLY | O_CLOEXEC);
+	CU_ASSERT_EQUAL(read(fd, records, sizeof(records)), VMB_EVENT_SIZE);
+	CU_ASSERT_EQUAL_FATAL(vmb_event_decode(records, &e), 0);
+	CU_ASSERT_EQUAL(e.seq, 12);
+	ASSERT_STR(e.detail, "why");
+	init_late_tell(init, VMBOOT_PHASE_READY, 0, 0, &report);
+	CU_ASSERT_EQUAL(pread(fd, records, sizeof(records), 0), VMB_EVENT_SIZE);
+	CU_ASSERT_EQUAL_FATAL(vmb_event_decode(records, &e), 0);
+	CU_ASSERT_EQUAL(e.seq, 13);
+	CU_ASSERT_EQUAL(e.phase, VMBOOT_PHASE_READY);
+	close(fd);
+	machine_free(init);
+}
+
+static void asks_openrc_by_its_fifo(void)
+{
+	struct init *init = machine("/sbin/openrc-init");
+	const char *fifo = test_path("%s/run/openrc/init.ctl", init->root);
+	char text[32] = "";
+	int fd;
+
+	CU_ASSERT_FALSE(init_system_end(init, INIT_SYSTEM_OPENRC, RB_AUTOBOOT));
+	vmb_mkdir_p(test_path("%s/run/openrc", init->root), 0755);
+	CU_ASSERT_EQUAL(mkfifo(fifo, 0600), 0);
+	fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	CU_ASSERT(init_system_end(init, INIT_SYSTEM_OPENRC, RB_AUTOBOOT));
+	CU_ASSERT_EQUAL(read(fd, text, sizeof(text) - 1), 6);
+	ASSERT_STR(text, "reboot");
+	close(fd);
+	machine_free(init);
+}
+
+TEST_MAIN("init/machine", {"finds the init system", finds_the_init_system},
+	  {"gives the machine its names", gives_the_machine_its_names},
+	  {"leaves the id that a guest gave itself", leaves_the_id_that_a_guest_gave_itself},
+	  {"makes an id where there is no UUID", makes_an_id_where_there_is_no_uuid},
+	  {"makes units for systemd only", makes_units_for_systemd_only},
+	  {"makes no unit of an agent that is skipped", makes_no_unit_of_an_agent_that_is_skipped},
+	  {"hides containers from init systems", hides_containers_from_init_systems},
+	  {"late events are one sequence", late_events_are_one_sequence},
+	  {"asks OpenRC by its fifo", asks_openrc_by_its_fifo})
