@@ -78,7 +78,7 @@ void qga_say(struct agent_qga *q, char what)
 		int how;
 	} ends[] = {{AGENT_SAYS_POWER_OFF, RB_POWER_OFF},
 		    {AGENT_SAYS_REBOOT, RB_AUTOBOOT},
-		    {AGENT_SAYS_HALT, RB_HALT_SYSTEM}};
+		    {AGENT_SAYS_HALT, (int)RB_HALT_SYSTEM}};
 
 	if (q->control >= 0)
 		send(q->control, &what, 1, MSG_NOSIGNAL | MSG_DONTWAIT);

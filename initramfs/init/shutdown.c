@@ -24,7 +24,7 @@ static const struct {
 	const char *verb;
 	int how;
 } verbs[] = {
-	{"poweroff", RB_POWER_OFF}, {"reboot", RB_AUTOBOOT}, {"halt", RB_HALT_SYSTEM},
+	{"poweroff", RB_POWER_OFF}, {"reboot", RB_AUTOBOOT}, {"halt", (int)RB_HALT_SYSTEM},
 	{"kexec", RB_KEXEC},	    {"exit", RB_POWER_OFF},
 };
 

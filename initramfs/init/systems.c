@@ -45,19 +45,19 @@ static const struct {
 } ends[] = {
 	{INIT_SYSTEM_SYSTEMD, RB_POWER_OFF, SYSTEMD_POWER_OFF, NULL, NULL, 0},
 	{INIT_SYSTEM_SYSTEMD, RB_AUTOBOOT, SYSTEMD_REBOOT, NULL, NULL, 0},
-	{INIT_SYSTEM_SYSTEMD, RB_HALT_SYSTEM, SYSTEMD_HALT, NULL, NULL, 0},
+	{INIT_SYSTEM_SYSTEMD, (int)RB_HALT_SYSTEM, SYSTEMD_HALT, NULL, NULL, 0},
 	{INIT_SYSTEM_BUSYBOX, RB_POWER_OFF, SIGUSR2, NULL, NULL, 0},
 	{INIT_SYSTEM_BUSYBOX, RB_AUTOBOOT, SIGTERM, NULL, NULL, 0},
-	{INIT_SYSTEM_BUSYBOX, RB_HALT_SYSTEM, SIGUSR1, NULL, NULL, 0},
+	{INIT_SYSTEM_BUSYBOX, (int)RB_HALT_SYSTEM, SIGUSR1, NULL, NULL, 0},
 	{INIT_SYSTEM_OPENRC, RB_POWER_OFF, 0, "/run/openrc/init.ctl", "poweroff", 0},
 	{INIT_SYSTEM_OPENRC, RB_AUTOBOOT, 0, "/run/openrc/init.ctl", "reboot", 0},
-	{INIT_SYSTEM_OPENRC, RB_HALT_SYSTEM, 0, "/run/openrc/init.ctl", "halt", 0},
+	{INIT_SYSTEM_OPENRC, (int)RB_HALT_SYSTEM, 0, "/run/openrc/init.ctl", "halt", 0},
 	{INIT_SYSTEM_SYSV, RB_POWER_OFF, 0, "/run/initctl", NULL, '0'},
 	{INIT_SYSTEM_SYSV, RB_POWER_OFF, 0, "/dev/initctl", NULL, '0'},
 	{INIT_SYSTEM_SYSV, RB_AUTOBOOT, 0, "/run/initctl", NULL, '6'},
 	{INIT_SYSTEM_SYSV, RB_AUTOBOOT, 0, "/dev/initctl", NULL, '6'},
-	{INIT_SYSTEM_SYSV, RB_HALT_SYSTEM, 0, "/run/initctl", NULL, '0'},
-	{INIT_SYSTEM_SYSV, RB_HALT_SYSTEM, 0, "/dev/initctl", NULL, '0'},
+	{INIT_SYSTEM_SYSV, (int)RB_HALT_SYSTEM, 0, "/run/initctl", NULL, '0'},
+	{INIT_SYSTEM_SYSV, (int)RB_HALT_SYSTEM, 0, "/dev/initctl", NULL, '0'},
 };
 
 /* busybox is often one file with many names, and not all of them links to one. */
