@@ -18,9 +18,16 @@ rounds=${1-11}
 unpacks=${UNPACKS-3}
 vmboot=${VMBOOT-vmboot}
 dir=$(mktemp -d /tmp/vmboot-bench-XXXXXX)
-trap 'rm -rf "$dir"' EXIT
 chmod 711 "$dir"
 common=(--store "$dir/store" --uri embed --memory-mib 512 --skip-guest-agent)
+
+# Also the guest of a round that failed.
+cleanup() {
+	"$vmboot" rm "${common[@]:0:4}" -f bench >/dev/null 2>&1 || :
+	rm -rf "$dir"
+}
+
+trap cleanup EXIT
 
 die() {
 	echo "headers.sh: $*" >&2
