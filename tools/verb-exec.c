@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -161,6 +162,26 @@ static int failed(int r)
 	}
 }
 
+/*
+ * An agent of the image's own cannot stream, and ours does so for one process at a time: then what
+ * the program prints comes when it has ended.
+ */
+static int run_to_its_end(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
+			  int *ret_status)
+{
+	_cleanup_(exec_result) struct vmboot_exec_result *result = NULL;
+	int r = vmboot_exec(vm, opts, &result);
+
+	if (r < 0)
+		return r;
+	fwrite(result->out, 1, result->out_size, stdout);
+	fwrite(result->err, 1, result->err_size, stderr);
+	if (result->out_cut || result->err_cut)
+		say("there was more output than fits; the rest is lost");
+	*ret_status = result->exit_signal ? 256 + result->exit_signal : result->exit_code;
+	return 0;
+}
+
 static int run(struct args *args, struct vmboot_vm *vm, const char *const *command)
 {
 	const int fds[3] = {args->interactive ? STDIN_FILENO : -1, STDOUT_FILENO, STDERR_FILENO};
@@ -176,6 +197,8 @@ static int run(struct args *args, struct vmboot_vm *vm, const char *const *comma
 	if (args->tty)
 		start_terminal(&opts, args->interactive);
 	r = vmboot_exec_stream(vm, &opts, fds, control, &status);
+	if ((r == -ENOTSUP || r == -EBUSY) && !args->tty && !args->interactive)
+		r = run_to_its_end(vm, &opts, &status);
 	restore_terminal();
 	close(control);
 	if (r < 0)

@@ -61,7 +61,7 @@ static int note_bind(const char *source, const char *target, const char *type, u
 	return 0;
 }
 
-static char *ours(const struct init *init, const char *name)
+static const char *ours(const struct init *init, const char *name)
 {
 	_cleanup_free_ char *text = NULL;
 
