@@ -104,7 +104,7 @@ int vmb_write_file_atomic(const char *path, const void *data, size_t n, mode_t m
 	if (r < 0)
 		return r;
 	/* a network file system, or a quota, may tell only on close; fd itself stays */
-	if (close(dup(fd)) < 0)
+	if (close(fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0)
 		return vmb_errno(errno, "cannot write %s", tmp);
 	r = vmb_rename(tmp, path);
 	if (r < 0)

@@ -41,15 +41,20 @@ xmlNodePtr vmb_xml_attrs(xmlNodePtr node, ...)
 	return node;
 }
 
-/* Indentation follows a variable of the thread's, which is the caller's to set. */
+/* How a document looks follows variables of the thread's, which are the caller's to set. */
 static int dump(xmlDocPtr doc, xmlBufferPtr buffer)
 {
-	const int theirs = xmlIndentTreeOutput;
+	const int their_indent = xmlIndentTreeOutput, their_tags = xmlSaveNoEmptyTags;
+	const char *their_string = xmlTreeIndentString;
 	int n;
 
 	xmlIndentTreeOutput = 1;
+	xmlSaveNoEmptyTags = 0;
+	xmlTreeIndentString = "  ";
 	n = xmlNodeDump(buffer, doc, xmlDocGetRootElement(doc), 0, 1);
-	xmlIndentTreeOutput = theirs;
+	xmlIndentTreeOutput = their_indent;
+	xmlSaveNoEmptyTags = their_tags;
+	xmlTreeIndentString = their_string;
 	return n;
 }
 

@@ -100,7 +100,8 @@ int vmb_files_claim(const struct vmb_plan *plan, int *ret_lock)
 		r = vmb_mkdir_p(above, FOLDER_MODE);
 	if (r < 0)
 		return r;
-	if (mkdir(folder, FOLDER_MODE) < 0) {
+	/* whatever the program's umask is: QEMU's user must get through */
+	if (mkdir(folder, FOLDER_MODE) < 0 || chmod(folder, FOLDER_MODE) < 0) {
 		if (errno == EEXIST)
 			return vmb_error(EEXIST,
 					 "the VM \"%s\" has files in %s already: choose another "
