@@ -50,4 +50,30 @@ static inline void vmb_sigpipe_restore(struct vmb_sigpipe *s)
 	vmb_cleanup(vmb_sigpipe_restore) VMB_UNUSED struct vmb_sigpipe no_sigpipe_ =               \
 		vmb_sigpipe_block()
 
+/*
+ * GLib's sockets, which libvirt uses, ignore SIGPIPE for the whole process when the first of them is
+ * made. VMB_KEEP_SIGPIPE, where that may happen, gives back what the program had set. libvirt's
+ * threads do not need it: they are started with the signal blocked, by VMB_NO_SIGPIPE.
+ */
+static inline struct sigaction vmb_sigpipe_disposition(void)
+{
+	struct sigaction sa;
+
+	sigaction(SIGPIPE, NULL, &sa);
+	return sa;
+}
+
+static inline void vmb_sigpipe_keep(const struct sigaction *before)
+{
+	struct sigaction now;
+
+	sigaction(SIGPIPE, NULL, &now);
+	if (before->sa_handler != SIG_IGN && now.sa_handler == SIG_IGN)
+		sigaction(SIGPIPE, before, NULL);
+}
+
+#define VMB_KEEP_SIGPIPE                                                                           \
+	vmb_cleanup(vmb_sigpipe_keep) VMB_UNUSED struct sigaction kept_sigpipe_ =                  \
+		vmb_sigpipe_disposition()
+
 #endif

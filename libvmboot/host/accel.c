@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/sigpipe.h"
 #include "domain/domain.h"
 #include "guest/watch.h"
 #include "host/files.h"
@@ -119,6 +120,7 @@ static int probe_files(const struct vmb_store *store, const struct vmb_facts *f,
 
 static int probe_start(const struct vmb_facts *f, virConnectPtr c, struct probe *p)
 {
+	VMB_KEEP_SIGPIPE;
 	const struct vmb_probe probe = {
 		.store = f->store,
 		.name = p->name,

@@ -5,6 +5,7 @@
 #include <libxml/xpath.h>
 #include <string.h>
 
+#include "base/sigpipe.h"
 #include "base/str.h"
 #include "base/xml.h"
 
@@ -83,6 +84,7 @@ int vmb_caps_parse(const char *xml, struct vmb_caps *ret)
 
 int vmb_caps_get(virConnectPtr c, struct vmb_caps *ret)
 {
+	VMB_KEEP_SIGPIPE;
 	_cleanup_free_ char *xml = virConnectGetCapabilities(c);
 
 	return xml ? vmb_caps_parse(xml, ret)

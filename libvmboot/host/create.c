@@ -135,6 +135,7 @@ static int make_files(struct creation *c)
 
 static int start_domain(struct creation *c, const char *xml)
 {
+	VMB_KEEP_SIGPIPE;
 	_cleanup_connect_ virConnectPtr conn = NULL;
 	int r;
 

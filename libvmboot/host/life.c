@@ -29,6 +29,7 @@ static int find(struct vmboot_vm *vm, virDomainPtr *ret, enum vmboot_state *ret_
 /* The ledger comes first: who listens already, elsewhere, reads it when the events file is new. */
 static int start_again(struct vmboot_vm *vm, virDomainPtr d)
 {
+	VMB_KEEP_SIGPIPE;
 	int r;
 
 	vmb_host_phases_begin(&vm->phases);
