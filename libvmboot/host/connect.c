@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/sigpipe.h"
 #include "base/str.h"
 #include "host/evloop.h"
 
@@ -55,10 +56,25 @@ static void wait_for_guests(virConnectPtr c)
 	free(domains);
 }
 
+/* list_lock is held by who opens an embedded driver. */
+static const struct vmb_conn *opened_embed(void)
+{
+	const struct vmb_conn *c = list;
+
+	while (c && !(c->embed && c->c && c->pid == getpid()))
+		c = c->next;
+	return c;
+}
+
 static int open_connection(struct vmb_conn *conn)
 {
+	VMB_KEEP_SIGPIPE;
 	virConnectPtr c = virConnectOpen(conn->uri);
 
+	if (!c && conn->embed && opened_embed())
+		return vmb_libvirt_error("a process has one embedded driver, and this one has %s: "
+					 "give that as the URI",
+					 opened_embed()->uri);
 	if (!c)
 		return vmb_libvirt_error(
 			"cannot connect to %s (is libvirtd or virtqemud running, and may you use "
@@ -122,14 +138,28 @@ static int shorten_root(const char *root, char **ret)
 	return 0;
 }
 
+/*
+ * Folders that QEMU's user must get through; libvirt would make them, with the program's umask, which
+ * may forbid just that.
+ */
+static const char *const embed_folders[] = {"lib/qemu", "run/qemu", "cache/qemu", "log/qemu"};
+
 /* The embedded driver's root and its configuration: output goes to files, not to virtlogd. */
 static int prepare_embed(const struct vmb_store *store, char **ret_uri)
 {
 	static const char conf[] = "stdio_handler = \"file\"\n";
 	_cleanup_free_ char *file = NULL, *root = NULL, *link = NULL;
-	int r;
+	int r = 0;
 
-	r = vmb_store_path(store, &file, "embed/etc/qemu.conf");
+	for (size_t i = 0; i < ARRAY_SIZE(embed_folders) && r == 0; i++) {
+		_cleanup_free_ char *folder = NULL;
+
+		r = vmb_asprintf(&folder, "%s/embed/%s", store->path, embed_folders[i]);
+		if (r == 0 && !vmb_exists(folder))
+			r = vmb_mkdir_p(folder, 0711);
+	}
+	if (r == 0)
+		r = vmb_store_path(store, &file, "embed/etc/qemu.conf");
 	if (r == 0 && !vmb_exists(file))
 		r = vmb_write_file_atomic(file, conf, sizeof(conf) - 1, 0644);
 	if (r == 0)
@@ -154,12 +184,18 @@ static int choose_uri(const struct vmboot_opts *opts, const struct vmb_store *st
 	return vmb_strdup(uri, ret);
 }
 
+static void drop_loop(struct vmb_conn *conn)
+{
+	if (conn->loop)
+		vmb_evloop_unref();
+	conn->loop = false;
+}
+
 static void conn_free(struct vmb_conn *conn)
 {
 	if (conn->c && conn->pid == getpid())
 		virConnectClose(conn->c);
-	if (conn->loop)
-		vmb_evloop_unref();
+	drop_loop(conn);
 	pthread_mutex_destroy(&conn->lock);
 	free(conn->uri);
 	free(conn);
@@ -213,6 +249,17 @@ static struct vmb_conn *find_shared(const char *uri, bool events)
 	return NULL;
 }
 
+static int need_loop(struct vmb_conn *conn)
+{
+	int r;
+
+	if (conn->loop || !(conn->embed || conn->events))
+		return 0;
+	r = vmb_evloop_ref();
+	conn->loop = r == 0;
+	return r < 0 ? r : 0;
+}
+
 /* Under list_lock, so that two callers open one connection. */
 static int open_shared(const char *uri, bool events, struct vmb_conn **ret)
 {
@@ -220,6 +267,9 @@ static int open_shared(const char *uri, bool events, struct vmb_conn **ret)
 	int r = 0;
 
 	if (conn) {
+		r = need_loop(conn);
+		if (r < 0)
+			return r;
 		conn->refs++;
 		*ret = conn;
 		return 0;
@@ -229,10 +279,7 @@ static int open_shared(const char *uri, bool events, struct vmb_conn **ret)
 		return vmb_oom();
 	conn->events = events;
 	conn->embed = in_process(uri);
-	if (conn->embed || events) {
-		r = vmb_evloop_ref();
-		conn->loop = r == 0;
-	}
+	r = need_loop(conn);
 	if (r == 0)
 		r = open_connection(conn);
 	if (r < 0) {
@@ -284,7 +331,9 @@ void vmb_conn_unref(struct vmb_conn *conn)
 	pthread_mutex_lock(&list_lock);
 	/* libvirt registers its driver anew each time that the embedded one is opened, and runs out
 	 * of places after a few: once open, it stays open for the next user in this process */
-	if (--conn->refs == 0 && !(conn->embed && conn->c)) {
+	if (--conn->refs == 0 && conn->embed && conn->c) {
+		drop_loop(conn);
+	} else if (conn->refs == 0) {
 		for (p = &list; *p && *p != conn; p = &(*p)->next)
 			;
 		if (*p)

@@ -6,7 +6,7 @@
  * Connections to libvirt. In: a URI or a connection that the caller lends. Out: one shared
  * connection for each URI in this process (a stock libvirtd serves 20 clients), opened again when
  * it broke. It is closed with its last user, except for the embedded driver, which a process can
- * open only a few times: that one stays, with its event loop, until the process ends.
+ * open only a few times: that one stays until the process ends.
  */
 
 #include <vmboot/opts.h>
