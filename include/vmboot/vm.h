@@ -67,6 +67,24 @@ enum vmboot_stream {
 VMBOOT_API int vmboot_create(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm);
 
 /**
+ * vmboot_prepare: make all of a VM but its domain, for a program that defines and starts that
+ * itself.
+ * @opts: as for vmboot_create().
+ * @ret_vm: (out) a handle, closed with vmboot_close(). Until the domain is there, it keeps
+ * vmboot_gc() from removing the VM's files.
+ * @ret_xml: (out) the domain's XML; freed with vmboot_free().
+ *
+ * Give @ret_xml to libvirt (virDomainDefineXML() and virDomainCreate(); for an ephemeral VM,
+ * virDomainCreateXML()), as it is or with more in it: name, metadata, boot, disks and channels are
+ * to stay. From then on the VM is as one of vmboot_create()'s. vmboot_destroy() takes the files
+ * away, with or without a domain.
+ *
+ * Returns: as vmboot_create(); all or nothing. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_prepare(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm,
+			      char **ret_xml);
+
+/**
  * vmboot_plan: all that vmboot_create() would do, as JSON; the same bytes for the same request on
  * the same host.
  * @opts: as for vmboot_create().
@@ -82,6 +100,8 @@ VMBOOT_API int vmboot_plan(const struct vmboot_opts *opts, char **ret_json);
  * vmboot_render_xml: the libvirt domain XML of the plan.
  * @opts: as for vmboot_create().
  * @ret_xml: (out) freed with vmboot_free().
+ *
+ * It names files that may not be there yet: vmboot_prepare() makes them.
  *
  * Returns: as vmboot_plan(). Thread-safe. Since 0.1.
  */

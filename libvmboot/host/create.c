@@ -181,7 +181,8 @@ static int fill_handle(struct creation *c)
 	return r;
 }
 
-static int create(const struct vmboot_opts *opts, struct creation *c)
+/* All but the domain; the handle listens already, so that no event's arrival is missed. */
+static int prepare(const struct vmboot_opts *opts, struct creation *c, char **ret_xml)
 {
 	_cleanup_free_ char *xml = NULL;
 	int r;
@@ -201,39 +202,73 @@ static int create(const struct vmboot_opts *opts, struct creation *c)
 	if (r < 0)
 		return r;
 	vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_XML);
-	/* listening before the start, so that no event's arrival is missed */
 	r = vmb_vm_listen(c->vm);
 	if (r == 0)
-		r = start_domain(c, xml);
-	if (r == 0)
-		r = vmb_host_phases_save(&c->vm->phases, c->vm->files.ledger);
+		*ret_xml = TAKE_PTR(xml);
 	return r;
+}
+
+/* The handle, with the time at which the call began. */
+static int begin(const struct vmboot_opts *opts, struct vmboot_opts *own, struct creation *c)
+{
+	struct vmb_host_phases phases;
+	int r;
+
+	vmb_host_phases_begin(&phases);
+	r = vmb_opts_read(opts, true, own);
+	if (r == 0)
+		r = vmb_vm_new(own, own->name, &c->vm);
+	if (r == 0)
+		c->vm->phases = phases;
+	return r;
+}
+
+static int finish(struct creation *c, struct vmboot_vm **ret_vm)
+{
+	int r = vmb_host_phases_save(&c->vm->phases, c->vm->files.ledger);
+
+	if (r < 0)
+		return r;
+	c->done = true;
+	(void)flock(c->lock, LOCK_SH); /* made; from now on it is only used */
+	c->vm->folder_lock = TAKE_FD(c->lock);
+	if (ret_vm)
+		*ret_vm = TAKE_PTR(c->vm);
+	return 0;
 }
 
 int vmboot_create(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm)
 {
 	VMB_NO_SIGPIPE;
 	vmb_cleanup(undo) struct creation c = {.lock = -1};
-	struct vmb_host_phases phases;
+	_cleanup_free_ char *xml = NULL;
 	struct vmboot_opts own;
 	int r;
 
-	vmb_host_phases_begin(&phases);
-	r = vmb_opts_read(opts, true, &own);
+	r = begin(opts, &own, &c);
 	if (r == 0)
-		r = vmb_vm_new(&own, own.name, &c.vm);
-	if (r < 0)
-		return r;
-	c.vm->phases = phases;
-	r = create(&own, &c);
-	if (r < 0)
-		return r;
-	c.done = true;
-	(void)flock(c.lock, LOCK_SH); /* made; from now on it is only used */
-	c.vm->folder_lock = TAKE_FD(c.lock);
-	if (ret_vm)
-		*ret_vm = TAKE_PTR(c.vm);
-	return 0;
+		r = prepare(&own, &c, &xml);
+	if (r == 0)
+		r = start_domain(&c, xml);
+	return r < 0 ? r : finish(&c, ret_vm);
+}
+
+int vmboot_prepare(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm, char **ret_xml)
+{
+	VMB_NO_SIGPIPE;
+	vmb_cleanup(undo) struct creation c = {.lock = -1};
+	_cleanup_free_ char *xml = NULL;
+	struct vmboot_opts own;
+	int r;
+
+	r = begin(opts, &own, &c);
+	if (r == 0)
+		r = prepare(&own, &c, &xml);
+	if (r == 0)
+		r = finish(&c, ret_vm);
+	if (r == 0)
+		*ret_xml = TAKE_PTR(xml);
+	return r;
 }
 
 /* What plan and XML share: the plan, and nothing made. */

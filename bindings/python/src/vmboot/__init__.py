@@ -21,7 +21,7 @@ from ._lib import version
 from ._request import Field, Request, check, fields, request_json
 from ._results import Check, Event, Image, Info, Ledger, Removed, phase_help, phase_name
 from ._version import __version__
-from ._vm import VM, create, doctor, gc, plan, render_xml
+from ._vm import VM, create, doctor, gc, plan, prepare, render_xml
 from ._vm import list_ as list
 from ._vm import open_ as open
 from .errors import (
@@ -108,6 +108,7 @@ __all__ = [
     "phase_help",
     "phase_name",
     "plan",
+    "prepare",
     "render_xml",
     "request_json",
     "version",

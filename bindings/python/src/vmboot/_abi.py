@@ -670,6 +670,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_phase_help": (c_char_p, (c_uint,)),
     "vmboot_phase_name": (c_char_p, (c_uint,)),
     "vmboot_plan": (c_int, (POINTER(Opts), POINTER(c_void_p))),
+    "vmboot_prepare": (c_int, (POINTER(Opts), POINTER(c_void_p), POINTER(c_void_p))),
     "vmboot_reboot": (c_int, (c_void_p, c_int)),
     "vmboot_render_xml": (c_int, (POINTER(Opts), POINTER(c_void_p))),
     "vmboot_start": (c_int, (c_void_p,)),

@@ -457,6 +457,34 @@ def create(
     return _vm(pointer, options, place, made=True)
 
 
+def prepare(
+    *, connection: Any = None, progress: Optional[Progress] = None, **request: Unpack[Request]
+) -> Tuple[VM, str]:
+    """Make all of a VM but its domain, for a program that defines and starts that itself.
+
+    The second of what it returns is the domain's XML, for libvirt's ``defineXML``; more may be
+    put into it. From then on the VM is as one of :func:`create`.
+
+    >>> vm2, xml = vmboot.prepare(name="own", image="node:20")
+    >>> "<name>own</name>" in xml
+    True
+    >>> vm2.destroy()
+    """
+    place = where(request.get("uri"), request.get("store"), connection, progress)
+    options = Options(request, connection, progress)
+    pointer = ctypes.c_void_p()
+    with options as opts:
+        try:
+            _, xml = call_for_text("vmboot_prepare", opts, ctypes.byref(pointer))
+        except (KeyboardInterrupt, SystemExit):
+            # it met a callback, and nobody will get the handle
+            if pointer.value:
+                lib.vmboot_destroy(pointer)
+                lib.vmboot_close(pointer)
+            raise
+    return _vm(pointer, options, place, made=True), xml
+
+
 def _vm(pointer: ctypes.c_void_p, options: Options, place: Where, made: bool) -> VM:
     name = text(lib.vmboot_name(pointer))
     return VM(Handle(pointer.value, options.kept), name, place, made)
