@@ -5,32 +5,10 @@
 
 need make pkg-config
 
-value() {
-	sed -n "s/^$1 = //p" "$builddir/Makefile"
-}
-cc=$(value CC)
-cxx=$(value CXX)
-prefix=$(value prefix)
-sanitize=$(value SANITIZE_CFLAGS)
-dest=$tmp/dest
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
-
-make -s -C "$builddir" install DESTDIR="$dest" >"$tmp/log" 2>&1 || {
-	tail -n 20 "$tmp/log"
-	fail "make install"
-	done_testing
-}
-root=$dest$prefix
-pc=$(find "$dest" -name vmboot.pc)
-[ -n "$pc" ] || fail "no vmboot.pc is installed"
-lib=$(dirname "$(dirname "$pc")")
-PKG_CONFIG_PATH=$(dirname "$pc")
-PKG_CONFIG_SYSROOT_DIR=$dest
-LD_LIBRARY_PATH=$lib
-PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1
-PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
-export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS PKG_CONFIG_ALLOW_SYSTEM_LIBS
-export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
+cc=$(makefile_value CC)
+cxx=$(makefile_value CXX)
+install_copy
+export LD_LIBRARY_PATH="$lib"
 
 for file in bin/vmboot share/man/man1/vmboot.1 share/man/man3/vmboot.3 \
 	share/man/man5/vmboot-request.5 share/man/man7/vmboot-events.7 \
@@ -66,17 +44,22 @@ fi
 
 want=$(sed -n 's/^#define VERSION "\(.*\)"/\1/p' "$builddir/config.h")
 [ "$(pkg-config --modversion vmboot)" = "$want" ] || fail "pkg-config does not say $want"
-flags=$(pkg-config --cflags --libs vmboot) || fail "pkg-config --cflags --libs vmboot"
+pkg-config --cflags --libs vmboot >/dev/null || fail "pkg-config --cflags --libs vmboot"
 cflags=$(pkg-config --cflags vmboot)
 pkg-config --libs vmboot | grep -q -e '-lvirt' && fail "vmboot.pc makes callers link libvirt"
 
-# the example, with warnings as errors, as C11 without extensions
-# shellcheck disable=SC2086
-$cc -std=c11 -Wall -Wextra -Werror $sanitize -o "$tmp/boot" "$srcdir/examples/boot.c" $flags \
-	>"$tmp/log" 2>&1 || fail "the example does not build: $(cat "$tmp/log")"
-LD_LIBRARY_PATH=$lib ldd "$tmp/boot" 2>&1 | grep -q "$lib/libvmboot" ||
+# the examples, the smallest as C11 without extensions; tests/boot/examples.sh runs them
+for example in "$srcdir"/examples/*.c "$srcdir"/examples/*.cc; do
+	build_example "$(basename "$example")"
+done
+ldd "$tmp/boot-c" 2>&1 | grep -q "$lib/libvmboot" ||
 	fail "the example is not linked to the installed library"
 [ "$(wc -l <"$srcdir/examples/boot.c")" -lt 40 ] || fail "the example has 40 lines or more"
+for example in "$srcdir"/examples/*.*; do
+	grep -q "($(basename "$example"))" "$srcdir/examples/README.md" ||
+		[ "${example##*.}" = am ] || [ "${example##*.}" = md ] ||
+		fail "examples/README.md has no $(basename "$example")"
+done
 
 # each header alone, in C and in C++
 headers=$(cd "$root/include" && find vmboot -name '*.h' | sort)

@@ -90,3 +90,72 @@ make_image() {
 		done_testing
 	}
 }
+
+# makefile_value NAME: a variable of the build
+makefile_value() {
+	sed -n "s/^$1 = //p" "$builddir/Makefile"
+}
+
+# install_copy: `make install` below $dest; $root and $lib are its prefix and its folder of
+# libraries, and pkg-config finds it. A machine may have another libvmboot installed.
+install_copy() {
+	dest=$tmp/dest
+	unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+	make -s -C "$builddir" install DESTDIR="$dest" >"$tmp/log" 2>&1 || {
+		tail -n 20 "$tmp/log"
+		fail "make install"
+		done_testing
+	}
+	root=$dest$(makefile_value prefix)
+	pc=$(find "$dest" -name vmboot.pc)
+	[ -n "$pc" ] || fail "no vmboot.pc is installed"
+	lib=$(dirname "$(dirname "$pc")")
+	PKG_CONFIG_PATH=$(dirname "$pc")
+	PKG_CONFIG_SYSROOT_DIR=$dest
+	PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1
+	PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
+	export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS PKG_CONFIG_ALLOW_SYSTEM_LIBS
+	export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
+}
+
+# libs_of PACKAGE...: flags for packages of the machine beside the installed copy
+libs_of() {
+	(
+		unset PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
+		pkg-config --cflags --libs "$@"
+	)
+}
+
+# build_example NAME: from examples/, as a user would, with warnings as errors, into $tmp/NAME
+# without its dot. 1: it cannot be built here, and that was said.
+build_example() {
+	source=$srcdir/examples/$1
+	others=
+	standard=-std=gnu11
+	compiler=$(makefile_value CC)
+	case $1 in
+	boot.c) standard=-std=c11 ;;
+	*.cc)
+		compiler=$(makefile_value CXX)
+		standard=-std=c++11
+		command -v "${compiler%% *}" >/dev/null || {
+			echo "left out: $1, there is no C++ compiler"
+			return 1
+		}
+		;;
+	glib.c)
+		others=$(libs_of gio-unix-2.0 2>/dev/null) || {
+			echo "left out: $1, libglib2.0-dev is not installed"
+			return 1
+		}
+		;;
+	lend.c | define.c) others=$(libs_of libvirt) ;;
+	esac
+	# shellcheck disable=SC2046,SC2086
+	$compiler $standard -Wall -Wextra -Werror $(makefile_value SANITIZE_CFLAGS) -pthread \
+		-o "$tmp/$(echo "$1" | tr . -)" "$source" $(pkg-config --cflags --libs vmboot) $others \
+		>"$tmp/log" 2>&1 || {
+		fail "examples/$1 does not build: $(cat "$tmp/log")"
+		return 1
+	}
+}
