@@ -5,3 +5,8 @@ const char *vmboot_version(void)
 {
 	return VMBOOT_VERSION_STRING;
 }
+
+int vmboot_version_number(void)
+{
+	return VMBOOT_VERSION_NUMBER;
+}

@@ -3,7 +3,7 @@
 # What the headers declare, what the symbol map lists and what the library exports are the same.
 . "$(dirname "$0")/../tools/lib.sh"
 
-need nm awk
+need nm awk readelf
 lib=$builddir/libvmboot/.libs/libvmboot.so
 map=$srcdir/libvmboot/libvmboot.sym
 [ -e "$lib" ] || skip "$lib is not there: a build without shared libraries"
@@ -28,4 +28,10 @@ diff "$tmp/headers" "$tmp/library" >"$tmp/log" ||
 # each in its version, so that a program that needs a new one says so
 bare=$(nm -D --defined-only --with-symbol-versions "$lib" | grep -v ' A ' | grep -vc '@@VMBOOT_')
 [ "$bare" -eq 0 ] || fail "$bare symbols have no version"
+
+# the name that programs ask for has the number of the interface, by libtool's rule
+current=$(sed -n 's/^VMBOOT_LTVERSION = \([0-9]*\):.*/\1/p' "$builddir/Makefile")
+age=$(sed -n 's/^VMBOOT_LTVERSION = .*:\([0-9]*\)$/\1/p' "$builddir/Makefile")
+readelf -d "$lib" | grep -qF "soname: [libvmboot.so.$((current - age))]" ||
+	fail "the soname is not libvmboot.so.$((current - age)): $(readelf -d "$lib" | grep soname)"
 done_testing

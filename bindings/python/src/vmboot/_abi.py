@@ -679,6 +679,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_stop": (c_int, (c_void_p, c_int)),
     "vmboot_strerror": (c_char_p, (c_int,)),
     "vmboot_version": (c_char_p, ()),
+    "vmboot_version_number": (c_int, ()),
     "vmboot_wait": (c_int, (c_void_p, c_uint, c_int)),
     "vmboot_xml": (c_int, (c_void_p, POINTER(c_void_p))),
 }
