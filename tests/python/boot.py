@@ -179,9 +179,10 @@ class Exec(Base):
     def test_the_way_of_the_qemu_agent(self) -> None:
         """While another handle streams, the port for it is in use: it works all the same."""
         with vmboot.open("web") as other:
-            with other.popen(["sleep", "1000"]) as sleeper:
-                while b"sleep 1000" not in (seen := shared.exec(["ps"]).stdout):
-                    self.assertIn(b"ps", seen)
+            script = "echo up; exec sleep 1234"
+            with other.popen(["sh", "-c", script], stdout=vmboot.PIPE) as sleeper:
+                assert sleeper.stdout
+                self.assertEqual(sleeper.stdout.readline(), b"up\n")
                 done = shared.exec(["sh", "-c", "cat; exit 5"], input=b"x\0y", timeout=TIMEOUT)
                 self.assertEqual((done.returncode, done.stdout, done.stderr), (5, b"x\0y", b""))
                 with self.assertRaises(vmboot.TimeoutExpired):
