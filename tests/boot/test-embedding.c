@@ -451,7 +451,7 @@ static int fork_of(struct vmboot_vm *vm)
 	if (pid == 0) {
 		alarm(60); /* a fork that hangs is killed */
 		vmboot_close(vm);
-		exit(0);
+		_exit(0);
 	}
 	if (waitpid(pid, &status, 0) != pid)
 		return -1;
