@@ -22,7 +22,7 @@ PAGES = (
     ("image.h", "vmboot_image", "the images in the store", r".*"),
     ("opts.h", "vmboot_opts", "what is asked for", r".*"),
     ("version.h", "vmboot_version", "the version of libvmboot", r".*"),
-    ("vm.h", "vmboot_create", "make a VM, or only plan it", r"create|plan|render_.*"),
+    ("vm.h", "vmboot_create", "make a VM, or only plan it", r"create|prepare.*|plan|render_.*"),
     ("vm.h", "vmboot_start", "start, stop and remove a VM", r"start.*|stop.*|reboot|destroy"),
     ("vm.h", "vmboot_wait", "wait for what a guest tells",
      r"wait.*|event_.*|dispatch|on_.*|output_fn|stream|forever"),
