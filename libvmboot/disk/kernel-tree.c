@@ -291,12 +291,13 @@ static const char *source_of(const struct tree *t, const char *link)
 {
 	char target[PATH_MAX];
 	ssize_t n = readlink(link, target, sizeof(target) - 1);
+	size_t part = 0;
 
 	target[n > 0 ? n : 0] = '\0';
-	for (size_t i = 0; i < t->headers->n; i++)
+	for (size_t i = 1; i < t->headers->n; i++)
 		if (target[0] && vmb_streq(t->headers->parts[i].guest, target + 1))
-			return t->headers->parts[i].guest;
-	return t->headers->parts[0].guest;
+			part = i;
+	return t->headers->parts[part].guest;
 }
 
 /* An absolute link to a place in the guest. */
