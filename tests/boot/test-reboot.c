@@ -152,7 +152,7 @@ static void a_pid_1_that_ends_is_a_crash(void)
 	opts.skip_guest_agent = true;
 	opts.ephemeral = true;
 	ASSERT_OK(vmboot_create(&opts, &vm));
-	ASSERT_ERROR(vmboot_wait(vm, VMBOOT_PHASE_READY, BOOT_TIMEOUT_MS), VMBOOT_EENDED,
+	ASSERT_ERROR(vmboot_wait(vm, VMBOOT_PHASE_EXIT, BOOT_TIMEOUT_MS), VMBOOT_EENDED,
 		     "ended (crashed");
 	CU_ASSERT_PTR_NOT_NULL(strstr(vmboot_last_error()->console, "Attempted to kill init"));
 	ASSERT_OK(vmboot_destroy(vm));
