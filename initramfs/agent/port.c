@@ -52,10 +52,14 @@ bool agent_port_open(struct agent_port *port, const struct init *init)
 
 bool agent_port_went(struct agent_port *port, const struct agent_polls *polls)
 {
-	bool polled = polls && port->slot >= 0, was = port->up;
-	struct pollfd p = {.fd = port->fd,
-			   .revents = polled ? polls->p[port->slot].revents : POLLHUP};
-	bool went = p.revents & POLLHUP;
+	bool polled = false, was = port->up, went;
+	struct pollfd p = {.fd = port->fd, .revents = POLLHUP};
+
+	if (polls && port->slot >= 0) {
+		polled = true;
+		p.revents = polls->p[port->slot].revents;
+	}
+	went = p.revents & POLLHUP;
 
 	/* the next host may be there by now, and nobody would tell again */
 	if (went && poll(&p, 1, 0) < 0)

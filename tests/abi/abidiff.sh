@@ -23,7 +23,7 @@ expect 0 "$compare" "$lib" "$lib"
 abidw --drop-private-types --out-file "$tmp/base.abi" "$lib" || fail "abidw"
 expect 0 "$compare" "$tmp/base.abi" "$lib"
 grep -v 'vmboot_list;' "$srcdir/libvmboot/libvmboot.sym" >"$tmp/less.sym"
-# shellcheck disable=SC2086
+# shellcheck disable=SC2046,SC2086
 $cc -shared -g $(makefile_value SANITIZE_CFLAGS) -o "$tmp/less.so" -Wl,-soname,libvmboot.so.0 \
 	-Wl,--version-script="$tmp/less.sym" \
 	-Wl,--whole-archive "$builddir/libvmboot/.libs/libvmboot-all.a" -Wl,--no-whole-archive ||
