@@ -36,7 +36,7 @@ static void mend_headers(uint8_t *bytes, size_t n)
 	for (size_t at = 0; at + BLOCK <= n; at += BLOCK) {
 		uint8_t *block = bytes + at;
 		unsigned sum = 0;
-		char text[8];
+		char text[8] = "";
 
 		if (memcmp(block + MAGIC, "ustar", 5) != 0)
 			continue;

@@ -189,6 +189,9 @@ static void hides_containers_from_init_systems(void)
 	ASSERT_STR(env[0], "A=1");
 	for (char **e = env; *e; e++)
 		CU_ASSERT(strncmp(*e, "container", 9) != 0 && strncmp(*e, "LD_", 3) != 0);
+	for (char **e = env + 1; *e; e++)
+		free(*e); /* PATH, HOME and TERM */
+	free(env);
 	/* programs that the agent starts have all of it */
 	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
 	ASSERT_STR(test_read(test_path("%s/run/vmboot/environment", init->root)),
