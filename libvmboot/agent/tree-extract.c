@@ -162,16 +162,23 @@ static int rename_entry(const struct extract *x, struct archive_entry *e, char p
 	return check_type(e, path);
 }
 
-static int copy_content(const struct extract *x, const char *path)
+/*
+ * A sparse map can place bytes behind the file's end. libarchive 3.6 then takes the negative rest for
+ * a size, and writes what lies behind its buffer into the file.
+ */
+static int copy_content(const struct extract *x, int64_t size, const char *path)
 {
 	const void *bytes;
 	int64_t at;
 	size_t n;
 	int r;
 
-	while ((r = archive_read_data_block(x->in, &bytes, &n, &at)) == ARCHIVE_OK)
+	while ((r = archive_read_data_block(x->in, &bytes, &n, &at)) == ARCHIVE_OK) {
+		if (at < 0 || at > size || n > (uint64_t)(size - at))
+			return refuse(path, "has content behind its end");
 		if (archive_write_data_block(x->disk, bytes, n, at) < ARCHIVE_OK)
 			return bad_write(x, path);
+	}
 	return r == ARCHIVE_EOF ? 0 : bad_archive(x);
 }
 
@@ -237,7 +244,7 @@ static int extract_entry(struct extract *x, struct archive_entry *e)
 	if (archive_write_header(x->disk, e) < ARCHIVE_OK)
 		return bad_write(x, path);
 	if (archive_entry_size(e) > 0) {
-		r = copy_content(x, path);
+		r = copy_content(x, archive_entry_size(e), path);
 		if (r < 0)
 			return r;
 	}

@@ -95,7 +95,7 @@ static void extract(const uint8_t *data, size_t n, const char *top, const char *
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	char top[] = "/tmp/vmboot-fuzz-XXXXXX";
-	uint8_t *bytes = malloc(n + 1);
+	uint8_t *bytes = malloc(n ? n : 1); /* to its very end: an overrun shows */
 
 	FUZZ_CHECK(bytes && mkdtemp(top));
 	memcpy(bytes, data, n);
