@@ -38,8 +38,10 @@ static int failures;
 static void in_a_program_of_its_own(void (*fn)(void))
 {
 	int status = -1;
-	pid_t pid = fork();
+	pid_t pid;
 
+	(void)test_tmpdir(); /* ours, so that it goes with us and not with the child */
+	pid = fork();
 	if (pid == 0) {
 		setenv("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null", 1); /* as vmboot(3) says */
 		fn();
