@@ -237,9 +237,10 @@ static int finish(struct creation *c, struct vmboot_vm **ret_vm)
 	return 0;
 }
 
-int vmboot_create(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm)
+/* The handle and the XML are handed over once all is done; whatever fails before is taken back. */
+static int make(const struct vmboot_opts *opts, bool start, struct vmboot_vm **ret_vm,
+		char **ret_xml)
 {
-	VMB_NO_SIGPIPE;
 	vmb_cleanup(undo) struct creation c = {.lock = -1};
 	_cleanup_free_ char *xml = NULL;
 	struct vmboot_opts own;
@@ -248,27 +249,28 @@ int vmboot_create(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm)
 	r = begin(opts, &own, &c);
 	if (r == 0)
 		r = prepare(&own, &c, &xml);
-	if (r == 0)
+	if (r == 0 && start)
 		r = start_domain(&c, xml);
-	return r < 0 ? r : finish(&c, ret_vm);
-}
-
-int vmboot_prepare(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm, char **ret_xml)
-{
-	VMB_NO_SIGPIPE;
-	vmb_cleanup(undo) struct creation c = {.lock = -1};
-	_cleanup_free_ char *xml = NULL;
-	struct vmboot_opts own;
-	int r;
-
-	r = begin(opts, &own, &c);
-	if (r == 0)
-		r = prepare(&own, &c, &xml);
 	if (r == 0)
 		r = finish(&c, ret_vm);
 	if (r == 0)
 		*ret_xml = TAKE_PTR(xml);
 	return r;
+}
+
+int vmboot_create(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm)
+{
+	VMB_NO_SIGPIPE;
+	_cleanup_free_ char *xml = NULL;
+
+	return make(opts, true, ret_vm, &xml);
+}
+
+int vmboot_prepare(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm, char **ret_xml)
+{
+	VMB_NO_SIGPIPE;
+
+	return make(opts, false, ret_vm, ret_xml);
 }
 
 /* What plan and XML share: the plan, and nothing made. */

@@ -27,13 +27,13 @@ static int gather_files(const struct vmboot_opts *opts, const struct vmb_store *
 
 	if (opts->network != VMBOOT_NETWORK_NONE)
 		needs |= VMB_NEED_NETWORK;
-	if (!opts->skip_kernel_headers)
-		needs |= VMB_NEED_KERNEL_DISK;
 	r = vmb_image_find(store, opts->image, &f->image);
 	if (r == 0)
 		r = vmb_kernel_find("", opts->kernel, &f->kernel);
 	if (r == 0)
 		r = gather_kernel_disk(opts, store, f);
+	if (f->kernel_disk)
+		needs |= VMB_NEED_KERNEL_DISK;
 	if (r == 0)
 		r = vmb_modules_resolve(&f->kernel, f->image.fstype, needs, &f->modules);
 	if (r == 0)

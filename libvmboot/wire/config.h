@@ -51,7 +51,8 @@ struct vmb_guest_config {
 
 /*
  * Writes the whole disk to out (size bytes). Returns its length, also when out is NULL or too
- * small (then nothing is written); a text that is NULL is empty; or -E2BIG: over a bound, -EINVAL: a value that cannot be.
+ * small (then nothing is written); or -E2BIG: over a bound, -EINVAL: a value that cannot be. A
+ * text that is NULL is empty.
  */
 long vmb_config_encode(const struct vmb_guest_config *config, uint8_t *out, size_t size);
 
