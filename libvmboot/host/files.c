@@ -222,11 +222,13 @@ static int check_reach(const char *path, const char *dac_label)
 
 int vmb_files_check_access(const struct vmb_plan *plan)
 {
-	const char *paths[] = {plan->facts.image.disk, plan->facts.kernel_copy,
-			       plan->facts.initramfs, plan->files.overlay};
+	const struct vmb_facts *f = &plan->facts;
+	const char *paths[] = {f->image.disk, f->kernel_copy, f->initramfs, f->kernel_disk,
+			       plan->files.overlay};
 	int r = 0;
 
-	for (size_t i = 0; plan->facts.dac_label && i < ARRAY_SIZE(paths) && r == 0; i++)
-		r = check_reach(paths[i], plan->facts.dac_label);
+	for (size_t i = 0; f->dac_label && i < ARRAY_SIZE(paths) && r == 0; i++)
+		if (paths[i])
+			r = check_reach(paths[i], f->dac_label);
 	return r;
 }

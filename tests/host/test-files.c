@@ -113,18 +113,22 @@ static struct vmb_plan somebodys_plan(void)
 	p.facts.image.disk = (char *)test_path("%s/a/b/root", top);
 	p.facts.kernel_copy = (char *)test_path("%s/a/vmlinuz", top);
 	p.facts.initramfs = (char *)test_path("%s/a/cpio", top);
+	p.facts.kernel_disk = (char *)test_path("%s/a/squashfs", top);
 	p.files.overlay = (char *)test_path("%s/a/overlay.img", top);
 	ASSERT_OK(vmb_mkdir_p(test_path("%s/a/b", top), 0711));
 	test_write(p.facts.image.disk, "");
 	test_write(p.facts.kernel_copy, "");
 	test_write(p.facts.initramfs, "");
+	test_write(p.facts.kernel_disk, "");
 	return p; /* its strings are the test's; the overlay is not made yet */
 }
 
 static void nobody_is_in_the_way(void)
 {
-	const struct vmb_plan p = somebodys_plan();
+	struct vmb_plan p = somebodys_plan();
 
+	ASSERT_OK(vmb_files_check_access(&p));
+	p.facts.kernel_disk = NULL; /* skipped */
 	ASSERT_OK(vmb_files_check_access(&p));
 }
 
@@ -147,7 +151,7 @@ static void the_file_in_the_way_is_named(void)
 {
 	const struct vmb_plan p = somebodys_plan();
 	const char *const paths[] = {p.facts.image.disk, p.facts.kernel_copy, p.facts.initramfs,
-				     p.files.overlay};
+				     p.facts.kernel_disk, p.files.overlay};
 
 	test_write(p.files.overlay, "");
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
