@@ -121,6 +121,18 @@ struct vmboot_opts boot_opts(const char *name, const char *script)
 	return opts;
 }
 
+struct vmboot_exec_opts boot_sh(const char *script)
+{
+	const char **args = (const char **)(void *)test_alloc(4 * sizeof(char *));
+	struct vmboot_exec_opts opts = VMBOOT_EXEC_OPTS(.args = args);
+
+	args[0] = "/bin/sh";
+	args[1] = "-c";
+	args[2] = script;
+	opts.timeout_ms = BOOT_TIMEOUT_MS;
+	return opts;
+}
+
 static void collect(struct vmboot_vm *vm, enum vmboot_stream stream, const char *bytes, size_t n,
 		    void *data)
 {

@@ -37,6 +37,9 @@ void boot_destroy_all(void);
 /* Opts for a VM of this store: name, the test image, `sh -c script`, no kernel disk. */
 struct vmboot_opts boot_opts(const char *name, const char *script);
 
+/* `sh -c script` in a running VM. */
+struct vmboot_exec_opts boot_sh(const char *script);
+
 /* What the guest's program wrote to a stream, from boot to now. */
 const char *boot_output(struct vmboot_vm *vm, enum vmboot_stream stream);
 

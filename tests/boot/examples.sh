@@ -19,14 +19,7 @@ vmboot() {
 	timeout -k 10 120 "$root/bin/vmboot" "$@"
 }
 
-# whatever goes wrong, no guest outlives the test
-clean_up() {
-	for name in $(vmboot ps -aq 2>/dev/null); do
-		vmboot rm -f "$name" >/dev/null 2>&1
-	done
-	rm -rf "$tmp"
-}
-trap clean_up EXIT
+trap remove_guests EXIT
 
 # example SECONDS NAME ARGUMENTS...: builds and runs it, and leaves what it printed in $tmp/out
 example() {

@@ -10,14 +10,7 @@ chmod 711 "$tmp"
 export LIBVIRT_DEFAULT_URI=embed
 LIMIT=900
 
-# whatever goes wrong, no guest outlives the test
-clean_up() {
-	for name in $(vmboot ps -aq 2>/dev/null); do
-		vmboot rm -f "$name" >/dev/null 2>&1
-	done
-	rm -rf "$tmp"
-}
-trap clean_up EXIT
+trap remove_guests EXIT
 
 sh "$testsdir/boot/mkimage.sh" "$tmp" >"$tmp/log" 2>&1 || skip "no image: $(cat "$tmp/log")"
 expect 0 vmboot import --name node:20 "oci:$tmp/image:test"

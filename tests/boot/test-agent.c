@@ -29,18 +29,6 @@ static struct vmboot_vm *vm(void)
 	return shared;
 }
 
-static struct vmboot_exec_opts sh(const char *script)
-{
-	const char **args = (const char **)(void *)test_alloc(4 * sizeof(char *));
-	struct vmboot_exec_opts opts = VMBOOT_EXEC_OPTS(.args = args);
-
-	args[0] = "/bin/sh";
-	args[1] = "-c";
-	args[2] = script;
-	opts.timeout_ms = BOOT_TIMEOUT_MS;
-	return opts;
-}
-
 /* Runs it and frees the result; its standard output lives until the test ends. */
 static const char *run(const struct vmboot_exec_opts *opts, int exit_code)
 {
@@ -59,14 +47,14 @@ static const char *run(const struct vmboot_exec_opts *opts, int exit_code)
 
 static const char *run_sh(const char *script)
 {
-	struct vmboot_exec_opts opts = sh(script);
+	struct vmboot_exec_opts opts = boot_sh(script);
 
 	return run(&opts, 0);
 }
 
 static void outputs_and_exit_codes(void)
 {
-	struct vmboot_exec_opts opts = sh("echo out; echo err >&2; exit 3");
+	struct vmboot_exec_opts opts = boot_sh("echo out; echo err >&2; exit 3");
 	struct vmboot_exec_result *result;
 
 	ASSERT_OK(vmboot_exec(vm(), &opts, &result));
@@ -77,7 +65,7 @@ static void outputs_and_exit_codes(void)
 	CU_ASSERT_FALSE(result->out_cut || result->err_cut || result->timed_out);
 	vmboot_exec_result_free(result);
 	for (int code = 0; code < 256; code++) {
-		opts = sh(test_path("exit %d", code));
+		opts = boot_sh(test_path("exit %d", code));
 		run(&opts, code);
 	}
 }
@@ -87,7 +75,7 @@ static void signals(void)
 	static const int numbers[] = {SIGHUP, SIGSEGV, SIGKILL, SIGTERM};
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
-		struct vmboot_exec_opts opts = sh(test_path("kill -%d $$", numbers[i]));
+		struct vmboot_exec_opts opts = boot_sh(test_path("kill -%d $$", numbers[i]));
 		struct vmboot_exec_result *result;
 
 		ASSERT_OK(vmboot_exec(vm(), &opts, &result));
@@ -100,7 +88,7 @@ static void signals(void)
 static void env_workdir_and_user(void)
 {
 	static const char *const env[] = {"ADDED=1 2", NULL};
-	struct vmboot_exec_opts opts = sh("echo \"$ADDED $FROM_IMAGE\"; pwd; id -u; id -g");
+	struct vmboot_exec_opts opts = boot_sh("echo \"$ADDED $FROM_IMAGE\"; pwd; id -u; id -g");
 
 	ASSERT_STR(run(&opts, 0), " yes\n/\n0\n0\n");
 	opts.env = env;
@@ -121,11 +109,11 @@ static void what_cannot_run(void)
 	ASSERT_ERROR(vmboot_exec(vm(), &opts, &result), ENOENT, "no-such");
 	opts.args = plain;
 	ASSERT_ERROR(vmboot_exec(vm(), &opts, &result), EACCES, "/etc/passwd");
-	opts = sh("true");
+	opts = boot_sh("true");
 	opts.user = "nobody-here";
 	CU_ASSERT(vmboot_exec(vm(), &opts, &result) < 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(vmboot_last_error()->message, "nobody-here"));
-	opts = sh("true");
+	opts = boot_sh("true");
 	opts.workdir = "/no/folder";
 	ASSERT_ERROR(vmboot_exec(vm(), &opts, &result), ENOENT, "/no/folder");
 	opts.workdir = "relative";
@@ -142,7 +130,7 @@ static void binary_input(void)
 {
 	enum { N = 10 << 20 };
 	uint8_t *bytes = test_alloc(N);
-	struct vmboot_exec_opts opts = sh("cat");
+	struct vmboot_exec_opts opts = boot_sh("cat");
 	struct vmboot_exec_result *result;
 
 	for (size_t i = 0; i < N; i++)
@@ -159,7 +147,7 @@ static void binary_input(void)
 static void a_program_that_does_not_read(void)
 {
 	enum { N = 1000000 };
-	struct vmboot_exec_opts opts = sh("exec <&-; echo done");
+	struct vmboot_exec_opts opts = boot_sh("exec <&-; echo done");
 
 	opts.input = test_alloc(N);
 	opts.input_size = N;
@@ -168,7 +156,7 @@ static void a_program_that_does_not_read(void)
 
 static void output_is_cut(void)
 {
-	struct vmboot_exec_opts opts = sh("yes | head -c 1000000");
+	struct vmboot_exec_opts opts = boot_sh("yes | head -c 1000000");
 	struct vmboot_exec_result *result;
 
 	opts.output_max = 1000;
@@ -184,7 +172,7 @@ static void output_is_cut(void)
 static void the_deadline_is_met(void)
 {
 	struct vmboot_exec_opts opts =
-		sh("trap '' TERM INT HUP; echo started; sleep 54321 & sleep 54321");
+		boot_sh("trap '' TERM INT HUP; echo started; sleep 54321 & sleep 54321");
 	struct vmboot_exec_result *result;
 	int64_t before = vmb_monotonic_us();
 
@@ -301,7 +289,7 @@ static void a_hundred_mib_byte_for_byte(void)
 	const char *script = "i=0; cat /dev/urandom | head -c 1048576 >/tmp/m; sha256sum </tmp/m; "
 			     "while [ $i -lt 100 ]; do cat /tmp/m; i=$((i+1)); done";
 	static uint8_t buf[1 << 20], first[1 << 20];
-	struct stream s = {.opts = sh(script), .fds = {-1, -1, -1}, .control = -1};
+	struct stream s = {.opts = boot_sh(script), .fds = {-1, -1, -1}, .control = -1};
 	size_t n = 0, wrong = 0, line = 79;
 	char sum[80] = "";
 	int64_t start;
@@ -349,7 +337,7 @@ static void a_hundred_mib_byte_for_byte(void)
 
 static void a_stuck_reader_stops_nobody_else(void)
 {
-	struct stream s = {.opts = sh("yes"), .fds = {-1, -1, -1}, .control = -1};
+	struct stream s = {.opts = boot_sh("yes"), .fds = {-1, -1, -1}, .control = -1};
 	int out[2];
 
 	CU_ASSERT_FATAL(pipe(out) == 0);
@@ -365,7 +353,7 @@ static void a_stuck_reader_stops_nobody_else(void)
 
 static void live_input_and_output(void)
 {
-	struct stream s = {.opts = sh("while read l; do echo \"<$l>\"; done; echo end >&2"),
+	struct stream s = {.opts = boot_sh("while read l; do echo \"<$l>\"; done; echo end >&2"),
 			   .fds = {-1, -1, -1},
 			   .control = -1};
 	int in[2], out[2], err[2];
@@ -400,8 +388,9 @@ static void control(int fd, uint32_t action, uint32_t value)
 /* A terminal: its size, a new size, Ctrl-C, and a signal. */
 static void a_terminal(void)
 {
-	struct stream s = {.opts = sh("trap 'stty size' WINCH; trap 'echo inter\"\"rupted' INT;"
-				      "tty; stty size; echo ready; while :; do sleep 0.05; done"),
+	struct stream s = {.opts = boot_sh(
+				   "trap 'stty size' WINCH; trap 'echo inter\"\"rupted' INT;"
+				   "tty; stty size; echo ready; while :; do sleep 0.05; done"),
 			   .fds = {-1, -1, -1},
 			   .control = -1};
 	int in[2], out[2], ctl[2];
@@ -435,7 +424,7 @@ static void a_terminal(void)
 
 static void a_stream_meets_its_deadline(void)
 {
-	struct stream s = {.opts = sh("trap '' TERM; sleep 54323"),
+	struct stream s = {.opts = boot_sh("trap '' TERM; sleep 54323"),
 			   .fds = {-1, -1, -1},
 			   .control = -1};
 
@@ -542,7 +531,7 @@ static void trees_both_ways(void)
 	make_tree(from);
 	run_sh("mkdir /tmp/tree");
 	ASSERT_OK(vmboot_copy_to(vm(), test_path("%s/t", from), "/tmp/tree"));
-	opts = sh("cd /tmp/tree; " LISTING);
+	opts = boot_sh("cd /tmp/tree; " LISTING);
 	if (geteuid() == 0)
 		ASSERT_STR(run(&opts, 0), host_listing(from));
 	ASSERT_STR(run_sh("[ $(du -k /tmp/tree/t/sparse | cut -f1) -lt 1000 ] && echo holes"),
@@ -596,7 +585,7 @@ static void links_in_the_guest_lead_nowhere(void)
 static void without_an_agent(void)
 {
 	struct vmboot_opts opts = boot_opts("agent-none", "sleep 100000");
-	struct vmboot_exec_opts e = sh("true");
+	struct vmboot_exec_opts e = boot_sh("true");
 	struct vmboot_exec_result *result = NULL;
 	struct vmboot_stat *st = NULL;
 	struct vmboot_vm *none;
@@ -626,7 +615,7 @@ static void without_an_agent(void)
 static void before_the_boot_is_done(void)
 {
 	struct vmboot_opts opts = boot_opts("agent-early", "sleep 100000");
-	struct vmboot_exec_opts e = sh("echo hi");
+	struct vmboot_exec_opts e = boot_sh("echo hi");
 	struct vmboot_exec_result *result = NULL;
 	struct vmboot_vm *early;
 
@@ -642,10 +631,10 @@ static void before_the_boot_is_done(void)
 /* Last: the shared VM's power is cut while programs run in it. */
 static void the_guest_dies_in_the_middle(void)
 {
-	struct stream s = {.opts = sh("echo ready; sleep 100000"),
+	struct stream s = {.opts = boot_sh("echo ready; sleep 100000"),
 			   .fds = {-1, -1, -1},
 			   .control = -1};
-	struct vmboot_exec_opts e = sh("true");
+	struct vmboot_exec_opts e = boot_sh("true");
 	struct vmboot_exec_result *result = NULL;
 	int64_t before;
 	char buf[64];

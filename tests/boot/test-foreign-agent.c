@@ -42,18 +42,6 @@ static struct vmboot_vm *vm(void)
 	return shared;
 }
 
-static struct vmboot_exec_opts sh(const char *script)
-{
-	const char **args = (const char **)(void *)test_alloc(4 * sizeof(char *));
-	struct vmboot_exec_opts opts = VMBOOT_EXEC_OPTS(.args = args);
-
-	args[0] = "/bin/sh";
-	args[1] = "-c";
-	args[2] = script;
-	opts.timeout_ms = BOOT_TIMEOUT_MS;
-	return opts;
-}
-
 /* The result, freed when the program ends: few are large. */
 static const struct vmboot_exec_result *run(const struct vmboot_exec_opts *opts)
 {
@@ -67,7 +55,7 @@ static const struct vmboot_exec_result *run(const struct vmboot_exec_opts *opts)
 
 static const struct vmboot_exec_result *run_sh(const char *script)
 {
-	const struct vmboot_exec_opts opts = sh(script);
+	const struct vmboot_exec_opts opts = boot_sh(script);
 
 	return run(&opts);
 }
@@ -99,7 +87,7 @@ static void the_choice_goes_all_the_way(void)
 /* Another process' handle knows it from the metadata. */
 static void another_handle_knows(void)
 {
-	struct vmboot_exec_opts opts = sh("exit 3");
+	struct vmboot_exec_opts opts = boot_sh("exit 3");
 	struct vmboot_exec_result *result = NULL;
 	struct vmboot_opts where = boot_where();
 	struct vmboot_vm *fresh = NULL;
@@ -140,7 +128,7 @@ static void the_environment(void)
 {
 	static const char *const env[] = {"A=a b", "B=", NULL};
 	static const char *const over[] = {"FROM_REQUEST=no", NULL};
-	struct vmboot_exec_opts opts = sh("echo \"$A-$B-$FROM_REQUEST\"; command -v ls");
+	struct vmboot_exec_opts opts = boot_sh("echo \"$A-$B-$FROM_REQUEST\"; command -v ls");
 
 	ASSERT_STR(run(&opts)->out, "--yes\n/usr/bin/ls\n");
 	opts.env = env;
@@ -152,7 +140,7 @@ static void the_environment(void)
 static void input_and_output_are_bytes(void)
 {
 	enum { N = 65536 };
-	struct vmboot_exec_opts opts = sh("cat; head -c 5 /dev/zero >&2");
+	struct vmboot_exec_opts opts = boot_sh("cat; head -c 5 /dev/zero >&2");
 	const struct vmboot_exec_result *result;
 	const char *args[] = {"/bin/sh", "-c", NULL, NULL};
 	struct vmboot_exec_result *none = NULL;
@@ -183,7 +171,7 @@ static void input_and_output_are_bytes(void)
 
 static void a_deadline_is_met(void)
 {
-	struct vmboot_exec_opts opts = sh("trap '' TERM; echo begun; while :; do :; done");
+	struct vmboot_exec_opts opts = boot_sh("trap '' TERM; echo begun; while :; do :; done");
 	const struct vmboot_exec_result *result;
 	int64_t began = vmb_monotonic_us();
 
@@ -199,7 +187,7 @@ static void a_deadline_is_met(void)
 
 static void streams_and_copies_say_what_is_lacking(void)
 {
-	const struct vmboot_exec_opts opts = sh("echo never >/run/never");
+	const struct vmboot_exec_opts opts = boot_sh("echo never >/run/never");
 	struct vmboot_exec_opts tty = opts;
 	const int fds[3] = {-1, STDOUT_FILENO, STDERR_FILENO};
 	int status = -1;
@@ -252,7 +240,7 @@ static void stat_asks_the_guests_own(void)
 static void kill_agent(const char *before)
 {
 	const struct vmboot_exec_opts opts =
-		sh(test_path("%s kill -KILL $PPID; sleep 1000", before));
+		boot_sh(test_path("%s kill -KILL $PPID; sleep 1000", before));
 	struct vmboot_exec_result *result = NULL;
 	int64_t began = vmb_monotonic_us();
 
@@ -264,7 +252,7 @@ static void kill_agent(const char *before)
 
 static void one_that_is_killed_and_comes_again(void)
 {
-	struct vmboot_exec_opts opts = sh("echo again");
+	struct vmboot_exec_opts opts = boot_sh("echo again");
 	struct vmboot_exec_result *result = NULL;
 
 	kill_agent("");
@@ -282,16 +270,21 @@ static void one_that_is_killed_and_comes_again(void)
 static void one_that_says_too_much(void)
 {
 	const struct vmboot_exec_opts much =
-		sh("agent=$PPID; (while w=$(grep ^wchar /proc/$agent/io); "
-		   "test ${w#*: } -lt 10500000; do sleep 0.2; done; "
-		   "sleep 3; kill -KILL $agent) >/dev/null 2>&1 & head -c 8000000 /dev/zero");
-	const struct vmboot_exec_opts little = sh("exit 4");
+		boot_sh("agent=$PPID; (while w=$(grep ^wchar /proc/$agent/io); "
+			"test ${w#*: } -lt 10500000; do sleep 0.2; done; "
+			"sleep 3; kill -KILL $agent) >/dev/null 2>&1 & head -c 8000000 /dev/zero");
+	const struct vmboot_exec_opts little = boot_sh("exit 4");
 	struct vmb_deadline until = vmb_deadline_in(IN_TIME_MS);
 	struct vmboot_exec_result *result = NULL;
+	int r;
 
 	ASSERT_ERROR(vmboot_exec(vm(), &much, &result), VMBOOT_EGUEST,
 		     "says more at once than libvirt takes");
-	ASSERT_ERROR(vmboot_exec(vm(), &little, &result), VMBOOT_ENOAGENT, "due to an error");
+	/* until libvirt's own thread has noted that the agent is broken, it repeats itself */
+	do
+		r = vmboot_exec(vm(), &little, &result);
+	while (r == -VMBOOT_EGUEST && !vmb_deadline_passed(until));
+	ASSERT_ERROR(r, VMBOOT_ENOAGENT, "due to an error");
 	while (!result && !vmb_deadline_passed(until)) {
 		usleep(100000);
 		(void)vmboot_exec(shared, &little, &result);
@@ -303,7 +296,7 @@ static void one_that_says_too_much(void)
 /* As some distributions ship it. */
 static void one_that_may_not_run_programs(void)
 {
-	struct vmboot_exec_opts opts = sh("echo never");
+	struct vmboot_exec_opts opts = boot_sh("echo never");
 	struct vmboot_exec_result *result = NULL;
 	struct vmboot_stat *st = NULL;
 
@@ -318,7 +311,7 @@ static void one_that_may_not_run_programs(void)
 static void none_at_all(void)
 {
 	struct vmboot_opts opts = boot_opts("none", "sleep 1000");
-	struct vmboot_exec_opts exec = sh("echo never");
+	struct vmboot_exec_opts exec = boot_sh("echo never");
 	struct vmboot_exec_result *result = NULL;
 	struct vmboot_vm *none;
 

@@ -13,14 +13,7 @@ vmboot() {
 	timeout -k 10 $LIMIT "$builddir/tools/vmboot" "$@"
 }
 
-# whatever goes wrong, no guest outlives the test
-clean_up() {
-	for name in $(vmboot ps -aq 2>/dev/null); do
-		vmboot rm -f "$name" >/dev/null 2>&1
-	done
-	rm -rf "$tmp"
-}
-trap clean_up EXIT
+trap remove_guests EXIT
 
 nothing_left() {
 	[ -z "$(vmboot ps -aq)" ] || fail "$1: VMs are left: $(vmboot ps -aq)"

@@ -59,6 +59,14 @@ lacks() {
 	return 0
 }
 
+# For the trap of a test that boots guests: whatever goes wrong, none outlives it.
+remove_guests() {
+	for name in $(vmboot ps -aq 2>/dev/null); do
+		vmboot rm -f "$name" >/dev/null 2>&1
+	done
+	rm -rf "$tmp"
+}
+
 done_testing() {
 	if [ "$failures" -gt 0 ]; then
 		echo "$failures failures"
