@@ -206,6 +206,8 @@ int init_settle_kernel(struct init *init, struct init_report *report);
 int init_failed(struct init_report *report, int err, const char *fmt, ...) VMB_PRINTF(3, 4);
 /* "vdb vmboot-overlay" */
 void init_report_disk(const struct init *init, enum init_role role, struct init_report *report);
+/* mark.c: for who counts instructions: the phase ends here; see wire/mark.h. */
+void init_mark(enum vmboot_phase phase);
 /* One event and, for a failure, one line on the console. */
 void init_tell(struct init *init, enum vmboot_phase phase, uint64_t start_us, int error,
 	       const struct init_report *report);

@@ -35,6 +35,7 @@ void init_tell(struct init *init, enum vmboot_phase phase, uint64_t start_us, in
 		.value = report->value,
 	};
 
+	init_mark(phase);
 	memcpy(e.device, report->device, sizeof(e.device));
 	memcpy(e.detail, report->detail, sizeof(e.detail));
 	/* the console first: whoever hears of a failure finds the words there */
