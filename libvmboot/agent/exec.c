@@ -175,6 +175,21 @@ static int capture(struct vmb_session *session, const struct vmboot_exec_opts *o
 	return r;
 }
 
+/* All that is checked and made before the guest is asked. */
+static int begin(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts, bool streams,
+		 struct vmboot_exec_opts *own, struct vmb_exec_request **ret)
+{
+	int r;
+
+	r = read_opts(opts, own);
+	if (r == 0)
+		r = vmb_agent_wanted(vm);
+	if (r < 0)
+		return r;
+	own->tty = own->tty && streams;
+	return make_request(own, ret);
+}
+
 int vmboot_exec(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
 		struct vmboot_exec_result **ret_result)
 {
@@ -186,12 +201,7 @@ int vmboot_exec(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
 	struct vmb_deadline until;
 	int r;
 
-	r = read_opts(opts, &own);
-	if (r == 0)
-		r = vmb_agent_wanted(vm);
-	own.tty = false;
-	if (r == 0)
-		r = make_request(&own, &request);
+	r = begin(vm, opts, false, &own, &request);
 	if (r < 0)
 		return r;
 	if (has_other_agent(vm))
@@ -246,11 +256,7 @@ int vmboot_exec_stream(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts
 	struct vmb_deadline until;
 	int r;
 
-	r = read_opts(opts, &own);
-	if (r == 0)
-		r = vmb_agent_wanted(vm);
-	if (r == 0)
-		r = make_request(&own, &request);
+	r = begin(vm, opts, true, &own, &request);
 	if (r < 0)
 		return r;
 	until = run_until(&own);

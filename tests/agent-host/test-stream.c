@@ -45,6 +45,13 @@ static void end(struct vmb_stream *s)
 	peer_join(&peer);
 }
 
+static void over(struct vmb_stream *s, struct vmb_session *x, struct vmb_streams *io)
+{
+	done(io);
+	vmb_session_close(x);
+	end(s);
+}
+
 /* ---- a good peer ---- */
 
 static void echo_script(struct peer *p)
@@ -90,9 +97,7 @@ static void echoes(void)
 	CU_ASSERT_EQUAL_FATAL(io.out[0].buf.len, 5);
 	CU_ASSERT_EQUAL(memcmp(io.out[0].buf.data, "a\0bcd", 5), 0);
 	ASSERT_STR(io.out[1].buf.data, "oops");
-	done(&io);
-	vmb_session_close(x);
-	end(s);
+	over(s, x, &io);
 }
 
 enum { BIG = 3 * 1024 * 1024 };
@@ -145,9 +150,7 @@ static void takes_more_than_the_window(void)
 		wrong += (uint8_t)io.out[0].buf.data[i] != pattern(i);
 	CU_ASSERT_EQUAL(wrong, 0);
 	CU_ASSERT_FALSE(io.out[0].cut);
-	done(&io);
-	vmb_session_close(x);
-	end(s);
+	over(s, x, &io);
 }
 
 static void cuts_at_the_limit(void)
@@ -160,9 +163,7 @@ static void cuts_at_the_limit(void)
 	CU_ASSERT_EQUAL(io.out[0].buf.len, 1000);
 	CU_ASSERT(io.out[0].cut);
 	CU_ASSERT_FALSE(io.out[1].cut);
-	done(&io);
-	vmb_session_close(x);
-	end(s);
+	over(s, x, &io);
 }
 
 struct reader {
@@ -201,9 +202,7 @@ static void writes_to_a_pipe(void)
 	close(fds[0]);
 	CU_ASSERT_EQUAL(reader.n, BIG);
 	CU_ASSERT_EQUAL(reader.wrong, 0);
-	done(&io);
-	vmb_session_close(x);
-	end(s);
+	over(s, x, &io);
 }
 
 /* The reader goes away: an error, no SIGPIPE, and the program is closed. */
@@ -219,9 +218,7 @@ static void survives_a_reader_that_left(void)
 	io.out[0].fd = fds[1];
 	ASSERT_ERROR(vmb_session_run(x, &io), EPIPE, "cannot pass on");
 	close(fds[1]);
-	done(&io);
-	vmb_session_close(x);
-	end(s);
+	over(s, x, &io);
 }
 
 /* Two programs; the first's reader never reads. */
@@ -274,9 +271,7 @@ static void kills_at_the_deadline(void)
 	CU_ASSERT(io.timed_out);
 	CU_ASSERT_EQUAL(io.status, 256 + SIGKILL);
 	ASSERT_STR(io.out[0].buf.data, "last");
-	done(&io);
-	vmb_session_close(x);
-	end(s);
+	over(s, x, &io);
 }
 
 static void stuck_script(struct peer *p)
@@ -294,9 +289,7 @@ static void a_program_that_cannot_be_killed_is_left(void)
 	io.until = vmb_deadline_in(10);
 	ASSERT_OK(vmb_session_run(x, &io));
 	CU_ASSERT(io.timed_out);
-	done(&io);
-	vmb_session_close(x);
-	end(s);
+	over(s, x, &io);
 }
 
 static void control_script(struct peer *p)
@@ -715,9 +708,7 @@ static void output_over_the_credit_is_refused(void)
 		vmb_session_clear(x);
 	ASSERT_ERROR(vmb_session_run(x, &io), VMBOOT_EGUEST, "more output");
 	CU_ASSERT_EQUAL(io.out[1].buf.len, VMB_STREAM_WINDOW);
-	done(&io);
-	vmb_session_close(x);
-	end(s);
+	over(s, x, &io);
 }
 
 static void dies_script(struct peer *p)
@@ -737,9 +728,7 @@ static void tells_that_the_guest_died(void)
 	io.until = vmb_deadline_in(VMBOOT_FOREVER);
 	ASSERT_ERROR(vmb_session_run(x, &io), VMBOOT_EENDED, "ended");
 	ASSERT_STR(io.out[0].buf.data, "half"); /* what came before is not lost */
-	done(&io);
-	vmb_session_close(x);
-	end(s);
+	over(s, x, &io);
 }
 
 /* More than the host reads at once, and an end; it hears nothing any more. */
@@ -778,9 +767,7 @@ static void reads_to_the_end_before_it_tells(void)
 	pthread_mutex_unlock(&s->lock);
 	ASSERT_ERROR(vmb_session_run(x, &io), VMBOOT_EENDED, "ended");
 	CU_ASSERT_EQUAL(io.out[0].buf.len, 3 * VMB_FRAME_PAYLOAD_MAX);
-	done(&io);
-	vmb_session_close(x);
-	end(s);
+	over(s, x, &io);
 }
 
 /* 262144 frames of one byte, in turns on both outputs, to nobody who reads. */

@@ -116,18 +116,11 @@ static void every_host_gives_the_same_bytes(void)
 	RUN("cmp", a, b);
 }
 
-static void never_touches_what_is_there(void)
+static struct vmb_guest_config sound_config(void)
 {
-	const char *path = test_path("%s/o.img", test_tmpdir());
-	struct vmb_guest_config config = {0};
-	struct vmb_store store = store_in("store");
-
-	test_write(path, "mine");
-	ASSERT_ERROR(vmb_overlay_create(&store, path, 64, &silent), EEXIST, path);
-	ASSERT_STR(test_read(path), "mine");
-	config = (struct vmb_guest_config){
-		.hostname = "h",
-		.root_fstype = "ext4",
+	return (struct vmb_guest_config){
+		.hostname = "web",
+		.root_fstype = "squashfs",
 		.mode = "exec",
 		.on_exit = "keep",
 		.kernel_fstype = "none",
@@ -139,6 +132,17 @@ static void never_touches_what_is_there(void)
 		.user = "",
 		.workdir = "/",
 	};
+}
+
+static void never_touches_what_is_there(void)
+{
+	const char *path = test_path("%s/o.img", test_tmpdir());
+	struct vmb_guest_config config = sound_config();
+	struct vmb_store store = store_in("store");
+
+	test_write(path, "mine");
+	ASSERT_ERROR(vmb_overlay_create(&store, path, 64, &silent), EEXIST, path);
+	ASSERT_STR(test_read(path), "mine");
 	ASSERT_ERROR(vmb_config_disk_create(path, &config), EEXIST, path);
 	ASSERT_STR(test_read(path), "mine");
 }
@@ -155,18 +159,7 @@ static void refuses_sizes_that_cannot_be(void)
 
 static void leaves_nothing_half_made(void)
 {
-	struct vmb_guest_config config = {.hostname = "h",
-					  .root_fstype = "ext4",
-					  .mode = "exec",
-					  .on_exit = "keep",
-					  .kernel_fstype = "none",
-					  .kernel_note = "",
-					  .guest_agent = "vmboot",
-					  .address = "",
-					  .gateway = "",
-					  .nameserver = "",
-					  .user = "",
-					  .workdir = "/"};
+	struct vmb_guest_config config = sound_config();
 	const char *path = test_path("%s/o.img", test_tmpdir());
 	struct vmb_store store = store_in("store"), other = store_in("other");
 	struct rlimit was, small;
@@ -233,23 +226,12 @@ static void many_create_at_once(void)
 static void tar_reads_the_config_disk(void)
 {
 	const char *path = test_path("%s/config.img", test_tmpdir()), *text;
-	struct vmb_guest_config config = {.hostname = "web",
-					  .root_fstype = "squashfs",
-					  .mode = "exec",
-					  .on_exit = "keep",
-					  .kernel_fstype = "none",
-					  .kernel_note = "",
-					  .guest_agent = "vmboot",
-					  .address = "",
-					  .gateway = "",
-					  .nameserver = "",
-					  .user = "",
-					  .workdir = "/",
-					  .args = {"/bin/true", NULL},
-					  .env = {"SECRET=1", NULL}};
+	struct vmb_guest_config config = sound_config();
 	struct stat st;
 	mode_t mask = umask(0);
 
+	config.args[0] = "/bin/true";
+	config.env[0] = "SECRET=1";
 	ASSERT_OK(vmb_config_disk_create(path, &config));
 	umask(mask);
 	CU_ASSERT_EQUAL(stat(path, &st), 0);
@@ -263,18 +245,7 @@ static void tar_reads_the_config_disk(void)
 static void says_which_bound_was_passed(void)
 {
 	const char *path = test_path("%s/config.img", test_tmpdir());
-	struct vmb_guest_config config = {.hostname = "web",
-					  .root_fstype = "squashfs",
-					  .mode = "exec",
-					  .on_exit = "keep",
-					  .kernel_fstype = "none",
-					  .kernel_note = "",
-					  .guest_agent = "vmboot",
-					  .address = "",
-					  .gateway = "",
-					  .nameserver = "",
-					  .user = "",
-					  .workdir = "/"};
+	struct vmb_guest_config config = sound_config();
 
 	for (int i = 0; i < VMB_CONFIG_ARGS_MAX + 1; i++)
 		config.args[i] = "x";
