@@ -12,6 +12,9 @@
 VMB_DEFINE_CLEANUP(xpath_ctxp, xmlXPathContextPtr, xmlXPathFreeContext)
 VMB_DEFINE_CLEANUP(xpath_objp, xmlXPathObjectPtr, xmlXPathFreeObject)
 
+/* 6.0.0: the first that surely has <qemu:capabilities> and the name that we give there */
+enum { CPU_WORDS_SINCE = 6000000 };
+
 void vmb_caps_done(struct vmb_caps *caps)
 {
 	free(caps->machine);
@@ -86,7 +89,13 @@ int vmb_caps_get(virConnectPtr c, struct vmb_caps *ret)
 {
 	VMB_KEEP_SIGPIPE;
 	_cleanup_free_ char *xml = virConnectGetCapabilities(c);
+	unsigned long version;
+	int r;
 
-	return xml ? vmb_caps_parse(xml, ret)
-		   : vmb_libvirt_error("cannot ask libvirt what it can do");
+	if (!xml || virConnectGetLibVersion(c, &version) < 0)
+		return vmb_libvirt_error("cannot ask libvirt what it can do");
+	r = vmb_caps_parse(xml, ret);
+	if (r == 0)
+		ret->cpu_words = version >= CPU_WORDS_SINCE;
+	return r;
 }

@@ -31,6 +31,7 @@ struct vmb_facts {
 	bool kvm_offered;	    /* by libvirt; it may not work all the same */
 	enum vmboot_accel accel;    /* KVM or TCG: resolved */
 	char *machine;		    /* libvirt's machine type, e.g. "pc" */
+	bool cpu_words;		    /* libvirt can be told to read the guest's CPU at once */
 	char *dac_label;	    /* "+107:+107": we make the files for that user; or NULL */
 	bool dac_relabels;	    /* libvirt makes its user the owner of the files */
 };

@@ -57,6 +57,20 @@ static void tcg(void)
 	check("domain/tcg.xml", render(&o, test_facts()));
 }
 
+/* One that does not know the element would refuse the whole domain. */
+static void an_old_libvirt(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN);
+	struct vmb_facts f = test_facts();
+	const char *xml;
+
+	f.cpu_words = false;
+	xml = render(&o, f);
+	CU_ASSERT_PTR_NULL(strstr(xml, "qemu:"));
+	CU_ASSERT_PTR_NULL(strstr(xml, "capabilit"));
+	validate(xml);
+}
+
 static void kvm(void)
 {
 	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN, .vcpus = 4, .memory_mib = 4096);
@@ -359,7 +373,8 @@ static void metadata_has_a_bound(void)
 	CU_ASSERT_PTR_NULL(none.store);
 }
 
-TEST_MAIN("domain/domain", {"TCG", tcg}, {"KVM", kvm}, {"systemd", systemd}, {"network", network},
+TEST_MAIN("domain/domain", {"TCG", tcg}, {"KVM", kvm}, {"an old libvirt", an_old_libvirt},
+	  {"systemd", systemd}, {"network", network},
 	  {"an agent of the image's", an_agent_of_the_images},
 	  {"whether an agent is there", whether_an_agent_is_there}, {"debug", debug},
 	  {"ephemeral, with both skips", ephemeral_with_both_skips},

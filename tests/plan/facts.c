@@ -75,6 +75,7 @@ struct vmb_facts test_facts(void)
 		.kernel_disk = copy("/var/lib/vmboot/kernels/" RELEASE "-cdef.squashfs"),
 		.accel = VMBOOT_ACCEL_TCG,
 		.machine = copy("pc"),
+		.cpu_words = true,
 	};
 }
 
