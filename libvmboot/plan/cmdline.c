@@ -4,7 +4,10 @@
 #include "base/str.h"
 #include "wire/disks.h"
 
-enum when { ALWAYS, EMULATED, EMULATED_ONE_CPU, DEBUG, NOT_DEBUG };
+enum when { ALWAYS, EMULATED, EMULATED_ONE_CPU, ABOVE_4_GIB, DEBUG, NOT_DEBUG };
+
+/* MiB from which on a machine of QEMU's, be it pc or q35, has memory above 4 GiB. */
+enum { SPLIT_MIB = 2816 };
 
 /* What we ask of the kernel, and why. */
 static const struct {
@@ -23,6 +26,12 @@ static const struct {
 	{"no_timer_check", EMULATED},
 	/* patching locks out of the kernel's text makes the emulator translate that text again */
 	{"noreplace-smp", EMULATED_ONE_CPU},
+	/* calibrating the local APIC's timer waits for 100 ms of ticks. One CPU has the HPET to
+	 * itself, whose timers are as fine; under KVM the calibration is not needed */
+	{"noapictimer", EMULATED_ONE_CPU},
+	/* 4 MiB of bounce buffers in place of 64 zeroed ones: for a device of somebody else's that
+	 * reaches only the first 4 GiB. virtio reaches all */
+	{"swiotlb=2048", ABOVE_4_GIB},
 	/* a serial port takes its time for each byte */
 	{"quiet", NOT_DEBUG},
 	{VMB_CMDLINE_DEBUG, DEBUG},
@@ -37,6 +46,8 @@ static bool applies(enum when when, const struct vmboot_opts *opts, enum vmboot_
 		return accel == VMBOOT_ACCEL_TCG;
 	case EMULATED_ONE_CPU:
 		return accel == VMBOOT_ACCEL_TCG && opts->vcpus == 1;
+	case ABOVE_4_GIB:
+		return opts->memory_mib >= SPLIT_MIB;
 	case DEBUG:
 		return opts->debug;
 	case NOT_DEBUG:

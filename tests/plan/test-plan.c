@@ -142,22 +142,26 @@ static void the_callers_kernel_arguments_come_last(void)
 	static const struct {
 		const char *args;
 		bool debug;
-		unsigned vcpus;
+		unsigned vcpus, memory_mib;
 		enum vmboot_accel accel;
 		const char *expected;
 	} rows[] = {
-		{NULL, false, 1, VMBOOT_ACCEL_KVM, ALL " quiet"},
-		{"", false, 4, VMBOOT_ACCEL_KVM, ALL " quiet"},
-		{NULL, false, 1, VMBOOT_ACCEL_TCG, ALL " no_timer_check noreplace-smp quiet"},
-		{NULL, false, 2, VMBOOT_ACCEL_TCG, ALL " no_timer_check quiet"},
-		{"panic=0 a", false, 1, VMBOOT_ACCEL_KVM, ALL " quiet panic=0 a"},
-		{"quiet", true, 1, VMBOOT_ACCEL_KVM, ALL " vmboot.debug quiet"},
+		{NULL, false, 1, 512, VMBOOT_ACCEL_KVM, ALL " quiet"},
+		{"", false, 4, 2815, VMBOOT_ACCEL_KVM, ALL " quiet"},
+		{NULL, false, 1, 512, VMBOOT_ACCEL_TCG,
+		 ALL " no_timer_check noreplace-smp noapictimer quiet"},
+		{NULL, false, 2, 512, VMBOOT_ACCEL_TCG, ALL " no_timer_check quiet"},
+		{"swiotlb=force", false, 1, 2816, VMBOOT_ACCEL_KVM,
+		 ALL " swiotlb=2048 quiet swiotlb=force"},
+		{"panic=0 a", false, 1, 512, VMBOOT_ACCEL_KVM, ALL " quiet panic=0 a"},
+		{"quiet", true, 1, 512, VMBOOT_ACCEL_KVM, ALL " vmboot.debug quiet"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct vmboot_opts o =
 			VMBOOT_OPTS(.name = "a", .image = "b", .vcpus = rows[i].vcpus,
-				    .kernel_args = rows[i].args, .debug = rows[i].debug);
+				    .memory_mib = rows[i].memory_mib, .kernel_args = rows[i].args,
+				    .debug = rows[i].debug);
 		_cleanup_free_ char *line = NULL;
 
 		ASSERT_OK(vmb_cmdline(&o, rows[i].accel, &line));
