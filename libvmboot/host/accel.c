@@ -15,6 +15,7 @@
 #include "guest/watch.h"
 #include "host/files.h"
 #include "host/kvm.h"
+#include "host/tsc.h"
 #include "initrd/initrd.h"
 
 enum {
@@ -230,5 +231,7 @@ int vmb_accel_resolve(enum vmboot_accel asked, const struct vmb_store *store, st
 		facts->accel = VMBOOT_ACCEL_TCG;
 	else
 		facts->accel = find_out(store, c, facts, log);
+	if (facts->accel == VMBOOT_ACCEL_TCG)
+		facts->tsc_khz = vmb_tsc_khz(store, conn);
 	return 0;
 }

@@ -12,7 +12,7 @@
 #include "host/connect.h"
 #include "plan/plan.h"
 
-/* Sets facts->accel. asked KVM: -VMBOOT_EHOST if libvirt does not offer it. */
+/* Sets facts->accel, and for TCG tsc_khz. asked KVM: -VMBOOT_EHOST if libvirt does not offer it. */
 int vmb_accel_resolve(enum vmboot_accel asked, const struct vmb_store *store, struct vmb_conn *conn,
 		      struct vmb_facts *facts, const struct vmb_log *log);
 

@@ -56,13 +56,15 @@ static bool applies(enum when when, const struct vmboot_opts *opts, enum vmboot_
 	return false;
 }
 
-int vmb_cmdline(const struct vmboot_opts *opts, enum vmboot_accel accel, char **ret)
+int vmb_cmdline(const struct vmboot_opts *opts, const struct vmb_facts *facts, char **ret)
 {
 	_cleanup_buf_ struct vmb_buf b = {0};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (applies(words[i].when, opts, accel))
+		if (applies(words[i].when, opts, facts->accel))
 			vmb_buf_printf(&b, "%s%s", b.len ? " " : "", words[i].word);
+	if (facts->accel == VMBOOT_ACCEL_TCG && facts->tsc_khz > 0)
+		vmb_buf_printf(&b, " tsc_early_khz=%u", facts->tsc_khz);
 	if (opts->kernel_args && *opts->kernel_args)
 		vmb_buf_printf(&b, " %s", opts->kernel_args);
 	return vmb_buf_take(&b, ret);

@@ -2,12 +2,12 @@
 #ifndef VMB_PLAN_CMDLINE_H
 #define VMB_PLAN_CMDLINE_H
 
-#include <vmboot/opts.h>
+#include "plan/plan.h"
 
 /*
- * The kernel's command line for these opts on that accelerator; freed by the caller. The user's own
+ * The kernel's command line for these opts with these facts; freed by the caller. The user's own
  * words come last: where a word stands twice, the kernel heeds the last one.
  */
-int vmb_cmdline(const struct vmboot_opts *opts, enum vmboot_accel accel, char **ret);
+int vmb_cmdline(const struct vmboot_opts *opts, const struct vmb_facts *facts, char **ret);
 
 #endif

@@ -185,7 +185,7 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 	if (r == 0)
 		r = vmb_image_command(&p.facts.image, opts, &p.command);
 	if (r == 0)
-		r = vmb_cmdline(opts, p.facts.accel, &p.cmdline);
+		r = vmb_cmdline(opts, &p.facts, &p.cmdline);
 	if (r == 0)
 		r = vmb_plan_files(p.facts.store, p.name, &p.files);
 	if (r < 0)

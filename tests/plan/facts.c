@@ -76,6 +76,7 @@ struct vmb_facts test_facts(void)
 		.accel = VMBOOT_ACCEL_TCG,
 		.machine = copy("pc"),
 		.cpu_words = true,
+		.tsc_khz = 2600000,
 	};
 }
 

@@ -144,17 +144,19 @@ static void the_callers_kernel_arguments_come_last(void)
 		bool debug;
 		unsigned vcpus, memory_mib;
 		enum vmboot_accel accel;
+		unsigned tsc_khz;
 		const char *expected;
 	} rows[] = {
-		{NULL, false, 1, 512, VMBOOT_ACCEL_KVM, ALL " quiet"},
-		{"", false, 4, 2815, VMBOOT_ACCEL_KVM, ALL " quiet"},
-		{NULL, false, 1, 512, VMBOOT_ACCEL_TCG,
+		{NULL, false, 1, 512, VMBOOT_ACCEL_KVM, 0, ALL " quiet"},
+		{"", false, 4, 2815, VMBOOT_ACCEL_KVM, 0, ALL " quiet"},
+		{NULL, false, 1, 512, VMBOOT_ACCEL_TCG, 0,
 		 ALL " no_timer_check noreplace-smp noapictimer quiet"},
-		{NULL, false, 2, 512, VMBOOT_ACCEL_TCG, ALL " no_timer_check quiet"},
-		{"swiotlb=force", false, 1, 2816, VMBOOT_ACCEL_KVM,
+		{NULL, false, 2, 512, VMBOOT_ACCEL_TCG, 2596110,
+		 ALL " no_timer_check quiet tsc_early_khz=2596110"},
+		{"swiotlb=force", false, 1, 2816, VMBOOT_ACCEL_KVM, 1,
 		 ALL " swiotlb=2048 quiet swiotlb=force"},
-		{"panic=0 a", false, 1, 512, VMBOOT_ACCEL_KVM, ALL " quiet panic=0 a"},
-		{"quiet", true, 1, 512, VMBOOT_ACCEL_KVM, ALL " vmboot.debug quiet"},
+		{"panic=0 a", false, 1, 512, VMBOOT_ACCEL_KVM, 0, ALL " quiet panic=0 a"},
+		{"quiet", true, 1, 512, VMBOOT_ACCEL_KVM, 0, ALL " vmboot.debug quiet"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -162,9 +164,10 @@ static void the_callers_kernel_arguments_come_last(void)
 			VMBOOT_OPTS(.name = "a", .image = "b", .vcpus = rows[i].vcpus,
 				    .memory_mib = rows[i].memory_mib, .kernel_args = rows[i].args,
 				    .debug = rows[i].debug);
+		const struct vmb_facts f = {.accel = rows[i].accel, .tsc_khz = rows[i].tsc_khz};
 		_cleanup_free_ char *line = NULL;
 
-		ASSERT_OK(vmb_cmdline(&o, rows[i].accel, &line));
+		ASSERT_OK(vmb_cmdline(&o, &f, &line));
 		ASSERT_STR(line, rows[i].expected);
 	}
 #undef ALL
