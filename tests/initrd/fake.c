@@ -20,10 +20,10 @@ void run(const char *const *argv)
 	ASSERT_OK(vmb_run(argv, NULL));
 }
 
-void fake_kernel(const char *path, const char *version)
-{
-	unsigned char image[4096] = {0};
+enum { SETUP_SIZE = 4096 };
 
+static void fill_header(unsigned char image[SETUP_SIZE], const char *version)
+{
 	image[0x1f1] = 7;
 	image[0x1fe] = 0x55;
 	image[0x1ff] = 0xaa;
@@ -32,7 +32,28 @@ void fake_kernel(const char *path, const char *version)
 	image[0x207] = 0x02;
 	image[0x20f] = 0x04; /* 0x400, less the first sector */
 	snprintf((char *)image + 0x600, 256, "%s (somebody@somewhere) #1 SMP", version);
+}
+
+void fake_kernel(const char *path, const char *version)
+{
+	unsigned char image[SETUP_SIZE] = {0};
+
+	fill_header(image, version);
 	ASSERT_OK(vmb_write_file_atomic(path, image, sizeof(image), 0644));
+}
+
+void fake_bzimage(const char *path, const char *version, const void *payload, size_t n)
+{
+	static const size_t gap = 100; /* the decompressor, or so */
+	size_t size = SETUP_SIZE + gap + n;
+	unsigned char *image = test_alloc(size);
+
+	fill_header(image, version);
+	image[0x248] = (unsigned char)gap;
+	for (int i = 0; i < 4; i++)
+		image[0x24c + i] = (unsigned char)(n >> 8 * i);
+	memcpy(image + SETUP_SIZE + gap, payload, n);
+	ASSERT_OK(vmb_write_file_atomic(path, image, size, 0644));
 }
 
 static void copy_modules(const struct vmb_module_list *l, const char *folder, const char *without,

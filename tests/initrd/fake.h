@@ -18,6 +18,9 @@ void run(const char *const *argv);
 /* A file that starts like a bzImage with this version text. */
 void fake_kernel(const char *path, const char *version);
 
+/* The same with a payload, as kernels have one since protocol 2.08. */
+void fake_bzimage(const char *path, const char *version, const void *payload, size_t n);
+
 /*
  * Below root: /boot/vmlinuz-<release> (fake), its config and /lib/modules/<release> with copies of
  * the modules that a boot from squashfs needs, except without (NULL: all), packed by compress (a
