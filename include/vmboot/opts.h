@@ -47,6 +47,16 @@ enum vmboot_guest_agent {
 	VMBOOT_AGENT_IMAGE = 1,	 /**< the image's own, qemu-ga for one: init starts none */
 };
 
+/** How the guest's kernel starts. Since 0.1. */
+enum vmboot_kernel_start {
+	/** In its own first instruction, unpacked on the host, on a firmware made for that (qboot):
+	 * the shortest way, without KASLR, which is the decompressor's work; whatever of it this
+	 * host, libvirt or kernel does not have is left out. */
+	VMBOOT_KERNEL_START_AUTO = 0,
+	/** As on other machines: libvirt's usual firmware, then the kernel's decompressor. */
+	VMBOOT_KERNEL_START_BZIMAGE = 1,
+};
+
 /** How serious a log record is; the numbers are syslog's. */
 enum vmboot_log_level {
 	VMBOOT_LOG_ERR = 3,
@@ -77,7 +87,7 @@ typedef void (*vmboot_progress_fn)(const char *what, uint64_t done, uint64_t tot
  * `struct vmboot_opts opts = VMBOOT_OPTS(.name = "web", .image = "node:20");` is complete. The
  * library copies what it needs; the strings stay the caller's.
  *
- * Each member up to `kernel_headers` is a field of the JSON request under the same name; the defaults and
+ * Each member up to `kernel_start` is a field of the JSON request under the same name; the defaults and
  * bounds are in the table that vmboot_opts_fields() returns, which is what checks them. The struct
  * grows at its end; `size` tells the library which members the caller knows. Since 0.1.
  */
@@ -107,6 +117,7 @@ struct vmboot_opts {
 	bool debug;		     /**< verbose boot; a shell on the console if it fails */
 	enum vmboot_guest_agent guest_agent; /**< whose agent serves exec, stat and cp */
 	const char *kernel_headers; /**< folder or tar archive; NULL: those installed for it */
+	enum vmboot_kernel_start kernel_start; /**< how the kernel starts */
 
 	/* C only: not fields of the request */
 	struct _virConnect *connection; /**< borrowed, used instead of `uri`; the caller keeps it

@@ -25,12 +25,15 @@ static void add_resources(xmlNodePtr domain, uint64_t memory_mib, uint64_t vcpus
 	vmb_xml_addf(domain, "vcpu", "%llu", (unsigned long long)vcpus);
 }
 
-static void add_os(xmlNodePtr domain, const char *machine, const char *kernel,
+static void add_os(xmlNodePtr domain, const char *machine, const char *firmware, const char *kernel,
 		   const char *initramfs, const char *cmdline)
 {
 	xmlNodePtr os = vmb_xml_add(domain, "os", NULL);
 
 	vmb_xml_attrs(vmb_xml_add(os, "type", "hvm"), "arch", "x86_64", "machine", machine, NULL);
+	if (firmware)
+		vmb_xml_attrs(vmb_xml_add(os, "loader", firmware), "readonly", "yes", "type", "rom",
+			      NULL);
 	vmb_xml_add(os, "kernel", kernel);
 	vmb_xml_add(os, "initrd", initramfs);
 	vmb_xml_add(os, "cmdline", cmdline);
@@ -232,7 +235,7 @@ int vmb_domain_xml(const struct vmb_plan *plan, char **ret)
 
 	vmb_metadata_add_plan(domain, plan);
 	add_resources(domain, plan->memory_mib, plan->vcpus);
-	add_os(domain, f->machine, f->kernel_copy, f->initramfs, plan->cmdline);
+	add_os(domain, f->machine, f->firmware, f->kernel_copy, f->initramfs, plan->cmdline);
 	add_cpu(domain, f->accel);
 	add_lifecycle(domain, "restart");
 	devices = vmb_xml_add(domain, "devices", NULL);
@@ -255,7 +258,7 @@ int vmb_domain_probe_xml(const struct vmb_probe *probe, char **ret)
 
 	vmb_metadata_add_probe(domain, probe);
 	add_resources(domain, 256, 1);
-	add_os(domain, probe->machine, probe->kernel, probe->initramfs,
+	add_os(domain, probe->machine, probe->firmware, probe->kernel, probe->initramfs,
 	       "console=ttyS0 panic=-1 quiet " VMB_CMDLINE_PROBE);
 	add_cpu(domain, probe->accel);
 	add_lifecycle(domain, "destroy");

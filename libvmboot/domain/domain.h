@@ -45,7 +45,8 @@ int vmb_domain_agent_connected(const char *xml, bool *ret);
 
 /* The smallest domain in which our init says that it runs, for trying an accelerator. */
 struct vmb_probe {
-	const char *store, *name, *machine, *kernel, *initramfs, *console, *events, *dac_label;
+	const char *store, *name, *machine, *firmware, *kernel, *initramfs;
+	const char *console, *events, *dac_label;
 	enum vmboot_accel accel;
 };
 int vmb_domain_probe_xml(const struct vmb_probe *probe, char **ret);

@@ -126,6 +126,7 @@ static int probe_start(const struct vmb_facts *f, virConnectPtr c, struct probe 
 		.store = f->store,
 		.name = p->name,
 		.machine = f->machine,
+		.firmware = f->firmware,
 		.kernel = f->kernel_copy,
 		.initramfs = f->initramfs,
 		.console = p->console,
@@ -172,14 +173,14 @@ static bool probe_answers(struct probe *p)
 	return false;
 }
 
-static bool kvm_works(const struct vmb_store *store, virConnectPtr c, const struct vmb_facts *f,
+static bool kvm_works(const struct vmb_store *store, virConnectPtr c, struct vmb_facts *f,
 		      const struct vmb_log *log)
 {
 	vmb_cleanup(probe_done) struct probe p = {.lock = -1};
 	int r;
 
 	vmb_log(log, VMBOOT_LOG_INFO, "trying whether a guest runs under KVM here");
-	r = vmb_kernel_ensure(store, &f->kernel, log);
+	r = vmb_kernel_ensure(store, &f->kernel, log, &f->kernel_direct, &f->kernel_copy);
 	if (r == 0)
 		r = vmb_initrd_ensure(store, &f->kernel, &f->modules, f->init, log);
 	if (r == 0)
@@ -195,7 +196,7 @@ static bool kvm_works(const struct vmb_store *store, virConnectPtr c, const stru
 }
 
 static enum vmboot_accel find_out(const struct vmb_store *store, virConnectPtr c,
-				  const struct vmb_facts *f, const struct vmb_log *log)
+				  struct vmb_facts *f, const struct vmb_log *log)
 {
 	int known = vmb_accel_remembered(store, &f->kernel);
 

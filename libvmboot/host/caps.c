@@ -14,6 +14,7 @@ VMB_DEFINE_CLEANUP(xpath_objp, xmlXPathObjectPtr, xmlXPathFreeObject)
 
 /* 6.0.0: the first that surely has <qemu:capabilities> and the name that we give there */
 enum { CPU_WORDS_SINCE = 6000000 };
+enum { QEMU_WITH_PVH = 4000000 }; /* 4.0.0 */
 
 void vmb_caps_done(struct vmb_caps *caps)
 {
@@ -89,13 +90,16 @@ int vmb_caps_get(virConnectPtr c, struct vmb_caps *ret)
 {
 	VMB_KEEP_SIGPIPE;
 	_cleanup_free_ char *xml = virConnectGetCapabilities(c);
-	unsigned long version;
+	unsigned long libvirt, qemu = 0;
 	int r;
 
-	if (!xml || virConnectGetLibVersion(c, &version) < 0)
+	if (!xml || virConnectGetLibVersion(c, &libvirt) < 0)
 		return vmb_libvirt_error("cannot ask libvirt what it can do");
 	r = vmb_caps_parse(xml, ret);
-	if (r == 0)
-		ret->cpu_words = version >= CPU_WORDS_SINCE;
-	return r;
+	if (r < 0)
+		return r;
+	ret->cpu_words = libvirt >= CPU_WORDS_SINCE;
+	if (virConnectGetVersion(c, &qemu) == 0)
+		ret->pvh = qemu >= QEMU_WITH_PVH;
+	return 0;
 }

@@ -9,6 +9,7 @@
 struct vmb_caps {
 	bool kvm;	 /* libvirt offers it; whether guests run under it is another matter */
 	bool cpu_words;	 /* its XML can switch off one of QEMU's capabilities: see domain.c */
+	bool pvh;	 /* its QEMU starts a kernel without boot code of its own */
 	char *machine;	 /* the machine type to ask for */
 	char *dac_label; /* "+64055:+64055": the user that libvirt runs QEMU as; NULL: our own */
 };

@@ -95,7 +95,7 @@ static int ensure_kernel_disk(struct creation *c)
 /* Store contents that VMs share: image, kernel, initramfs, kernel disk. */
 static int ensure_shared(struct creation *c)
 {
-	const struct vmb_facts *f = &c->plan.facts;
+	struct vmb_facts *f = &c->plan.facts;
 	struct vmb_host_phases *phases = &c->vm->phases;
 	const struct vmb_store *store = &c->vm->store;
 	const struct vmb_log *log = &c->vm->log;
@@ -109,7 +109,7 @@ static int ensure_shared(struct creation *c)
 			return r;
 	}
 	vmb_host_phases_mark(phases, VMBOOT_PHASE_IMAGE);
-	r = vmb_kernel_ensure(store, &f->kernel, log);
+	r = vmb_kernel_ensure(store, &f->kernel, log, &f->kernel_direct, &f->kernel_copy);
 	if (r == 0)
 		r = vmb_initrd_ensure(store, &f->kernel, &f->modules, f->init, log);
 	if (r == 0)

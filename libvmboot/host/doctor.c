@@ -11,7 +11,7 @@
 #include "base/sigpipe.h"
 #include "disk/headers.h"
 #include "host/accel.h"
-#include "host/caps.h"
+#include "host/facts.h"
 #include "host/files.h"
 #include "host/kvm.h"
 #include "host/vm.h"
@@ -234,8 +234,8 @@ static enum status check_access(struct exam *e)
 static int try_kvm(struct exam *e)
 {
 	const struct vmb_log log = vmb_log_of(&e->opts);
-	_cleanup_free_ char *init = NULL, *kernel = NULL, *initramfs = NULL;
-	/* all of it is borrowed */
+	_cleanup_free_ char *init = NULL, *initramfs = NULL;
+	/* borrowed, but for how the kernel starts */
 	struct vmb_facts f = {
 		.store = e->store.path,
 		.kernel = e->kernel,
@@ -247,14 +247,15 @@ static int try_kvm(struct exam *e)
 	int r = vmb_initrd_find_init(&init);
 
 	if (r == 0)
-		r = vmb_kernel_store_path(&e->store, &e->kernel, &kernel);
+		r = vmb_facts_kernel_start(e->opts.kernel_start, &e->store, &e->caps, &f);
 	if (r == 0)
 		r = vmb_initrd_store_path(&e->store, &e->kernel, &e->modules, init, &initramfs);
 	f.init = init;
-	f.kernel_copy = kernel;
 	f.initramfs = initramfs;
 	if (r == 0)
 		r = vmb_accel_resolve(VMBOOT_ACCEL_AUTO, &e->store, e->conn, &f, &log);
+	free(f.kernel_copy);
+	free(f.firmware);
 	return r < 0 ? r : f.accel == VMBOOT_ACCEL_KVM;
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "disk/kernel.h"
-#include "host/caps.h"
+#include "host/firmware.h"
 #include "initrd/initrd.h"
 
 static int gather_kernel_disk(const struct vmboot_opts *opts, const struct vmb_store *store,
@@ -39,10 +39,20 @@ static int gather_files(const struct vmboot_opts *opts, const struct vmb_store *
 	if (r == 0)
 		r = vmb_initrd_find_init(&f->init);
 	if (r == 0)
-		r = vmb_kernel_store_path(store, &f->kernel, &f->kernel_copy);
-	if (r == 0)
 		r = vmb_initrd_store_path(store, &f->kernel, &f->modules, f->init, &f->initramfs);
 	return r;
+}
+
+int vmb_facts_kernel_start(enum vmboot_kernel_start asked, const struct vmb_store *store,
+			   const struct vmb_caps *caps, struct vmb_facts *f)
+{
+	int r = 0;
+
+	f->kernel_direct = asked == VMBOOT_KERNEL_START_AUTO && caps->pvh;
+	if (asked == VMBOOT_KERNEL_START_AUTO)
+		r = vmb_firmware_find("", caps->dac_label, &f->firmware);
+	return r < 0 ? r
+		     : vmb_kernel_store_path(store, &f->kernel, &f->kernel_direct, &f->kernel_copy);
 }
 
 /* Only root can make files for another user; for others libvirt does it. */
@@ -68,6 +78,8 @@ int vmb_facts_gather(const struct vmboot_opts *opts, const struct vmb_store *sto
 		r = vmb_conn_get(conn, NULL, &c);
 	if (r == 0)
 		r = vmb_caps_get(c, &caps);
+	if (r == 0)
+		r = vmb_facts_kernel_start(opts->kernel_start, store, &caps, &f);
 	if (r < 0)
 		return r;
 	f.machine = TAKE_PTR(caps.machine);

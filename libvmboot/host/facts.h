@@ -4,11 +4,16 @@
 
 /* Finding out what a plan needs to know. In: checked opts. Out: facts; changes nothing but caches. */
 
+#include "host/caps.h"
 #include "host/connect.h"
 #include "plan/plan.h"
 
 /* All but the accelerator, which can need a trial: see host/accel.h. */
 int vmb_facts_gather(const struct vmboot_opts *opts, const struct vmb_store *store,
 		     struct vmb_conn *conn, struct vmb_facts *ret);
+
+/* How facts->kernel starts: its copy in the store, and the firmware. */
+int vmb_facts_kernel_start(enum vmboot_kernel_start asked, const struct vmb_store *store,
+			   const struct vmb_caps *caps, struct vmb_facts *facts);
 
 #endif

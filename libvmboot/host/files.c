@@ -223,8 +223,8 @@ static int check_reach(const char *path, const char *dac_label)
 int vmb_files_check_access(const struct vmb_plan *plan)
 {
 	const struct vmb_facts *f = &plan->facts;
-	const char *paths[] = {f->image.disk, f->kernel_copy, f->initramfs, f->kernel_disk,
-			       plan->files.overlay};
+	const char *paths[] = {f->image.disk, f->firmware,    f->kernel_copy,
+			       f->initramfs,  f->kernel_disk, plan->files.overlay};
 	int r = 0;
 
 	for (size_t i = 0; f->dac_label && i < ARRAY_SIZE(paths) && r == 0; i++)

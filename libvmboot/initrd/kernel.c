@@ -2,11 +2,13 @@
 #include "initrd/kernel.h"
 
 #include <ctype.h>
+#include <vmboot/version.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "initrd/modules.h"
+#include "initrd/vmlinux.h"
 
 #define MEND "on Debian, install linux-image-cloud-amd64, or give a kernel with `kernel`"
 
@@ -330,10 +332,35 @@ int vmb_kernel_find(const char *root, const char *path, struct vmb_kernel *ret)
 
 /* ---- our copy ---- */
 
-int vmb_kernel_store_path(const struct vmb_store *store, const struct vmb_kernel *kernel,
-			  char **ret)
+static int image_path(const struct vmb_store *store, const struct vmb_kernel *kernel, char **ret)
 {
 	return vmb_asprintf(ret, "%s/kernels/%s/vmlinuz", store->path, kernel->key);
+}
+
+static int unpacked_path(const struct vmb_store *store, const struct vmb_kernel *kernel, char **ret)
+{
+	return vmb_asprintf(ret, "%s/kernels/%s/vmlinux", store->path, kernel->key);
+}
+
+/* Holds why there is no unpacked one; another version of the library may be able to. */
+static int refusal_path(const struct vmb_store *store, const struct vmb_kernel *kernel, char **ret)
+{
+	return vmb_asprintf(ret, "%s/kernels/%s/packed-%s", store->path, kernel->key,
+			    VMBOOT_VERSION_STRING);
+}
+
+int vmb_kernel_store_path(const struct vmb_store *store, const struct vmb_kernel *kernel,
+			  bool *direct, char **ret)
+{
+	_cleanup_free_ char *refusal = NULL;
+	int r;
+
+	r = refusal_path(store, kernel, &refusal);
+	if (r < 0)
+		return r;
+	if (vmb_exists(refusal))
+		*direct = false;
+	return *direct ? unpacked_path(store, kernel, ret) : image_path(store, kernel, ret);
 }
 
 /* The key is of the file that was found; this must still be it. */
@@ -349,27 +376,96 @@ static int check_unchanged(const struct vmb_kernel *kernel, const struct stat *s
 	return r;
 }
 
-int vmb_kernel_ensure(const struct vmb_store *store, const struct vmb_kernel *kernel,
-		      const struct vmb_log *log)
+static int open_unchanged(const struct vmb_kernel *kernel, int *ret)
 {
-	_cleanup_close_ int from = -1, to = -1;
-	_cleanup_unlink_ char *tmp = NULL;
-	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int fd = -1;
 	struct stat st;
 	int r;
 
-	r = vmb_store_path(store, &path, "kernels/%s/vmlinuz", kernel->key);
-	if (r < 0 || vmb_exists(path))
-		return r;
-	vmb_log(log, VMBOOT_LOG_INFO, "copying the kernel %s to %s", kernel->path, path);
-	r = open_kernel(kernel->path, &from, &st);
+	r = open_kernel(kernel->path, &fd, &st);
 	if (r == 0)
 		r = check_unchanged(kernel, &st);
 	if (r == 0)
-		r = vmb_open_tmp(path, 0644, &to, &tmp);
+		*ret = TAKE_FD(fd);
+	return r;
+}
+
+/* The kernel, and a file for what is to appear in its folder, beside that, where gc looks. */
+static int begin_copy(const struct vmb_store *store, const struct vmb_kernel *kernel, int *ret_from,
+		      int *ret_to, char **ret_tmp)
+{
+	_cleanup_free_ char *inside = NULL, *folder = NULL;
+	int r;
+
+	r = vmb_store_path(store, &inside, "kernels/%s/.", kernel->key); /* makes the folder */
+	if (r == 0)
+		r = vmb_asprintf(&folder, "%s/kernels/%s", store->path, kernel->key);
+	if (r == 0)
+		r = open_unchanged(kernel, ret_from);
+	return r < 0 ? r : vmb_open_tmp(folder, 0644, ret_to, ret_tmp);
+}
+
+static int copy_image(const struct vmb_store *store, const struct vmb_kernel *kernel,
+		      const char *path, const struct vmb_log *log)
+{
+	_cleanup_close_ int from = -1, to = -1;
+	_cleanup_unlink_ char *tmp = NULL;
+	int r;
+
+	vmb_log(log, VMBOOT_LOG_INFO, "copying the kernel %s to %s", kernel->path, path);
+	r = begin_copy(store, kernel, &from, &to, &tmp);
 	if (r == 0)
 		r = vmb_copy_sparse(from, to, kernel->path);
+	return r < 0 ? r : vmb_publish_tmp(to, &tmp, path);
+}
+
+/* 1, or 0 if this kernel cannot be had so, which is kept in mind. */
+static int unpack_image(const struct vmb_store *store, const struct vmb_kernel *kernel,
+			const char *path, const struct vmb_log *log)
+{
+	_cleanup_close_ int from = -1, to = -1;
+	_cleanup_free_ char *refusal = NULL;
+	_cleanup_unlink_ char *tmp = NULL;
+	const char *why;
+	int r;
+
+	vmb_log(log, VMBOOT_LOG_INFO, "unpacking the kernel %s to %s", kernel->path, path);
+	r = refusal_path(store, kernel, &refusal);
+	if (r == 0)
+		r = begin_copy(store, kernel, &from, &to, &tmp);
+	if (r == 0)
+		r = vmb_vmlinux_unpack(from, kernel->path, to, &why);
 	if (r < 0)
 		return r;
-	return vmb_publish_tmp(to, &tmp, path);
+	if (r > 0) {
+		r = vmb_publish_tmp(to, &tmp, path);
+		return r < 0 ? r : 1;
+	}
+	vmb_log(log, VMBOOT_LOG_DEBUG, "the kernel %s starts by way of its own decompressor: %s",
+		kernel->path, why);
+	return vmb_write_file_atomic(refusal, why, strlen(why), 0644);
+}
+
+int vmb_kernel_ensure(const struct vmb_store *store, const struct vmb_kernel *kernel,
+		      const struct vmb_log *log, bool *direct, char **path)
+{
+	_cleanup_free_ char *image = NULL;
+	int r;
+
+	if (vmb_exists(*path))
+		return 0;
+	if (!*direct)
+		return copy_image(store, kernel, *path, log);
+	r = unpack_image(store, kernel, *path, log);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = image_path(store, kernel, &image);
+	if (r == 0 && !vmb_exists(image))
+		r = copy_image(store, kernel, image, log);
+	if (r < 0)
+		return r;
+	free(*path);
+	*path = TAKE_PTR(image);
+	*direct = false;
+	return 0;
 }

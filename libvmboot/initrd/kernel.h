@@ -8,6 +8,7 @@
  * in tests).
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -47,10 +48,19 @@ int vmb_kernel_find(const char *root, const char *path, struct vmb_kernel *ret);
  */
 int vmb_kernel_decode_release(const void *bytes, size_t n, char ret[VMB_RELEASE_MAX + 1]);
 
-/* The path of our copy in the store, which vmb_kernel_ensure() makes if it is not there. */
+/*
+ * The path of our copy in the store, which vmb_kernel_ensure() makes if it is not there. direct:
+ * the kernel unpacked (initrd/vmlinux.h), which is false afterwards if this kernel is known to have
+ * no such form; else the image as it is.
+ */
 int vmb_kernel_store_path(const struct vmb_store *store, const struct vmb_kernel *kernel,
-			  char **ret);
+			  bool *direct, char **ret);
+
+/*
+ * direct and path: as vmb_kernel_store_path() gave them. If unpacking fails now, that is kept in
+ * mind and logged, and both say afterwards what was made instead: the image as it is.
+ */
 int vmb_kernel_ensure(const struct vmb_store *store, const struct vmb_kernel *kernel,
-		      const struct vmb_log *log);
+		      const struct vmb_log *log, bool *direct, char **path);
 
 #endif

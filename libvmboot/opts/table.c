@@ -10,6 +10,7 @@ static const char *const on_exits[] = {"keep", "poweroff", NULL};
 static const char *const guest_agents[] = {"vmboot", "image", NULL};
 static const char *const accels[] = {"auto", "kvm", "tcg", NULL};
 static const char *const networks[] = {"none", "user", NULL};
+static const char *const kernel_starts[] = {"auto", "bzimage", NULL};
 
 #define MEMBER(member)                                                                             \
 	.size = sizeof(struct vmboot_field), .name = #member,                                      \
@@ -169,6 +170,13 @@ static const struct vmb_field fields[] = {
 			.since = "0.1"},
 		.accepts = vmb_rule_line,
 	},
+	{
+		.pub = {MEMBER(kernel_start), .type = VMBOOT_FIELD_ENUM, .choices = kernel_starts,
+			.metavar = "START", .rule = "auto or bzimage",
+			.help = "auto: the unpacked kernel itself, without KASLR; bzimage: by way "
+				"of its decompressor",
+			.since = "0.1"},
+	},
 };
 
 const struct vmb_field *vmb_fields(size_t *ret_n)
@@ -181,9 +189,9 @@ const struct vmboot_field *const *vmboot_opts_fields(size_t *ret_n)
 {
 #define ROW(i) &fields[i].pub
 	static const struct vmboot_field *const pubs[] = {
-		ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),
-		ROW(8),	 ROW(9),  ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15),
-		ROW(16), ROW(17), ROW(18), ROW(19), ROW(20), ROW(21), ROW(22), ROW(23),
+		ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),	ROW(8),
+		ROW(9),	 ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15), ROW(16), ROW(17),
+		ROW(18), ROW(19), ROW(20), ROW(21), ROW(22), ROW(23), ROW(24),
 	};
 #undef ROW
 	_Static_assert(ARRAY_SIZE(pubs) == ARRAY_SIZE(fields), "a row is missing");

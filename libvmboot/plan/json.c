@@ -37,6 +37,8 @@ static struct json_object *kernel_json(const struct vmb_plan *plan)
 	vmb_json_str(o, "release", f->kernel.release);
 	vmb_json_str(o, "source", f->kernel.path);
 	vmb_json_str(o, "file", f->kernel_copy);
+	vmb_json_str(o, "start", f->kernel_direct ? "direct" : "bzimage");
+	vmb_json_str(o, "firmware", f->firmware);
 	vmb_json_str(o, "initramfs", f->initramfs);
 	vmb_json_str(o, "kernel_disk", f->kernel_disk);
 	json_object_object_add(o, "headers", headers_json(&f->headers));

@@ -29,6 +29,7 @@ void vmb_facts_done(struct vmb_facts *facts)
 	vmb_modules_done(&facts->modules);
 	free(facts->init);
 	free(facts->kernel_copy);
+	free(facts->firmware);
 	free(facts->initramfs);
 	drop_kernel_disk(facts);
 	free(facts->machine);

@@ -25,6 +25,8 @@ struct vmb_facts {
 	struct vmb_modules modules; /* for that kernel and image */
 	char *init;		    /* path of our init */
 	char *kernel_copy;	    /* paths in the store */
+	bool kernel_direct;	    /* that copy is unpacked, and is started in itself */
+	char *firmware;		    /* one that does no more than start it; NULL: libvirt's */
 	char *initramfs;
 	struct vmb_headers headers; /* for that kernel */
 	char *kernel_disk;	    /* path in the store; NULL: skipped */

@@ -10,7 +10,8 @@
  *                             was made from. Its lock, images/sha256-<hex>.lock, is held by who
  *                             makes, names, uses or removes it
  *   names/<name, / as %2F>    a link to ../images/sha256-<hex>
- *   kernels/<key>/            vmlinuz: our own copy, so that no one re-labels the host's
+ *   kernels/<key>/            vmlinuz: our own copy, so that no one re-labels the host's; vmlinux:
+ *                             the same kernel, unpacked; packed-<version>: why that is not there
  *   kernels/<key>.squashfs    the kernel disk: modules and headers
  *   initramfs/<key>.cpio
  *   overlay/<key>.img         an empty overlay disk, cloned for each VM

@@ -111,7 +111,7 @@ static struct vmb_plan somebodys_plan(void)
 
 	p.facts.dac_label = label;
 	p.facts.image.disk = (char *)test_path("%s/a/b/root", top);
-	p.facts.kernel_copy = (char *)test_path("%s/a/vmlinuz", top);
+	p.facts.kernel_copy = (char *)test_path("%s/a/vmlinux", top);
 	p.facts.initramfs = (char *)test_path("%s/a/cpio", top);
 	p.facts.kernel_disk = (char *)test_path("%s/a/squashfs", top);
 	p.files.overlay = (char *)test_path("%s/a/overlay.img", top);

@@ -171,31 +171,71 @@ static void copies_the_kernel_once(void)
 	struct vmb_store store = {.path = (char *)test_path("%s/store", root)};
 	struct vmb_log log = vmb_log_of(NULL);
 	_cleanup_free_ char *copy = NULL;
+	bool direct = false;
 	struct stat first, st;
 
 	RUN("mkdir", "-p", test_path("%s/lib/modules/6.1.0", root));
 	fake_kernel(path, "6.1.0");
 	ASSERT_OK(vmb_kernel_find(root, path, &k));
-	ASSERT_OK(vmb_kernel_store_path(&store, &k, &copy));
+	ASSERT_OK(vmb_kernel_store_path(&store, &k, &direct, &copy));
 	CU_ASSERT(!vmb_exists(store.path));
-	ASSERT_OK(vmb_kernel_ensure(&store, &k, &log));
+	ASSERT_OK(vmb_kernel_ensure(&store, &k, &log, &direct, &copy));
 	RUN("cmp", path, copy);
 	CU_ASSERT_EQUAL(stat(copy, &first), 0);
 	CU_ASSERT_EQUAL(first.st_mode & 0777, 0644);
-	ASSERT_OK(vmb_kernel_ensure(&store, &k, &log));
+	ASSERT_OK(vmb_kernel_ensure(&store, &k, &log, &direct, &copy));
 	CU_ASSERT_EQUAL(stat(copy, &st), 0);
 	CU_ASSERT_EQUAL(st.st_ino, first.st_ino);
 
 	/* another file under the same name is another kernel, never under the old key */
 	RUN("rm", copy);
 	RUN("touch", "-d", "2001-01-01", path);
-	ASSERT_ERROR(vmb_kernel_ensure(&store, &k, &log), EAGAIN, "was replaced");
+	ASSERT_ERROR(vmb_kernel_ensure(&store, &k, &log, &direct, &copy), EAGAIN, "was replaced");
 	CU_ASSERT(!vmb_exists(copy));
+}
+
+static void remember_words(enum vmboot_log_level level, const char *message, void *data)
+{
+	if (level == VMBOOT_LOG_DEBUG)
+		snprintf(data, 256, "%s", message);
+}
+
+/* No error: the image is used as it is, and nobody tries again. */
+static void a_kernel_that_stays_packed(void)
+{
+	const char *root = test_tmpdir(), *path = test_path("%s/k", root);
+	struct vmb_store store = {.path = (char *)test_path("%s/store", root)};
+	_cleanup_free_ char *copy = NULL, *again = NULL;
+	_cleanup_kernel_ struct vmb_kernel k = {0};
+	char words[256] = "";
+	struct vmb_log log = {.log = remember_words, .log_data = words};
+	bool direct = true;
+
+	RUN("mkdir", "-p", test_path("%s/lib/modules/6.1.0", root));
+	fake_bzimage(path, "6.1.0", "packed in an odd way\0\0\0\0", 24);
+	ASSERT_OK(vmb_kernel_find(root, path, &k));
+	ASSERT_OK(vmb_kernel_store_path(&store, &k, &direct, &copy));
+	CU_ASSERT(direct && vmb_ends_with(copy, "/vmlinux"));
+	ASSERT_OK(vmb_kernel_ensure(&store, &k, &log, &direct, &copy));
+	CU_ASSERT(!direct && vmb_ends_with(copy, "/vmlinuz"));
+	RUN("cmp", path, copy);
+	CU_ASSERT_PTR_NOT_NULL(strstr(words, "its compression is unknown"));
+	RUN("sh", "-c", "test -z \"$(find \"$0\" -name '*.tmp-*')\"", store.path);
+
+	direct = true;
+	words[0] = '\0';
+	ASSERT_OK(vmb_kernel_store_path(&store, &k, &direct, &again));
+	CU_ASSERT(!direct);
+	ASSERT_STR(again, copy);
+	ASSERT_OK(vmb_kernel_ensure(&store, &k, &log, &direct, &again));
+	ASSERT_STR(words, "");
 }
 
 struct job {
 	const struct vmb_store *store;
 	const struct vmb_kernel *kernel;
+	bool direct;
+	char *copy;
 	int r;
 };
 
@@ -204,30 +244,35 @@ static void *ensure(void *arg)
 	struct vmb_log log = vmb_log_of(NULL);
 	struct job *job = arg;
 
-	job->r = vmb_kernel_ensure(job->store, job->kernel, &log);
+	job->r = vmb_kernel_ensure(job->store, job->kernel, &log, &job->direct, &job->copy);
 	return NULL;
 }
 
+/* Both forms; the second is there when the machine's kernel has it. */
 static void two_copy_at_once(void)
 {
 	struct vmb_store store = {.path = (char *)test_tmpdir()};
 	_cleanup_kernel_ struct vmb_kernel k = {0};
-	_cleanup_free_ char *copy = NULL;
-	struct job jobs[2];
-	pthread_t threads[2];
+	struct job jobs[4];
+	pthread_t threads[4];
 
 	if (!real_kernel(&k))
 		return;
-	for (int i = 0; i < 2; i++) {
-		jobs[i] = (struct job){&store, &k, -1};
-		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, ensure, &jobs[i]), 0);
+	for (int i = 0; i < 4; i++) {
+		jobs[i] = (struct job){&store, &k, i % 2, NULL, -1};
+		ASSERT_OK(vmb_kernel_store_path(&store, &k, &jobs[i].direct, &jobs[i].copy));
 	}
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, ensure, &jobs[i]), 0);
+	for (int i = 0; i < 4; i++) {
 		pthread_join(threads[i], NULL);
 		CU_ASSERT_EQUAL(jobs[i].r, 0);
+		CU_ASSERT(vmb_exists(jobs[i].copy));
+		ASSERT_STR(jobs[i].copy, jobs[i % 2].copy);
 	}
-	ASSERT_OK(vmb_kernel_store_path(&store, &k, &copy));
-	RUN("cmp", k.path, copy);
+	RUN("cmp", k.path, jobs[0].copy);
+	for (int i = 0; i < 4; i++)
+		free(jobs[i].copy);
 	RUN("sh", "-c", "test -z \"$(find \"$0\" -name '*.tmp-*')\"", store.path);
 }
 
@@ -239,4 +284,5 @@ TEST_MAIN("initrd/kernel", {"reads the release from the header", reads_the_relea
 	  {"says how to mend an unreadable kernel", says_how_to_mend_an_unreadable_kernel},
 	  {"takes the newest that fits", takes_the_newest_that_fits},
 	  {"copies the kernel once", copies_the_kernel_once},
+	  {"a kernel that stays packed", a_kernel_that_stays_packed},
 	  {"two copy at once", two_copy_at_once})

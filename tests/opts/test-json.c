@@ -64,7 +64,8 @@ static const char everything[] =
 	"  \"ephemeral\": true,\n"
 	"  \"debug\": true,\n"
 	"  \"guest_agent\": \"image\",\n"
-	"  \"kernel_headers\": \"/srv/kernel-headers.tar.gz\"\n"
+	"  \"kernel_headers\": \"/srv/kernel-headers.tar.gz\",\n"
+	"  \"kernel_start\": \"bzimage\"\n"
 	"}\n";
 
 static void there_and_back(void)

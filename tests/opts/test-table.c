@@ -148,6 +148,8 @@ static void choices_are_the_enums(void)
 		{"guest_agent", "image", VMBOOT_AGENT_IMAGE},
 		{"network", "none", VMBOOT_NETWORK_NONE},
 		{"network", "user", VMBOOT_NETWORK_USER},
+		{"kernel_start", "auto", VMBOOT_KERNEL_START_AUTO},
+		{"kernel_start", "bzimage", VMBOOT_KERNEL_START_BZIMAGE},
 	};
 	size_t n, seen = 0, choices = 0;
 	const struct vmb_field *f = vmb_fields(&n);

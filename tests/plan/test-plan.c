@@ -43,6 +43,9 @@ static void everything_asked_for(void)
 
 	f.accel = VMBOOT_ACCEL_KVM;
 	f.image.present = false;
+	f.kernel_direct = false;
+	test_facts_set(&f.kernel_copy, "/var/lib/vmboot/kernels/6.1.0-9-amd64-0123abcd/vmlinuz");
+	free(TAKE_PTR(f.firmware));
 	test_golden("plan/everything.json", plan_json(&o, f));
 }
 

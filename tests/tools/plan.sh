@@ -50,6 +50,20 @@ same -e B=2 --memory-mib 256 --on-exit poweroff --cmd run --cmd --me --cmd -e
 expect 0 vmboot plan --request "$tmp/request" -e B=2 --memory-mib 256 -- run --me -e
 cmp -s "$tmp/flags" "$tmp/out" && fail "on_exit of the request is lost"
 
+# a kernel that was not looked into yet is to start in itself, and nothing is unpacked for a plan
+expect 0 vmboot plan "$@" "$ref"
+jq -e '.kernel | .start == "direct" and (.file | endswith("/vmlinux"))' "$tmp/out" >/dev/null ||
+	fail "how the kernel starts: $(jq -c .kernel "$tmp/out")"
+if [ -r /usr/share/qemu/qboot.rom ]; then
+	jq -e '.kernel.firmware == "/usr/share/qemu/qboot.rom"' "$tmp/out" >/dev/null ||
+		fail "qboot is here, and not used: $(jq -c .kernel "$tmp/out")"
+fi
+expect 0 vmboot plan "$@" --kernel-start bzimage "$ref"
+jq -e '.kernel | .start == "bzimage" and .firmware == null and (.file | endswith("/vmlinuz"))' \
+	"$tmp/out" >/dev/null || fail "how a bzImage starts: $(jq -c .kernel "$tmp/out")"
+expect 0 vmboot xml "$@" --kernel-start bzimage "$ref" && lacks out "<loader"
+[ -e "$VMBOOT_STORE/kernels" ] && fail "plan copies kernels"
+
 # only one "--" is ours
 expect 0 vmboot plan "$@" "$ref" -- -- x && has out '"--"'
 expect 0 vmboot plan "$@" -- "$ref" -- x && has out '"--"'

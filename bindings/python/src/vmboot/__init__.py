@@ -15,7 +15,19 @@ the same for :mod:`asyncio`. The library logs to ``logging.getLogger("vmboot")``
 from __future__ import annotations
 
 from . import aio, errors, images
-from ._abi import Accel, ErrorCode, GuestAgent, InitMode, Network, OnExit, Phase, Poweroff, State, Stream
+from ._abi import (
+    Accel,
+    ErrorCode,
+    GuestAgent,
+    InitMode,
+    KernelStart,
+    Network,
+    OnExit,
+    Phase,
+    Poweroff,
+    State,
+    Stream,
+)
 from ._exec import DEVNULL, PIPE, STDOUT, CompletedProcess, Process
 from ._lib import version
 from ._request import Field, Request, check, fields, request_json
@@ -76,6 +88,7 @@ __all__ = [
     "Info",
     "InitMode",
     "KernelError",
+    "KernelStart",
     "Ledger",
     "LibvirtError",
     "Network",

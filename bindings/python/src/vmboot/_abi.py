@@ -265,6 +265,13 @@ class GuestAgent(_OpenEnum):
     IMAGE = 1
 
 
+class KernelStart(_OpenEnum):
+    """How the guest's kernel starts."""
+
+    AUTO = 0
+    BZIMAGE = 1
+
+
 class LogLevel(_OpenEnum):
     """How serious a log record is; the numbers are syslog's."""
 
@@ -308,6 +315,7 @@ class Opts(ctypes.Structure):
     debug: bool
     guest_agent: int
     kernel_headers: Optional[builtins.bytes]
+    kernel_start: int
     connection: Optional[int]
     log: Any
     log_data: Optional[int]
@@ -339,6 +347,7 @@ class Opts(ctypes.Structure):
         ("debug", c_bool),
         ("guest_agent", c_uint),
         ("kernel_headers", c_char_p),
+        ("kernel_start", c_uint),
         ("connection", c_void_p),
         ("log", LogFn),
         ("log_data", c_void_p),
@@ -616,6 +625,7 @@ ENUMS: Dict[str, Any] = {
     "vmboot_field_type": FieldType,
     "vmboot_guest_agent": GuestAgent,
     "vmboot_init_mode": InitMode,
+    "vmboot_kernel_start": KernelStart,
     "vmboot_log_level": LogLevel,
     "vmboot_network": Network,
     "vmboot_on_exit": OnExit,

@@ -46,6 +46,7 @@ class Request(TypedDict, total=False):
     debug: bool
     guest_agent: str
     kernel_headers: StrPath
+    kernel_start: str
 
 
 class Field(NamedTuple):
