@@ -138,21 +138,33 @@ static int make_key(const char *path, const char *release, const struct stat *st
 	return vmb_asprintf(ret, "%s-%.*s", release, KEY_HASH, hex);
 }
 
+/* Where packages put it, or who builds a kernel of his own beside it, as `make install` does. */
 static int find_config(const char *root, const struct vmb_kernel *k, char **ret)
 {
-	_cleanup_free_ char *boot = NULL, *modules = NULL;
-	int r;
+	const char *slash = strrchr(k->path, '/');
+	int r = 0;
 
-	r = vmb_asprintf(&boot, "%s/boot/config-%s", root, k->release);
-	if (r == 0)
-		r = vmb_asprintf(&modules, "%s/config", k->modules);
-	if (r < 0)
-		return r;
-	if (access(boot, R_OK) == 0)
-		*ret = TAKE_PTR(boot);
-	else if (access(modules, R_OK) == 0)
-		*ret = TAKE_PTR(modules);
-	return 0;
+	for (int i = 0; i < 3 && r == 0; i++) {
+		_cleanup_free_ char *path = NULL;
+
+		if (i == 0)
+			r = vmb_asprintf(&path, "%s/boot/config-%s", root, k->release);
+		else if (i == 1)
+			r = vmb_asprintf(&path, "%s/config", k->modules);
+		else
+			r = vmb_asprintf(&path, "%.*s/config-%s", (int)(slash - k->path), k->path,
+					 k->release);
+		if (r == 0 && access(path, R_OK) == 0) {
+			*ret = TAKE_PTR(path);
+			return 0;
+		}
+	}
+	return r;
+}
+
+bool vmb_kernel_has_modules(const struct vmb_kernel *kernel)
+{
+	return vmb_exists(kernel->modules);
 }
 
 static int describe(const char *root, const char *path, struct vmb_kernel *ret)
@@ -176,15 +188,16 @@ static int describe(const char *root, const char *path, struct vmb_kernel *ret)
 		r = vmb_asprintf(&k.modules, "%s/lib/modules/%s", root, release);
 	if (r < 0)
 		return r;
-	if (!vmb_exists(k.modules))
-		return vmb_error(VMBOOT_EKERNEL,
-				 "the kernel %s (%s) has no modules on this host: there is no %s; "
-				 "install the package that it came with, or give another kernel "
-				 "with `kernel`",
-				 path, release, k.modules);
 	r = find_config(root, &k, &k.config);
 	if (r < 0)
 		return r;
+	if (!k.config && !vmb_kernel_has_modules(&k))
+		return vmb_error(VMBOOT_EKERNEL,
+				 "the kernel %s (%s) has no modules on this host: there is no %s; "
+				 "install the package that it came with, or give another kernel "
+				 "with `kernel`; if all is built into this one, put its "
+				 "configuration beside it, as config-%s",
+				 path, release, k.modules, release);
 	*ret = k;
 	k = (struct vmb_kernel){0};
 	return 0;

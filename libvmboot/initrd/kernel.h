@@ -24,8 +24,9 @@ enum {
 struct vmb_kernel {
 	char *path;    /* /boot/vmlinuz-6.1.0-56-cloud-amd64 */
 	char *release; /* 6.1.0-56-cloud-amd64, as the image itself says it */
-	char *modules; /* /lib/modules/<release> */
-	char *config;  /* /boot/config-<release> or <modules>/config; NULL: not to be had */
+	char *modules; /* /lib/modules/<release>; it may be missing */
+	char *config;  /* /boot/config-<release>, <modules>/config, or config-<release> beside the
+			* kernel; NULL: not to be had */
 	char *key;     /* file name in the store: release and what identifies this very file */
 };
 
@@ -37,10 +38,13 @@ void vmb_kernel_done(struct vmb_kernel *kernel);
  * has modules and whatever a boot needs (vmb_modules_resolve() for squashfs succeeds); when none
  * does, the error is the newest one's. A path is taken as it is, not below root, and only its
  * modules are looked for. The release is read from the image's own header
- * (Documentation/arch/x86/boot.rst, kernel_version). No path, no modules, not a kernel, not
- * readable: -VMBOOT_EKERNEL, with the words naming the file and the mend.
+ * (Documentation/arch/x86/boot.rst, kernel_version). No path, not a kernel, not
+ * readable, neither modules nor a configuration that may say that none are needed: -VMBOOT_EKERNEL, with the words naming the file and the mend.
  */
 int vmb_kernel_find(const char *root, const char *path, struct vmb_kernel *ret);
+
+/* False: all that it has is built in. */
+bool vmb_kernel_has_modules(const struct vmb_kernel *kernel);
 
 /*
  * The release in the first n bytes of a bzImage (VMB_KERNEL_HEAD are enough). 0; or -EBADMSG: not

@@ -131,8 +131,8 @@ static int check_built_ins(const struct vmb_kernel *kernel, const char *config,
 
 struct resolver {
 	const struct vmb_kernel *kernel;
-	struct kmod_ctx *ctx;
-	const char *config; /* NULL: not to be had */
+	struct kmod_ctx *ctx; /* NULL: no modules, so config is there */
+	const char *config;   /* NULL: not to be had */
 	struct vmb_modules *out;
 };
 
@@ -212,11 +212,29 @@ static int refuse(const struct resolver *res, const struct need *need)
 			 need->module, k->config, need->option, need->purpose);
 }
 
+/* A kernel without a folder of modules. */
+static int check_need(const struct resolver *res, const struct need *need)
+{
+	const struct vmb_kernel *k = res->kernel;
+
+	if (need->when == EARLY_IF_THERE || need->when == LATE_IF_THERE ||
+	    config_value(res->config, need->option) == 'y')
+		return 0;
+	return vmb_error(VMBOOT_EKERNEL,
+			 "the kernel %s has no modules on this host: there is no %s; and %s, which "
+			 "is needed for %s, is not built into it (%s is not y in %s); install its "
+			 "modules, or " MEND,
+			 k->release, k->modules, need->module, need->purpose, need->option,
+			 k->config);
+}
+
 static int resolve_need(const struct resolver *res, const struct need *need)
 {
 	vmb_cleanup(module_unrefp) struct kmod_module *mod = NULL;
 	int r;
 
+	if (!res->ctx)
+		return check_need(res, need);
 	r = kmod_module_new_from_name(res->ctx, need->module, &mod);
 	if (r < 0)
 		return vmb_errno(r, "cannot look up the module %s", need->module);
@@ -270,7 +288,7 @@ int vmb_modules_resolve(const struct vmb_kernel *kernel, const char *root_fstype
 
 	if (kernel->config)
 		r = vmb_read_file(kernel->config, CONFIG_FILE_MAX, &config, NULL);
-	if (r == 0)
+	if (r == 0 && (!config || vmb_kernel_has_modules(kernel)))
 		r = open_modules(kernel, &ctx);
 	if (r == 0 && config)
 		r = check_built_ins(kernel, config, root_fstype, flags);

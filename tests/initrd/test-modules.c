@@ -99,6 +99,40 @@ static void believes_what_is_built_in(void)
 	CU_ASSERT(position(&m, "squashfs") >= 0 || position(&m, "virtio_blk") < 0);
 }
 
+/* As who builds a kernel of his own for VMs has it. */
+static void a_kernel_without_modules(void)
+{
+	_cleanup_kernel_ struct vmb_kernel real = {0}, k = {0}, beside = {0}, none = {0};
+	_cleanup_modules_ struct vmb_modules m = {0};
+	const char *root = test_path("%s/whole", test_tmpdir());
+	const char *path = test_path("%s/boot/vmlinuz-6.1.0", root);
+
+	if (!real_kernel(&real))
+		return;
+	if (!real.config) {
+		printf("not tried: this kernel has no configuration file\n");
+		return;
+	}
+	fake_root(root, "6.1.0", &real, NULL, NULL);
+	RUN("rm", "-r", test_path("%s/lib", root));
+	ASSERT_OK(vmb_kernel_find(root, path, &k));
+	CU_ASSERT(!vmb_kernel_has_modules(&k));
+	ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", 0, &m), VMBOOT_EKERNEL,
+		     "and virtio_pci, which is needed for all devices, is not built into it");
+	RUN("sed", "-i", "s/=m$/=y/", k.config);
+	ASSERT_OK(vmb_modules_resolve(&k, "squashfs", VMB_NEED_NETWORK | VMB_NEED_KERNEL_DISK, &m));
+	CU_ASSERT(m.early.n == 0 && m.late.n == 0);
+	set_config(k.config, "CONFIG_DEVTMPFS", NULL);
+	ASSERT_ERROR(vmb_modules_resolve(&k, "squashfs", 0, &m), VMBOOT_EKERNEL,
+		     "CONFIG_DEVTMPFS is not set to y");
+	/* its configuration is found beside it, wherever that is */
+	ASSERT_OK(vmb_kernel_find(test_path("%s/elsewhere", root), path, &beside));
+	ASSERT_STR(beside.config, k.config);
+	RUN("rm", k.config);
+	ASSERT_ERROR(vmb_kernel_find(root, path, &none), VMBOOT_EKERNEL,
+		     "put its configuration beside it, as config-6.1.0");
+}
+
 static void checks_what_no_module_brings(void)
 {
 	static const char *const options[] = {"CONFIG_DEVTMPFS", "CONFIG_BLK_DEV_INITRD",
@@ -207,6 +241,7 @@ static void finds_packed_modules(void)
 TEST_MAIN("initrd/modules", {"puts what is needed first", puts_what_is_needed_first},
 	  {"names what is missing", names_what_is_missing},
 	  {"believes what is built in", believes_what_is_built_in},
+	  {"a kernel without modules", a_kernel_without_modules},
 	  {"checks what no module brings", checks_what_no_module_brings},
 	  {"says when the modules are not whole", says_when_the_modules_are_not_whole},
 	  {"finds packed modules", finds_packed_modules},
