@@ -36,8 +36,12 @@ static const char *check_segment(const Elf64_Phdr *p, uint64_t size)
 {
 	if (p->p_offset > size || p->p_filesz > size - p->p_offset)
 		return "a segment is not in the file";
+	if (p->p_type == PT_NOTE && p->p_filesz > VMB_ELF_NOTES_MAX)
+		return "its notes are too large";
+	if (p->p_type == PT_NOTE && p->p_align != NOTE_ALIGN)
+		return "its notes are aligned in another way"; /* QEMU heeds that */
 	if (p->p_type == PT_NOTE)
-		return p->p_filesz > VMB_ELF_NOTES_MAX ? "its notes are too large" : NULL;
+		return NULL;
 	if (p->p_filesz > p->p_memsz)
 		return "a segment is larger in the file than in memory";
 	if (p->p_paddr < ADDRESS_MIN || p->p_paddr > ADDRESS_MAX ||
@@ -140,7 +144,7 @@ static size_t padded(size_t n)
 int vmb_elf_pvh_entry(const struct vmb_elf *elf, const void *notes, size_t n, uint32_t *ret)
 {
 	const unsigned char *bytes = notes, *p;
-	uint32_t entry;
+	uint64_t entry;
 	Elf64_Nhdr h;
 	size_t room;
 
@@ -152,11 +156,11 @@ int vmb_elf_pvh_entry(const struct vmb_elf *elf, const void *notes, size_t n, ui
 		    h.n_descsz > room - padded(h.n_namesz))
 			return 0;
 		if (h.n_type == XEN_NOTE_PHYS32_ENTRY && h.n_namesz == sizeof("Xen") &&
-		    memcmp(p, "Xen", sizeof("Xen")) == 0 && h.n_descsz >= sizeof(entry)) {
+		    memcmp(p, "Xen", sizeof("Xen")) == 0 && h.n_descsz == sizeof(entry)) {
 			memcpy(&entry, p + padded(h.n_namesz), sizeof(entry));
 			if (!is_loaded(elf, entry))
 				return 0;
-			*ret = entry;
+			*ret = (uint32_t)entry;
 			return 1;
 		}
 		room -= padded(h.n_namesz);

@@ -64,7 +64,10 @@ static struct elf_file elf_file(void)
 		       .p_paddr = BASE + (1 << 20),
 		       .p_filesz = DATA_SIZE,
 		       .p_memsz = 1 << 20},
-		      {.p_type = PT_NOTE, .p_offset = NOTES, .p_filesz = sizeof(notes)},
+		      {.p_type = PT_NOTE,
+		       .p_offset = NOTES,
+		       .p_filesz = sizeof(notes),
+		       .p_align = 4},
 		      {.p_type = PT_GNU_STACK, .p_offset = ~0ULL, .p_filesz = ~0ULL}},
 	};
 }
@@ -155,6 +158,7 @@ static void refuses_an_elf_file_that_lies(void)
 	LIE(e.p[0].p_offset = FILE_SIZE + 1, "a segment is not in the file");
 	LIE(e.p[0].p_filesz = ~0ULL, "a segment is not in the file");
 	LIE(e.p[2].p_filesz = VMB_ELF_NOTES_MAX + 1, "its notes are too large");
+	LIE(e.p[2].p_align = 8, "its notes are aligned in another way");
 	LIE(e.p[1].p_memsz = 99, "a segment is larger in the file than in memory");
 	LIE(e.p[0].p_paddr = (1 << 20) - 1, "a segment is not between 1 MiB and 1 GiB");
 	LIE(e.p[1].p_paddr = (1 << 30) + 1, "a segment is not between 1 MiB and 1 GiB");
@@ -208,11 +212,12 @@ static void the_entry_among_notes(void)
 		{offsetof(struct note, h.n_namesz), ~0U},
 		{offsetof(struct note, h.n_namesz), ~3U},
 		{offsetof(struct note, h.n_descsz), ~0U},
-		{offsetof(struct note, h.n_descsz), 3},
+		{offsetof(struct note, h.n_descsz), 4},
 		{offsetof(struct note, h.n_type), 17},
 		{offsetof(struct note, name), 0},
 		{offsetof(struct note, desc), BASE - 1},
 		{offsetof(struct note, desc), ~0U},
+		{offsetof(struct note, desc) + 4, 1},
 		{offsetof(struct note, desc), BASE + TEXT_SIZE},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
