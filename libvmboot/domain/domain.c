@@ -39,13 +39,23 @@ static void add_os(xmlNodePtr domain, const char *machine, const char *firmware,
 	vmb_xml_add(os, "cmdline", cmdline);
 }
 
-static void add_cpu(xmlNodePtr domain, enum vmboot_accel accel)
+/*
+ * All that can be had. TCG's default would be a CPU of 2003, on which programs built for x86-64-v2
+ * or later do not run, and whose lack of RDRAND costs a boot its random numbers. Without erms: a
+ * kernel that sees it copies and clears by REP MOVSB, which is emulated byte by byte.
+ */
+static void add_cpu(xmlNodePtr domain, enum vmboot_accel accel, bool maximum)
 {
-	xmlNodePtr features = vmb_xml_add(domain, "features", NULL);
+	xmlNodePtr features = vmb_xml_add(domain, "features", NULL), cpu;
 
 	vmb_xml_add(features, "acpi", NULL);
-	if (accel == VMBOOT_ACCEL_KVM)
+	if (accel == VMBOOT_ACCEL_KVM) {
 		vmb_xml_attrs(vmb_xml_add(domain, "cpu", NULL), "mode", "host-passthrough", NULL);
+	} else if (maximum) {
+		cpu = vmb_xml_attrs(vmb_xml_add(domain, "cpu", NULL), "mode", "maximum", NULL);
+		vmb_xml_attrs(vmb_xml_add(cpu, "feature", NULL), "policy", "disable", "name",
+			      "erms", NULL);
+	}
 	vmb_xml_attrs(vmb_xml_add(domain, "clock", NULL), "offset", "utc", NULL);
 }
 
@@ -236,7 +246,7 @@ int vmb_domain_xml(const struct vmb_plan *plan, char **ret)
 	vmb_metadata_add_plan(domain, plan);
 	add_resources(domain, plan->memory_mib, plan->vcpus);
 	add_os(domain, f->machine, f->firmware, f->kernel_copy, f->initramfs, plan->cmdline);
-	add_cpu(domain, f->accel);
+	add_cpu(domain, f->accel, f->cpu_maximum);
 	add_lifecycle(domain, "restart");
 	devices = vmb_xml_add(domain, "devices", NULL);
 	add_disks(devices, plan);
@@ -260,7 +270,7 @@ int vmb_domain_probe_xml(const struct vmb_probe *probe, char **ret)
 	add_resources(domain, 256, 1);
 	add_os(domain, probe->machine, probe->firmware, probe->kernel, probe->initramfs,
 	       "console=ttyS0 panic=-1 quiet " VMB_CMDLINE_PROBE);
-	add_cpu(domain, probe->accel);
+	add_cpu(domain, probe->accel, false);
 	add_lifecycle(domain, "destroy");
 	devices = vmb_xml_add(domain, "devices", NULL);
 	add_absences(devices);

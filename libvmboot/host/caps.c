@@ -14,6 +14,8 @@ VMB_DEFINE_CLEANUP(xpath_objp, xmlXPathObjectPtr, xmlXPathFreeObject)
 
 /* 6.0.0: the first that surely has <qemu:capabilities> and the name that we give there */
 enum { CPU_WORDS_SINCE = 6000000 };
+enum { CPU_MAXIMUM_SINCE = 7001000 }; /* 7.1.0 */
+
 enum { QEMU_WITH_PVH = 4000000 }; /* 4.0.0 */
 
 void vmb_caps_done(struct vmb_caps *caps)
@@ -98,6 +100,7 @@ int vmb_caps_get(virConnectPtr c, struct vmb_caps *ret)
 	r = vmb_caps_parse(xml, ret);
 	if (r < 0)
 		return r;
+	ret->cpu_maximum = libvirt >= CPU_MAXIMUM_SINCE;
 	ret->cpu_words = libvirt >= CPU_WORDS_SINCE;
 	if (virConnectGetVersion(c, &qemu) == 0)
 		ret->pvh = qemu >= QEMU_WITH_PVH;

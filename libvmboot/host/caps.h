@@ -7,11 +7,12 @@
 #include "host/connect.h"
 
 struct vmb_caps {
-	bool kvm;	 /* libvirt offers it; whether guests run under it is another matter */
-	bool cpu_words;	 /* its XML can switch off one of QEMU's capabilities: see domain.c */
-	bool pvh;	 /* its QEMU starts a kernel without boot code of its own */
-	char *machine;	 /* the machine type to ask for */
-	char *dac_label; /* "+64055:+64055": the user that libvirt runs QEMU as; NULL: our own */
+	bool kvm;	  /* libvirt offers it; whether guests run under it is another matter */
+	bool cpu_maximum; /* it knows that CPU model */
+	bool cpu_words;	  /* its XML can switch off one of QEMU's capabilities: see domain.c */
+	bool pvh;	  /* its QEMU starts a kernel without boot code of its own */
+	char *machine;	  /* the machine type to ask for */
+	char *dac_label;  /* "+64055:+64055": the user that libvirt runs QEMU as; NULL: our own */
 };
 
 void vmb_caps_done(struct vmb_caps *caps);
@@ -19,7 +20,8 @@ void vmb_caps_done(struct vmb_caps *caps);
 
 int vmb_caps_get(virConnectPtr c, struct vmb_caps *ret);
 
-/* The same from libvirt's XML, without libvirt; but for cpu_words, of which it says nothing. */
+/* The same from libvirt's XML, without libvirt; but for cpu_maximum, cpu_words and pvh, of
+ * which it says nothing. */
 int vmb_caps_parse(const char *xml, struct vmb_caps *ret);
 
 #endif

@@ -87,6 +87,7 @@ int vmb_facts_gather(const struct vmboot_opts *opts, const struct vmb_store *sto
 		return r;
 	f.machine = TAKE_PTR(caps.machine);
 	f.kvm_offered = caps.kvm;
+	f.cpu_maximum = caps.cpu_maximum;
 	f.cpu_words = caps.cpu_words;
 	take_label(&caps, &f);
 	*ret = f;

@@ -64,7 +64,7 @@ static void an_old_libvirt(void)
 	struct vmb_facts f = test_facts();
 	const char *xml;
 
-	f.cpu_words = false;
+	f.cpu_maximum = f.cpu_words = false;
 	xml = render(&o, f);
 	CU_ASSERT_PTR_NULL(strstr(xml, "qemu:"));
 	CU_ASSERT_PTR_NULL(strstr(xml, "capabilit"));

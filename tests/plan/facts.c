@@ -77,6 +77,7 @@ struct vmb_facts test_facts(void)
 		.kernel_disk = copy("/var/lib/vmboot/kernels/" RELEASE "-cdef.squashfs"),
 		.accel = VMBOOT_ACCEL_TCG,
 		.machine = copy("pc"),
+		.cpu_maximum = true,
 		.cpu_words = true,
 		.tsc_khz = 2600000,
 	};
