@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What bench/wall measured, as tables and as a chart; computes nothing but medians and ratios."""
+from __future__ import annotations
+
+import html
+import pathlib
+import statistics
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+NS, KIB = 1e9, 1024.0
+Run = Dict[str, Any]
+
+
+class Figures:
+    """The runs of one result, by name."""
+
+    def __init__(self, result: Dict[str, Any]) -> None:
+        self.result = result
+        self.items: Dict[str, Dict[str, Any]] = result["items"]
+        self.counts: Dict[str, int] = result["instructions"]
+        self.runs: Dict[str, List[Run]] = {}
+        for run in result["runs"]:
+            if "failed" not in run:
+                self.runs.setdefault(run["name"], []).append(run)
+
+    def values(self, name: str, key: str) -> List[float]:
+        return [run[key] for run in self.runs.get(name, []) if key in run]
+
+    def median(self, name: str, key: str) -> Optional[float]:
+        values = self.values(name, key)
+        return statistics.median(values) if values else None
+
+    def by_speed(self) -> List[str]:
+        return sorted(self.runs, key=lambda name: self.median(name, "line") or 0)
+
+    def failed(self) -> int:
+        return sum("failed" in run for run in self.result["runs"])
+
+
+def number(value: Optional[float], scale: float = 1.0, digits: int = 2) -> str:
+    return "–" if value is None else f"{value / scale:,.{digits}f}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
+    """A Markdown table, of which all columns but the first few are numbers."""
+    marks = ["---"] * words + ["---:"] * (len(head) - words)
+    lines = [head, marks, *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def about(result: Dict[str, Any]) -> str:
+    m = result["machine"]
+    return (
+        f"Accelerator: **{m['accel']}**. Measured on {result['date']}, on {m['cores']} CPUs of "
+        f"{m['cpu']}, Linux {m['host_kernel']}, QEMU {m['qemu']}, libvirt {m['libvirt']}; the load "
+        f"before was {m['load_at_start']}. Guests: Linux {m['guest_kernel']}, 1 vCPU, 512 MiB "
+        f"unless said otherwise. Command:\n\n    {result['command']}"
+    )
+
+
+def boots(f: Figures) -> str:
+    base = f.median("vmboot", "line")
+    rows = []
+    for name in f.by_speed():
+        times = f.values(name, "line")
+        median = statistics.median(times)
+        rows.append([
+            f"`{name}`", f.items[name]["title"], f.items[name]["end"], str(len(times)),
+            number(median, NS), number(min(times), NS), number(max(times), NS),
+            number(median, base) if base else "–",
+            number(f.counts.get(name), 1e6, 0),
+        ])
+    return table(
+        ["row", "what is booted", "up to", "runs", "median, s", "least", "most",
+         "times `vmboot`", "million guest instructions"], rows, 3)
+
+
+def resources(f: Figures) -> str:
+    rows = []
+    for name in f.by_speed():
+        rows.append([
+            f"`{name}`",
+            number(f.median(name, "qemu_cpu"), NS), number(f.median(name, "host_cpu"), NS, 3),
+            number(f.median(name, "qemu_peak_kib"), KIB, 0),
+            number(f.median(name, "host_peak_kib"), KIB, 0),
+            number(f.items[name]["initrd_bytes"], KIB * KIB),
+        ])
+    return table(
+        ["row", "CPU of QEMU, s", "CPU of the host side, s", "peak of QEMU, MiB",
+         "peak of the host side, MiB", "initramfs, MiB"], rows)
+
+
+OWN: Tuple[Tuple[str, str, str], ...] = (
+    ("created", "`vmboot_create()` returned", "ms"),
+    ("event_program", "the host was told: program started", "ms"),
+    ("line", "the program's first line is at the host", "ms"),
+    ("answer", "the agent's first answer, to a stat of /", "ms"),
+    ("create_cpu", "CPU of `vmboot_create()` itself, without libvirt's", "ms"),
+    ("libvirt_cpu", "CPU of libvirt in that call, QEMU apart", "ms"),
+    ("first_prepare", "before: libvirt's embedded driver starts, a VM is prepared", "ms"),
+    ("disk_bytes", "real disk of the VM before the guest writes", "KiB"),
+)
+
+
+def own(f: Figures) -> str:
+    scales = {"ms": 1e6, "KiB": KIB}
+    names = [name for name in f.runs if name in (
+        "vmboot", "vmboot-no-headers", "vmboot-no-agent", "vmboot-256", "vmboot-2048")]
+    rows = [[f"{words}, {unit}"] + [number(f.median(name, key), scales[unit], 1) for name in names]
+            for key, words, unit in OWN]
+    rows.append(["guest time, kernel's first tick to program, ms"]
+                + [number(median_guest(f, name), 1e3, 1) for name in names])
+    return table(["median"] + [f"`{name}`" for name in names], rows)
+
+
+def guest_us(run: Run) -> Optional[float]:
+    """From the kernel's first tick to the program, by the guest's clock."""
+    begin = [e["start_us"] for e in run["ledger"]["events"] if e["phase"] == "kernel"]
+    end = run["ledger"]["program_us"]
+    return end - begin[0] if begin and end >= 0 else None
+
+
+def median_guest(f: Figures, name: str) -> Optional[float]:
+    values = [us for us in map(guest_us, f.runs.get(name, [])) if us is not None]
+    return statistics.median(values) if values else None
+
+
+def ratio(a: Optional[float], b: Optional[float]) -> Optional[float]:
+    return a / b if a is not None and b else None
+
+
+def leanest(f: Figures) -> Optional[str]:
+    """The fastest of those with a distribution's initrd and the same program."""
+    names = [name for name in f.by_speed() if name in (
+        "initramfs-tools", "libvirt-initramfs-tools", "libvirt-dracut")]
+    return names[0] if names else None
+
+
+Goal = Tuple[str, float, str, Callable[[Figures], Optional[float]]]
+
+
+def wall(a: str, b: str) -> Callable[[Figures], Optional[float]]:
+    return lambda f: ratio(f.median(a, "line"), f.median(b, "line"))
+
+
+def counted(a: str, b: str) -> Callable[[Figures], Optional[float]]:
+    return lambda f: ratio(f.counts.get(a), f.counts.get(b))
+
+
+GOALS: Tuple[Goal, ...] = (
+    ("guest instructions, kernel entry to program, beside the leanest peer's (`initramfs-tools`)",
+     0.25, "", counted("vmboot", "initramfs-tools")),
+    ("the same beside a static init on the untuned kernel (`untuned`)", 0.6, "",
+     counted("vmboot", "untuned")),
+    ("headers present beside skipped, guest instructions", 1.01, "",
+     counted("vmboot", "vmboot-no-headers")),
+    ("headers present beside skipped, wall clock", 1.01, "", wall("vmboot", "vmboot-no-headers")),
+    ("agent present beside skipped, guest instructions until the program", 1.01, "",
+     counted("vmboot", "vmboot-no-agent")),
+    ("agent present beside skipped, wall clock until the program", 1.01, "",
+     wall("vmboot", "vmboot-no-agent")),
+    ("wall clock, create to program, beside the leanest peer", 0.3, "",
+     lambda f: ratio(f.median("vmboot", "line"), f.median(leanest(f) or "", "line"))),
+    ("beside libguestfs' appliance", 0.15, "", wall("vmboot", "libguestfs")),
+    ("beside virtme-ng", 0.1, "", wall("vmboot", "virtme-ng")),
+    ("beside the original's way", 0.4, "", wall("vmboot", "original")),
+    ("wall clock to systemd's multi-user.target, beside libvirt's default XML", 0.5, "",
+     wall("vmboot-systemd", "libvirt-systemd")),
+    ("host CPU of `vmboot_create()` itself", 10, " ms",
+     lambda f: ratio(f.median("vmboot", "create_cpu"), 1e6)),
+    ("real disk per VM before the guest writes", 1, " MiB",
+     lambda f: ratio(f.median("vmboot", "disk_bytes"), KIB * KIB)),
+    ("2 GiB guest beside 256 MiB guest, kernel entry to program, guest's clock", 1.1, "",
+     lambda f: ratio(median_guest(f, "vmboot-2048"), median_guest(f, "vmboot-256"))),
+    ("the same in guest instructions", 1.1, "", counted("vmboot-2048", "vmboot-256")),
+)
+
+
+def verdict(value: Optional[float], goal: float) -> str:
+    if value is None:
+        return "not measured"
+    return "met" if value <= goal else f"not met, {value / goal - 1:.0%} over"
+
+
+def goals(f: Figures) -> str:
+    rows = []
+    for words, goal, unit, measure in GOALS:
+        value = measure(f)
+        rows.append([words, f"≤ {goal:g}{unit}",
+                     "–" if value is None else f"{value:.3g}{unit}", verdict(value, goal)])
+    return table(["figure", "goal", "measured", "verdict"], rows)
+
+
+def left_out(f: Figures) -> str:
+    lines = [f"- `{name}` is not in it: {item['lack']}"
+             for name, item in f.items.items() if item["lack"]]
+    if f.failed():
+        lines.append(f"- {f.failed()} boots failed and are not in it.")
+    return "\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def markdown(result: Dict[str, Any]) -> str:
+    f = Figures(result)
+    return f"""{about(result)}
+
+## Boots
+
+Wall clock, from the call of `vmboot_create()`, or from just before a peer's command or its call to
+libvirt, to what the third column says, seen at the host. `times vmboot` is the ratio of medians.
+Instructions are those from the kernel's entry to the program's first; for libguestfs they have the
+mount of the disk and the start of the program in it.
+
+{boots(f)}
+{left_out(f)}
+## What they take
+
+Until the same moment. The host side is all processes but QEMU; for ours a small C program with
+libvirt's embedded driver in it.
+
+{resources(f)}
+
+## Ours
+
+{own(f)}
+
+## Goals
+
+{goals(f)}
+"""
+
+
+# ---- the chart
+
+BAR, GAP, LEFT, WIDE = 22, 8, 330, 560
+
+
+def chart(result: Dict[str, Any]) -> str:
+    f = Figures(result)
+    names = [name for name in f.by_speed() if name not in (
+        "vmboot-256", "vmboot-2048", "vmboot-no-headers", "vmboot-no-agent")]
+    most = max((max(f.values(name, "line")) for name in names), default=1.0)
+    height = 74 + len(names) * (BAR + GAP)
+    m = result["machine"]
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDE + 80} {height}" '
+        f'width="{LEFT + WIDE + 80}" height="{height}" font-family="sans-serif" font-size="13">',
+        f'<rect width="100%" height="100%" fill="#fff"/>',
+        f'<text x="10" y="22" font-size="15">Seconds to the end point, median; '
+        f"the line goes from the least to the most</text>",
+        f'<text x="10" y="{height - 12}" fill="#666">{html.escape(m["accel"])}, 1 vCPU, 512 MiB, '
+        f'Linux {html.escape(m["guest_kernel"])}, QEMU {html.escape(m["qemu"])}, '
+        f'{html.escape(m["cpu"])}, {html.escape(result["date"])}</text>',
+    ]
+    for i, name in enumerate(names):
+        parts.extend(bar(f, name, 40 + i * (BAR + GAP), WIDE / most))
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def bar(f: Figures, name: str, y: float, scale: float) -> List[str]:
+    times = f.values(name, "line")
+    median, least, most = statistics.median(times), min(times), max(times)
+    colour = "#2a7f62" if name.startswith("vmboot") else "#8a93a6"
+    middle = y + BAR / 2
+    return [
+        f'<text x="{LEFT - 8}" y="{middle + 5:.0f}" text-anchor="end">{html.escape(name)}</text>',
+        f'<rect x="{LEFT}" y="{y:.0f}" width="{median * scale:.1f}" height="{BAR}" fill="{colour}">'
+        f'<title>{html.escape(f.items[name]["title"])}, up to {html.escape(f.items[name]["end"])}'
+        f"</title></rect>",
+        f'<line x1="{LEFT + least * scale:.1f}" x2="{LEFT + most * scale:.1f}" y1="{middle:.0f}" '
+        f'y2="{middle:.0f}" stroke="#222"/>',
+        f'<text x="{LEFT + most * scale + 6:.1f}" y="{middle + 5:.0f}">{median / NS:.2f}</text>',
+    ]
+
+
+def write_docs(result: Dict[str, Any], folder: pathlib.Path) -> None:
+    (folder / "benchmark.svg").write_text(chart(result))
+    (folder / "benchmark.md").write_text(
+        "# How long boots take\n\nGenerated by `make bench-docs`; "
+        "[bench/README.md](../bench/README.md) says how it is measured.\n\n"
+        "![Seconds to the end point](benchmark.svg)\n\n" + markdown(result))
