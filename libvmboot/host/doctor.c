@@ -13,6 +13,7 @@
 #include "host/accel.h"
 #include "host/facts.h"
 #include "host/files.h"
+#include "host/firmware.h"
 #include "host/kvm.h"
 #include "host/vm.h"
 #include "initrd/initrd.h"
@@ -230,6 +231,22 @@ static enum status check_access(struct exam *e)
 	return OK;
 }
 
+/* Without it guests start by libvirt's usual one, a little later. */
+static enum status check_firmware(struct exam *e)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (vmb_firmware_find("", e->caps.dac_label, &path) < 0)
+		return failed(e, "free some memory");
+	if (path) {
+		FOUND(e, "%s", path);
+		return OK;
+	}
+	FOUND(e, "qboot.rom is not there, or not for libvirt's user to read");
+	MEND(e, "apt-get install qemu-system-data; without it guests start a little later");
+	return WARNING;
+}
+
 /* Boots the kernel under KVM, unless that is known. 1: it runs, 0: it does not, or negative. */
 static int try_kvm(struct exam *e)
 {
@@ -290,10 +307,10 @@ static const struct {
 	const char *name;
 	enum status (*fn)(struct exam *e);
 } checks[] = {
-	{"store", check_store},	    {"sqfstar", check_sqfstar}, {"mke2fs", check_mke2fs},
-	{"qemu", check_qemu},	    {"init", check_init},	{"kernel", check_kernel},
-	{"modules", check_modules}, {"headers", check_headers}, {"libvirt", check_libvirt},
-	{"access", check_access},   {"kvm", check_kvm},
+	{"store", check_store},	      {"sqfstar", check_sqfstar}, {"mke2fs", check_mke2fs},
+	{"qemu", check_qemu},	      {"init", check_init},	  {"kernel", check_kernel},
+	{"modules", check_modules},   {"headers", check_headers}, {"libvirt", check_libvirt},
+	{"firmware", check_firmware}, {"access", check_access},	  {"kvm", check_kvm},
 };
 
 static void exam_done(struct exam *e)

@@ -26,9 +26,10 @@ row() {
 doctor vmboot
 row store ok "$VMBOOT_STORE" ""
 row libvirt error "cannot connect" "start libvirtd or virtqemud"
+[ -r /usr/share/qemu/qboot.rom ] && row firmware ok /usr/share/qemu/qboot.rom ""
 row access warning "no libvirt" "first mend: libvirt"
 row kvm warning "no libvirt" "first mend: libvirt"
-for name in store sqfstar mke2fs qemu init kernel modules headers libvirt access kvm; do
+for name in store sqfstar mke2fs qemu init kernel modules headers libvirt firmware access kvm; do
 	jq -e --arg name "$name" '[.checks[].name] | index($name)' "$tmp/json" >/dev/null ||
 		fail "nothing about $name"
 done
