@@ -2,6 +2,7 @@
 #include "domain/domain.h"
 
 #include "base/error.h"
+#include "base/str.h"
 #include "base/xml.h"
 #include "domain/metadata.h"
 #include "wire/disks.h"
@@ -13,6 +14,21 @@
 
 #define QEMU_XMLNS "http://libvirt.org/schemas/domain/qemu/1.0"
 
+/*
+ * q35: devices sit on the root complex itself. libvirt would give each a port of its own, which is
+ * one more device to probe; one port is left free, for what somebody attaches later. On pc libvirt
+ * numbers the slots itself, and any free one takes a device later.
+ */
+enum slot {
+	SLOT_PORTS = 2,
+	SLOT_ROOT,
+	SLOT_OVERLAY,
+	SLOT_CONFIG,
+	SLOT_KERNEL,
+	SLOT_NETWORK,
+	SLOT_SPARE,
+};
+
 static const char *domain_type(enum vmboot_accel accel)
 {
 	return accel == VMBOOT_ACCEL_KVM ? "kvm" : "qemu";
@@ -23,6 +39,17 @@ static void add_resources(xmlNodePtr domain, uint64_t memory_mib, uint64_t vcpus
 	vmb_xml_attrs(vmb_xml_addf(domain, "memory", "%llu", (unsigned long long)memory_mib),
 		      "unit", "MiB", NULL);
 	vmb_xml_addf(domain, "vcpu", "%llu", (unsigned long long)vcpus);
+}
+
+static void add_address(xmlNodePtr device, const char *machine, enum slot slot)
+{
+	char text[8];
+
+	if (!vmb_streq(machine, "q35"))
+		return;
+	snprintf(text, sizeof(text), "0x%02x", slot);
+	vmb_xml_attrs(vmb_xml_add(device, "address", NULL), "type", "pci", "domain", "0x0000",
+		      "bus", "0x00", "slot", text, "function", "0x0", NULL);
 }
 
 static void add_os(xmlNodePtr domain, const char *machine, const char *firmware, const char *kernel,
@@ -71,8 +98,18 @@ static void add_lifecycle(xmlNodePtr domain, const char *on_reboot)
 	vmb_xml_add(domain, "on_crash", "destroy");
 }
 
-static xmlNodePtr add_disk(xmlNodePtr devices, const char *file, const char *target,
-			   const char *serial, bool writable)
+/* In the order in which the kernel shall find and letter them. */
+static const struct role {
+	const char *target, *serial;
+	enum slot slot;
+	bool writable;
+} root_disk = {VMB_TARGET_ROOT, VMB_SERIAL_ROOT, SLOT_ROOT, false},
+  overlay_disk = {VMB_TARGET_OVERLAY, VMB_SERIAL_OVERLAY, SLOT_OVERLAY, true},
+  config_disk = {VMB_TARGET_CONFIG, VMB_SERIAL_CONFIG, SLOT_CONFIG, false},
+  kernel_disk = {VMB_TARGET_KERNEL, VMB_SERIAL_KERNEL, SLOT_KERNEL, false};
+
+static xmlNodePtr add_disk(xmlNodePtr devices, const struct vmb_plan *plan, const char *file,
+			   const struct role *role)
 {
 	xmlNodePtr disk, driver, source;
 
@@ -80,21 +117,23 @@ static xmlNodePtr add_disk(xmlNodePtr devices, const char *file, const char *tar
 			     "model", VIRTIO_MODEL, NULL);
 	driver = vmb_xml_attrs(vmb_xml_add(disk, "driver", NULL), "name", "qemu", "type", "raw",
 			       NULL);
-	if (writable)
+	if (role->writable)
 		vmb_xml_attrs(driver, "discard", "unmap", "detect_zeroes", "unmap", NULL);
 	source = vmb_xml_attrs(vmb_xml_add(disk, "source", NULL), "file", file, NULL);
-	vmb_xml_attrs(vmb_xml_add(disk, "target", NULL), "dev", target, "bus", "virtio", NULL);
-	if (!writable)
+	vmb_xml_attrs(vmb_xml_add(disk, "target", NULL), "dev", role->target, "bus", "virtio",
+		      NULL);
+	if (!role->writable)
 		vmb_xml_add(disk, "readonly", NULL);
-	vmb_xml_add(disk, "serial", serial);
+	vmb_xml_add(disk, "serial", role->serial);
+	add_address(disk, plan->facts.machine, role->slot);
 	return source;
 }
 
 /* libvirt would make its own user the owner of what many VMs share. */
 static void add_shared_disk(xmlNodePtr devices, const struct vmb_plan *plan, const char *file,
-			    const char *target, const char *serial)
+			    const struct role *role)
 {
-	xmlNodePtr source = add_disk(devices, file, target, serial, false);
+	xmlNodePtr source = add_disk(devices, plan, file, role);
 
 	if (plan->facts.dac_relabels)
 		vmb_xml_attrs(vmb_xml_add(source, "seclabel", NULL), "model", "dac", "relabel",
@@ -103,12 +142,11 @@ static void add_shared_disk(xmlNodePtr devices, const struct vmb_plan *plan, con
 
 static void add_disks(xmlNodePtr devices, const struct vmb_plan *plan)
 {
-	add_shared_disk(devices, plan, plan->facts.image.disk, VMB_TARGET_ROOT, VMB_SERIAL_ROOT);
-	add_disk(devices, plan->files.overlay, VMB_TARGET_OVERLAY, VMB_SERIAL_OVERLAY, true);
-	add_disk(devices, plan->files.config, VMB_TARGET_CONFIG, VMB_SERIAL_CONFIG, false);
+	add_shared_disk(devices, plan, plan->facts.image.disk, &root_disk);
+	add_disk(devices, plan, plan->files.overlay, &overlay_disk);
+	add_disk(devices, plan, plan->files.config, &config_disk);
 	if (plan->facts.kernel_disk)
-		add_shared_disk(devices, plan, plan->facts.kernel_disk, VMB_TARGET_KERNEL,
-				VMB_SERIAL_KERNEL);
+		add_shared_disk(devices, plan, plan->facts.kernel_disk, &kernel_disk);
 }
 
 /* Write-only, or, for debugging, a terminal (`virsh console`) of which the file is the record. */
@@ -158,15 +196,16 @@ static void add_ports(xmlNodePtr devices, const struct vmb_plan *plan)
 }
 
 /* Without firmware to boot from: that would be loaded, and run. */
-static void add_network(xmlNodePtr devices, enum vmboot_network network)
+static void add_network(xmlNodePtr devices, const struct vmb_plan *plan)
 {
 	xmlNodePtr interface;
 
-	if (network == VMBOOT_NETWORK_NONE)
+	if (plan->network == VMBOOT_NETWORK_NONE)
 		return;
 	interface = vmb_xml_attrs(vmb_xml_add(devices, "interface", NULL), "type", "user", NULL);
 	vmb_xml_attrs(vmb_xml_add(interface, "model", NULL), "type", VIRTIO_MODEL, NULL);
 	vmb_xml_attrs(vmb_xml_add(interface, "rom", NULL), "enabled", "no", NULL);
+	add_address(interface, plan->facts.machine, SLOT_NETWORK);
 }
 
 /* What libvirt would add by itself, and no boot of ours needs. */
@@ -183,10 +222,24 @@ static void add_panic(xmlNodePtr devices)
 	vmb_xml_attrs(vmb_xml_add(devices, "panic", NULL), "model", "isa", NULL);
 }
 
-static void add_port_controller(xmlNodePtr devices)
+static void add_port_controller(xmlNodePtr devices, const char *machine)
 {
-	vmb_xml_attrs(vmb_xml_add(devices, "controller", NULL), "type", "virtio-serial", "model",
-		      VIRTIO_MODEL, NULL);
+	xmlNodePtr controller = vmb_xml_add(devices, "controller", NULL);
+
+	vmb_xml_attrs(controller, "type", "virtio-serial", "model", VIRTIO_MODEL, NULL);
+	add_address(controller, machine, SLOT_PORTS);
+}
+
+/* Where a device goes that somebody attaches to the running guest. */
+static void add_spare_port(xmlNodePtr devices, const char *machine)
+{
+	xmlNodePtr controller;
+
+	if (!vmb_streq(machine, "q35"))
+		return;
+	controller = vmb_xml_attrs(vmb_xml_add(devices, "controller", NULL), "type", "pci", "index",
+				   "1", "model", "pcie-root-port", NULL);
+	add_address(controller, machine, SLOT_SPARE);
 }
 
 /*
@@ -250,9 +303,10 @@ int vmb_domain_xml(const struct vmb_plan *plan, char **ret)
 	add_lifecycle(domain, "restart");
 	devices = vmb_xml_add(domain, "devices", NULL);
 	add_disks(devices, plan);
-	add_network(devices, plan->network);
+	add_network(devices, plan);
 	add_absences(devices);
-	add_port_controller(devices);
+	add_port_controller(devices, f->machine);
+	add_spare_port(devices, f->machine);
 	add_serial(devices, plan->files.console, plan->debug);
 	add_ports(devices, plan);
 	add_panic(devices);
@@ -274,7 +328,7 @@ int vmb_domain_probe_xml(const struct vmb_probe *probe, char **ret)
 	add_lifecycle(domain, "destroy");
 	devices = vmb_xml_add(domain, "devices", NULL);
 	add_absences(devices);
-	add_port_controller(devices);
+	add_port_controller(devices, probe->machine);
 	add_serial(devices, probe->console, false);
 	add_port(devices, VMB_EVENT_PORT, probe->events);
 	add_seclabel(domain, probe->dac_label);

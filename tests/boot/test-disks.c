@@ -31,6 +31,15 @@ virDomainPtr virDomainDefineXML(virConnectPtr conn, const char *xml)
 	return d;
 }
 
+/* Where it was, a running guest takes no device: libvirt shall find another place. */
+static void forget_address(char *disk)
+{
+	char *start = strstr(disk, "<address "), *end = start ? strstr(start, "/>") : NULL;
+
+	if (end)
+		memmove(start, end + 2, strlen(end + 2) + 1);
+}
+
 /* Cuts the disk with this serial out, and keeps it in disk_xml. */
 static char *cut_disk(const char *xml, const char *serial)
 {
@@ -43,6 +52,7 @@ static char *cut_disk(const char *xml, const char *serial)
 		start = p;
 	end = strstr(mark, "</disk>") + strlen("</disk>");
 	snprintf(disk_xml, sizeof(disk_xml), "%.*s", (int)(end - start), start);
+	forget_address(disk_xml);
 	if (asprintf(&out, "%.*s%s", (int)(start - xml), xml, end) < 0)
 		abort();
 	return out;
@@ -58,16 +68,21 @@ static char *without_overlay(const char *xml)
 	return cut_disk(xml, "vmboot-overlay");
 }
 
-/* vda becomes vdc, vdb vda, vdc vdb: libvirt attaches them in the order of their letters. */
+/*
+ * vda becomes vdc, vdb vda, vdc vdb: libvirt attaches them in the order of their letters; and so do
+ * their slots, which is the order in which the kernel finds them.
+ */
 static char *rotate_letters(const char *xml)
 {
+	static const char letter[] = "dev=\"vd", slot[] = "slot=\"0x0";
 	char *out = strdup(xml);
 
-	for (char *p = out; (p = strstr(p, "dev=\"vd")); p++) {
-		char *letter = p + strlen("dev=\"vd");
-
-		*letter = *letter == 'a' ? 'c' : (char)(*letter - 1);
-	}
+	for (char *p = out; (p = strstr(p, letter)); p++)
+		p[strlen(letter)] = p[strlen(letter)] == 'a' ? 'c' : (char)(p[strlen(letter)] - 1);
+	for (char *p = out; (p = strstr(p, slot)); p++)
+		if (p[strlen(slot)] >= '3' && p[strlen(slot)] <= '5')
+			p[strlen(slot)] =
+				p[strlen(slot)] == '3' ? '5' : (char)(p[strlen(slot)] - 1);
 	return out;
 }
 

@@ -34,8 +34,8 @@ static void what_is_found(void)
 		const char *machine, *label;
 	} rows[] = {
 		{CAPS(HOST(DAC), GUEST("i686", PC, TCG KVM) GUEST("x86_64", PC Q35, TCG KVM)), true,
-		 "pc", "+64055:+64055"},
-		{CAPS(HOST(DAC), GUEST("x86_64", Q35 PC, TCG)), false, "pc", "+64055:+64055"},
+		 "q35", "+64055:+64055"},
+		{CAPS(HOST(DAC), GUEST("x86_64", Q35 PC, TCG)), false, "q35", "+64055:+64055"},
 		{CAPS(HOST(""), GUEST("x86_64", Q35, TCG)), false, "q35", NULL},
 		/* machines may be listed for each domain type, too */
 		{CAPS(HOST(""), GUEST("x86_64", "", "<domain type='kvm'>" PC "</domain>")), true,
