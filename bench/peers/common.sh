@@ -156,8 +156,9 @@ qemu_lean() {
 	local accel
 	read -ra accel < <(accel_args)
 	begin
+	# -no-shutdown: what it took is asked after the program's line, and that powers the guest off
 	exec qemu-system-x86_64 -machine q35 "${accel[@]}" -smp 1 -m "$memory_mib" -nodefaults \
-		-no-user-config -display none -no-reboot -serial stdio "$@" </dev/null
+		-no-user-config -display none -no-reboot -no-shutdown -serial stdio "$@" </dev/null
 }
 
 # ---- libvirt ----
