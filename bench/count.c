@@ -17,8 +17,71 @@
 
 int qemu_plugin_version = QEMU_PLUGIN_API;
 
-static FILE *out, *profile;
+static const char *out_file;
+static FILE *out;
 static uint64_t executed, in_user;
+
+/* ---- the profile: how often each block ran ---- */
+
+enum { CHUNK = 4096 };
+
+static struct {
+	const char *file, *from, *to; /* from and to: names of lines, or NULL */
+	struct chunk {
+		struct chunk *next;
+		size_t n;
+		struct {
+			uint64_t address, executed;
+		} blocks[CHUNK];
+	} * chunks;
+} profile;
+
+static uint64_t *new_block(uint64_t address)
+{
+	struct chunk *chunk = profile.chunks;
+
+	if (!chunk || chunk->n == CHUNK) {
+		chunk = calloc(1, sizeof(*chunk));
+		if (!chunk)
+			abort();
+		chunk->next = profile.chunks;
+		profile.chunks = chunk;
+	}
+	chunk->blocks[chunk->n].address = address;
+	return &chunk->blocks[chunk->n++].executed;
+}
+
+static void begin_profile(void)
+{
+	for (struct chunk *c = profile.chunks; c; c = c->next)
+		for (size_t i = 0; i < c->n; i++)
+			c->blocks[i].executed = 0;
+}
+
+static void write_profile(void)
+{
+	FILE *f = fopen(profile.file, "we");
+
+	if (!f) {
+		perror(profile.file);
+		return;
+	}
+	for (const struct chunk *c = profile.chunks; c; c = c->next)
+		for (size_t i = 0; i < c->n; i++)
+			if (c->blocks[i].executed)
+				fprintf(f, "%016llx %llu\n",
+					(unsigned long long)c->blocks[i].address,
+					(unsigned long long)c->blocks[i].executed);
+	fclose(f);
+}
+
+static void at_exit(qemu_plugin_id id, void *data)
+{
+	(void)id, (void)data;
+	write_profile();
+}
+
+/* ---- lines ---- */
 
 static void note(const char *name, uint64_t not_yet)
 {
@@ -28,6 +91,10 @@ static void note(const char *name, uint64_t not_yet)
 	fprintf(out, "%s %llu %lld %llu\n", name, (unsigned long long)(executed - not_yet),
 		(long long)t.tv_sec * 1000000000 + t.tv_nsec, (unsigned long long)in_user);
 	fflush(out);
+	if (profile.from && strcmp(name, profile.from) == 0)
+		begin_profile();
+	if (profile.to && strcmp(name, profile.to) == 0)
+		write_profile();
 }
 
 /* ---- landmarks: the first block of an address range, each after the one before ---- */
@@ -91,41 +158,6 @@ static void look_for_marks(struct qemu_plugin_tb *tb, size_t n)
 	}
 }
 
-/* ---- the profile: how often each block ran ---- */
-
-enum { CHUNK = 4096 };
-static struct chunk {
-	struct chunk *next;
-	size_t n;
-	struct {
-		uint64_t address, executed;
-	} blocks[CHUNK];
-} * chunks;
-
-static uint64_t *new_block(uint64_t address)
-{
-	if (!chunks || chunks->n == CHUNK) {
-		struct chunk *chunk = calloc(1, sizeof(*chunk));
-
-		if (!chunk)
-			abort();
-		chunk->next = chunks;
-		chunks = chunk;
-	}
-	chunks->blocks[chunks->n].address = address;
-	return &chunks->blocks[chunks->n++].executed;
-}
-
-static void write_profile(qemu_plugin_id id, void *data)
-{
-	(void)id, (void)data;
-	for (const struct chunk *c = chunks; c; c = c->next)
-		for (size_t i = 0; i < c->n; i++)
-			fprintf(profile, "%016llx %llu\n", (unsigned long long)c->blocks[i].address,
-				(unsigned long long)c->blocks[i].executed);
-	fclose(profile);
-}
-
 static void translated(qemu_plugin_id id, struct qemu_plugin_tb *tb)
 {
 	uint64_t address = qemu_plugin_tb_vaddr(tb);
@@ -135,22 +167,32 @@ static void translated(qemu_plugin_id id, struct qemu_plugin_tb *tb)
 	qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_ADD_U64, &executed, n);
 	if (seen > TEXT && address <= landmarks[USER].to)
 		qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_ADD_U64, &in_user, n);
-	if (profile)
+	if (profile.file)
 		qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_ADD_U64,
 							 new_block(address), n);
 	look_for_landmark(tb, address);
 	look_for_marks(tb, n);
 }
 
-/* "name=PATH" */
-static bool open_for(const char *arg, const char *name, FILE **file)
-{
-	size_t n = strlen(name);
+static const struct argument {
+	const char *name;
+	const char **value;
+} arguments[] = {
+	{"out=", &out_file},
+	{"profile=", &profile.file},
+	{"from=", &profile.from},
+	{"to=", &profile.to},
+};
 
-	if (strncmp(arg, name, n) != 0 || arg[n] != '=')
-		return true;
-	*file = fopen(arg + n + 1, "we");
-	return *file;
+static bool take(const char *arg)
+{
+	for (size_t i = 0; i < sizeof(arguments) / sizeof(arguments[0]); i++)
+		if (strncmp(arg, arguments[i].name, strlen(arguments[i].name)) == 0) {
+			*arguments[i].value = strdup(strchr(arg, '=') + 1);
+			return *arguments[i].value;
+		}
+	fprintf(stderr, "count.so: no such argument: %s\n", arg);
+	return false;
 }
 
 int qemu_plugin_install(qemu_plugin_id id, const struct qemu_plugin_info *info, int argc,
@@ -158,14 +200,15 @@ int qemu_plugin_install(qemu_plugin_id id, const struct qemu_plugin_info *info, 
 {
 	(void)info;
 	for (int i = 0; i < argc; i++)
-		if (!open_for(argv[i], "out", &out) || !open_for(argv[i], "profile", &profile)) {
-			perror(argv[i]);
+		if (!take(argv[i]))
 			return -1;
-		}
-	if (!out)
-		out = stderr;
-	if (profile)
-		qemu_plugin_register_atexit_cb(id, write_profile, NULL);
+	out = out_file ? fopen(out_file, "we") : stderr;
+	if (!out) {
+		perror(out_file);
+		return -1;
+	}
+	if (profile.file && !profile.to)
+		qemu_plugin_register_atexit_cb(id, at_exit, NULL);
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
 	return 0;
 }
