@@ -1,0 +1,166 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# check.sh [--update] [--rounds N] [--only CONFIGURATION]...: how many instructions each phase of a
+# boot takes, beside the numbers in expected.txt; README.md beside this file says more. Exits with 1
+# if a phase moved, with 77 if it cannot tell.
+set -eu
+
+usage() {
+	echo "usage: check.sh [--update] [--rounds N] [--only CONFIGURATION]... (in the build folder)"
+	exit "$1"
+}
+
+# What is booted: a name, and what the request has besides.
+configurations='
+plain    "memory_mib": 256, "skip_kernel_headers": true, "skip_guest_agent": true
+headers  "memory_mib": 256, "skip_guest_agent": true
+agent    "memory_mib": 256, "skip_kernel_headers": true
+large    "memory_mib": 2048, "skip_kernel_headers": true, "skip_guest_agent": true
+'
+
+update=false rounds=3 only=
+while [ $# -gt 0 ]; do
+	case $1 in
+	--update) update=true ;;
+	--rounds) rounds=$2 && shift ;;
+	--only) only="$only $2 " && shift ;;
+	--help) usage 0 ;;
+	*) usage 2 >&2 ;;
+	esac
+	shift
+done
+srcdir=$(cd "$(dirname "$0")/.." && pwd)
+builddir=$(pwd)
+expected=$srcdir/bench/expected.txt
+for tool in jq qemu-system-x86_64; do
+	command -v "$tool" >/dev/null || { echo "$tool is not installed" >&2; exit 77; }
+done
+[ -x bench/boot ] && [ -e bench/count.so ] || { echo "not built here: make bench-tools" >&2; exit 2; }
+
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/vmbb-XXXXXX")
+chmod 711 "$tmp"
+export VMBOOT_GUEST_DIR="$builddir/initramfs" LC_ALL=C
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 99' HUP INT TERM
+mkdir -p "$tmp/root/bin"
+cp bench/mark "$tmp/root/bin/"
+cp bench/count.so "$tmp/"
+
+# No random place for the kernel; and the frequency that the counter has under -icount shift=0, not
+# that of the host's.
+request() {
+	printf '{"name": "bench", "image": "dir:%s/root", "store": "%s/s", "cmd": ["/bin/mark"],
+		"kernel_args": "nokaslr tsc_early_khz=1000000", %s}' "$tmp" "$tmp" "$1"
+}
+
+# boot NAME MORE: adds to $tmp/counts, a line "NAME PHASE INSTRUCTIONS" for each phase to the program
+boot() {
+	echo "$1" >&2
+	bench/boot "$tmp/count.so" "$(request "$2")" >"$tmp/report" 2>"$tmp/errors" || {
+		cat "$tmp/errors" >&2
+		exit 2
+	}
+	jq -r --arg name "$1" '(.phases | map(.phase) | index("program")) as $last |
+		.phases[:$last + 1] |
+		(.[] | [.phase, .insns]),
+		["total", ([.[] | select(.phase != "firmware") | .insns] | add)],
+		["user", (map(.user) | add)] |
+		[$name] + . | @tsv' "$tmp/report" >>"$tmp/counts"
+}
+
+for i in $(seq "$rounds"); do
+	echo "round $i of $rounds" >&2
+	printf '%s' "$configurations" | while read -r name more; do
+		case $name:$only in
+		:*) ;;
+		*: | *" $name "*) boot "$name" "$more" ;;
+		esac
+	done
+done
+kernel=$("$builddir/tools/vmboot" plan --store "$tmp/s" --uri embed --accel tcg --name bench \
+	"dir:$tmp/root" -- /bin/mark | jq -r .kernel.release)
+qemu=$(jq -r .qemu "$tmp/report")
+
+# "KERNEL QEMU NAME PHASE MILLIONS", medians, in the order of the first boot
+awk -v key="$kernel $qemu" '
+	{ k = $1 " " $2 }
+	!(k in n) { order[++phases] = k }
+	{ v[k, ++n[k]] = $3 }
+	END {
+		for (p = 1; p <= phases; p++) {
+			k = order[p]
+			for (i = 2; i <= n[k]; i++)
+				for (j = i; j > 1 && v[k, j] < v[k, j - 1]; j--) {
+					t = v[k, j]; v[k, j] = v[k, j - 1]; v[k, j - 1] = t
+				}
+			printf "%s %s %.3f\n", key, k, v[k, int((n[k] + 1) / 2)] / 1e6
+		}
+	}' "$tmp/counts" >"$tmp/now"
+
+echo "Millions of guest instructions, medians of $rounds; Linux $kernel, QEMU $qemu:"
+echo
+awk '{ if (!($3 in c)) { c[$3]; name[++names] = $3 }
+       if (!($4 in p)) { p[$4]; phase[++phases] = $4 }
+       v[$3, $4] = $5 }
+	END {
+		printf "| phase |"; for (i = 1; i <= names; i++) printf " %s |", name[i]
+		printf "\n| --- |"; for (i = 1; i <= names; i++) printf " ---: |"
+		printf "\n"
+		for (j = 1; j <= phases; j++) {
+			printf "| %s |", phase[j]
+			for (i = 1; i <= names; i++)
+				printf " %s |", v[name[i], phase[j]]
+			printf "\n"
+		}
+	}' "$tmp/now"
+echo
+
+if $update; then
+	# the numbers of other kernels and versions stay
+	{
+		grep '^#' "$expected" || :
+		{
+			grep -v '^#' "$expected" | grep -v "^$kernel $qemu " || :
+		} | cat - "$tmp/now"
+	} >"$tmp/expected"
+	cat "$tmp/expected" >"$expected"
+	echo "$expected is up to date."
+	exit 0
+fi
+
+grep -q "^$kernel $qemu " "$expected" || {
+	echo "There are no numbers for Linux $kernel and QEMU $qemu: run make bench-update."
+	exit 77
+}
+
+# A phase moved if it did so by more than 1 % and by more than waiting for a disk, in which the
+# kernel finds other work now and then, makes of it.
+awk -v key="$kernel $qemu" -v only="$only" '
+	BEGIN { slack["settle-root"] = 1.5; slack["program"] = slack["total"] = 6; slack["user"] = 0.01 }
+	FNR == NR { if ($1 " " $2 == key) was[$3 " " $4] = $5; next }
+	{
+		k = $3 " " $4
+		seen[k]
+		if (!(k in was)) {
+			printf "%s: %s is new, %.3f\n", $3, $4, $5
+			next
+		}
+		d = $5 - was[k]
+		allowed = $4 in slack ? slack[$4] : 0.15
+		if (allowed < was[k] / 100)
+			allowed = was[k] / 100
+		if (d > allowed || d < -allowed)
+			printf "%s: %s took %.3f, now %.3f (%+.1f %%)\n", $3, $4, was[k], $5,
+				100 * d / (was[k] > 0 ? was[k] : 1)
+	}
+	END {
+		for (k in was)
+			if (!(k in seen) && (only == "" || index(only, " " substr(k, 1, index(k, " ")))))
+				printf "%s is gone\n", k
+	}' "$expected" "$tmp/now" >"$tmp/moved"
+if [ -s "$tmp/moved" ]; then
+	cat "$tmp/moved"
+	echo "If that is meant to be, run make bench-update and commit bench/expected.txt."
+	exit 1
+fi
+echo "All phases take what they took."
