@@ -17,12 +17,12 @@ for file in bin/vmboot share/man/man1/vmboot.1 share/man/man3/vmboot.3 \
 	[ -e "$root/$file" ] || fail "$file is not installed"
 done
 find "$dest" -name vmboot-init -perm -100 | grep -q . || fail "vmboot-init is not installed"
-if grep -q '^INSTALL_PYTHON_TRUE = *$' "$builddir/Makefile"; then
+if grep -q '^vmbootpythondir = ' "$builddir/Makefile"; then # configured with --enable-python
 	installed=$(find "$dest" -path '*/vmboot/py.typed')
 	[ -n "$installed" ] || fail "the Python package is not installed"
 	# an interpreter without a sanitizer cannot load a library with one
-	[ -n "$sanitize" ] || PYTHONPATH=$(dirname "$(dirname "$installed")") PYTHONDONTWRITEBYTECODE=1 \
-		VMBOOT_LIBRARY=$lib "$(value PYTHON)" -c 'import vmboot; print(vmboot.version())' \
+	[ -n "$(makefile_value SANITIZE_CFLAGS)" ] || PYTHONPATH=$(dirname "$(dirname "$installed")") PYTHONDONTWRITEBYTECODE=1 \
+		VMBOOT_LIBRARY=$lib "$(makefile_value PYTHON)" -c 'import vmboot; print(vmboot.version())' \
 		>"$tmp/log" 2>&1 || fail "the Python package that is installed: $(cat "$tmp/log")"
 fi
 find "$dest" -name '*.a' | grep . && fail "a static library is installed"
