@@ -1,12 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The Python package with real guests: tests/python/boot.py.
+# The Python package with real guests, tests/python/boot.py, as pip installs it beside a library and a
+# command that are installed.
 . "$(dirname "$0")/../tools/lib.sh"
 . "$(dirname "$0")/../python/lib.sh"
 
-need umoci busybox qemu-system-x86_64
+need make pkg-config umoci busybox qemu-system-x86_64
 ls /boot/vmlinuz-* >/dev/null 2>&1 || skip "no kernel is installed here"
 chmod 711 "$tmp"
+install_copy
+install_python
 export LIBVIRT_DEFAULT_URI=embed
 LIMIT=900
 
