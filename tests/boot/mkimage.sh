@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# mkimage.sh DIR: make DIR/image, an OCI layout with the tag "test", with Debian's busybox in it.
+# mkimage.sh DIR [FILES]: make DIR/image, an OCI layout with the tag "test", with Debian's busybox in
+# it, and with what is in the folder FILES.
 # umoci makes it, not we: the tests are to boot what others make.
 set -eu
 
@@ -27,6 +28,7 @@ done
 printf 'root:x:0:0:root:/root:/bin/sh\napp:x:1234:2345:App:/home/app:/bin/sh\n' >"$root/etc/passwd"
 printf 'root:x:0:\napp:x:2345:\nextra:x:3456:app\n' >"$root/etc/group"
 echo hello >"$root/etc/greeting"
+[ $# -lt 2 ] || cp -R "$2/." "$root"
 umoci repack --refresh-bundle --image "$image:test" "$work" >/dev/null 2>&1 ||
 	umoci repack --image "$image:test" "$work" >/dev/null
 umoci config --image "$image:test" --config.cmd /bin/sh --config.cmd -c \
