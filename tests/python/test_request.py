@@ -13,7 +13,9 @@ from typing import Any, Dict
 
 import vmboot
 
-TOOL = os.path.join(os.environ.get("TEST_BUILDDIR", "."), "tools", "vmboot")
+BUILD = os.environ.get("TEST_BUILDDIR", ".")
+TOOL = os.path.join(BUILD, "tools", "vmboot")
+PLAN_C = os.path.join(BUILD, "tests", "python", "plan")
 IMAGE = os.environ.get("TEST_IMAGE", "")
 
 
@@ -110,10 +112,10 @@ class Request(unittest.TestCase):
         self.assertTrue(all(vmboot.phase_help(phase) for phase in vmboot.Phase if phase))
 
     def test_plan(self) -> None:
-        """Python and the tool tell the same plan and the same XML, byte for byte."""
+        """C, Python and the tool tell the same plan and the same XML, byte for byte."""
         if not IMAGE or not list(pathlib.Path("/boot").glob("vmlinuz-*")):
             self.skipTest("no image, or no kernel")
-        # no libvirt is asked, and no KVM tried; one process at a time
+        # plan.c has the same in C; no libvirt is asked, and no KVM tried; one process at a time
         request = {
             "name": "planned",
             "image": IMAGE,
@@ -127,14 +129,17 @@ class Request(unittest.TestCase):
         text = json.dumps(request)
         code = "import json, sys, vmboot; sys.stdout.write(vmboot.{}(**json.loads(sys.argv[1])))"
         for verb, function in (("plan", "plan"), ("xml", "render_xml")):
-            ours = subprocess.run(
-                [sys.executable, "-c", code.format(function), text], stdout=subprocess.PIPE, check=True
-            ).stdout
-            told = subprocess.run(
-                [TOOL, verb, "--request", "-"], input=text.encode(), stdout=subprocess.PIPE, check=True
-            ).stdout
-            self.assertEqual(ours.rstrip(b"\n"), told.rstrip(b"\n"))
-            self.assertIn(b"planned", ours)
+            python, tool, c = (
+                subprocess.run(args, input=text.encode(), stdout=subprocess.PIPE, check=True).stdout
+                for args in (
+                    [sys.executable, "-c", code.format(function), text],
+                    [TOOL, verb, "--request", "-"],
+                    [PLAN_C, verb, IMAGE],
+                )
+            )
+            self.assertIn(b"planned", python)
+            self.assertEqual(python.rstrip(b"\n"), tool.rstrip(b"\n"))
+            self.assertEqual(python.rstrip(b"\n"), c.rstrip(b"\n"))
 
 
 if __name__ == "__main__":
