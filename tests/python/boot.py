@@ -37,6 +37,15 @@ shared: vmboot.VM
 records: List[logging.LogRecord] = []  # what the library said while it made the first VM
 
 
+def peak_kib(anew: bool = False) -> int:
+    """Of this process, since it was last asked with anew."""
+    if anew:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+    with open("/proc/self/status", encoding="ascii") as file:
+        return int(next(line for line in file if line.startswith("VmHWM:")).split()[1])
+
+
 def request(name: str, script: str = "cat /etc/greeting; sleep 100000", **more: Any) -> vmboot.Request:
     plain: Any = {
         "name": name,
@@ -609,8 +618,9 @@ class Life(Base):
 
 
 class Asyncio(Base):
-    def test_several_guests(self) -> None:
-        n = int(os.environ.get("TEST_GUESTS", "3"))
+    def test_twenty_guests(self) -> None:
+        n = int(os.environ.get("TEST_GUESTS", "20"))
+        before = peak_kib(anew=True)
 
         async def one(i: int) -> str:
             async with await vmboot.aio.create(**request(f"loop{i}", "hostname; sleep 1000")) as vm:
@@ -638,6 +648,9 @@ class Asyncio(Base):
 
         found = asyncio.run(main())
         self.assertEqual(found, [f"{i} loop{i}\nloop{i}\n" for i in range(n)])
+        each = (peak_kib() - before) // n
+        print(f"peak memory of this process: {before} KiB before, {each} KiB for each of {n} VMs")
+        self.assertLess(each, 4096)
         self.assertEqual([info.name for info in vmboot.list()], ["web"])
 
     def test_waits_are_no_threads(self) -> None:
