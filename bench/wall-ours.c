@@ -262,21 +262,13 @@ static void create(struct run *r, const struct vmboot_opts *opts)
 	vmboot_info_free(info);
 }
 
-/*
- * The agent's first answer, to a question that asks nothing of the image. Libvirt may learn a moment
- * after us that the agent has its port open, and refuses until then.
- */
+/* The agent's first answer, to a question that asks nothing of the image. */
 static void ask_agent(struct run *r)
 {
-	static const struct timespec moment = {.tv_nsec = 1000000};
-	ns_t deadline = since(r) + 10LL * 1000000000;
 	struct vmboot_stat *st;
 
-	while (vmboot_stat(r->vm, "/", true, &st) < 0) {
-		if (since(r) > deadline)
-			failed(r, "the agent");
-		nanosleep(&moment, NULL);
-	}
+	if (vmboot_stat(r->vm, "/", true, &st) < 0)
+		failed(r, "the agent");
 	say("answer", since(r));
 	vmboot_stat_free(st);
 }

@@ -120,6 +120,8 @@ struct vmboot_exec_control {
  * @follow: true: of a link's target; false: of the link itself.
  * @ret_stat: (out) freed with vmboot_stat_free().
  *
+ * In a VM that still boots, it waits up to 10 seconds for the agent.
+ *
  * Returns: 0, also if the path does not exist; else as vmboot_exec(). Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_stat(struct vmboot_vm *vm, const char *path, bool follow,

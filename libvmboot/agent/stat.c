@@ -4,20 +4,23 @@
  * own stat program.
  */
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <vmboot/exec.h>
 
 #include "agent/agent.h"
+#include "agent/lifecycle.h"
 #include "agent/reply.h"
 #include "base/error.h"
 #include "base/sigpipe.h"
 #include "base/str.h"
 #include "host/vm.h"
 
-enum { STAT_MS = 10000 };
+/* LOOK_MS: a connection that broke tells no more */
+enum { STAT_MS = 10000, LOOK_MS = 1000 };
 
-static int by_agent(struct vmboot_vm *vm, const char *path, bool follow, struct vmb_reply_stat *st)
+static int ask(struct vmboot_vm *vm, const char *path, bool follow, struct vmb_reply_stat *st)
 {
 	_cleanup_json_ struct json_object *reply = NULL;
 	struct json_object *a = json_object_new_object();
@@ -27,6 +30,44 @@ static int by_agent(struct vmboot_vm *vm, const char *path, bool follow, struct 
 	vmb_json_bool(a, "follow", follow);
 	r = vmb_qga(vm, VMB_STAT_COMMAND, a, &reply);
 	return r < 0 ? r : vmb_reply_stat(reply, st);
+}
+
+/*
+ * Again at each of libvirt's events: when the guest tells us that its agent is there, libvirt may
+ * not know yet, or know and not be connected.
+ */
+static int ask_on(struct vmboot_vm *vm, struct vmb_lifecycle *l, const char *path, bool follow,
+		  struct vmb_reply_stat *st)
+{
+	struct vmb_deadline until = vmb_deadline_in(STAT_MS);
+	struct pollfd p = {.fd = vmb_lifecycle_fd(l), .events = POLLIN};
+	int r;
+
+	for (;;) {
+		r = vmb_lifecycle_connected(l);
+		if (r < 0)
+			return r;
+		r = ask(vm, path, follow, st);
+		if (r != -VMBOOT_ENOAGENT || vmb_deadline_passed(until))
+			return r;
+		poll(&p, 1, vmb_deadline_poll(until, LOOK_MS));
+	}
+}
+
+/* As exec, it waits for an agent that is about to come: one of ours is. */
+static int by_agent(struct vmboot_vm *vm, const char *path, bool follow, struct vmb_reply_stat *st)
+{
+	int r = ask(vm, path, follow, st);
+	struct vmb_lifecycle *l;
+
+	if (r != -VMBOOT_ENOAGENT || vm->metadata.guest_agent != VMBOOT_AGENT_VMBOOT)
+		return r;
+	r = vmb_lifecycle_open(vm->conn, vm->name, &l);
+	if (r < 0)
+		return r;
+	r = ask_on(vm, l, path, follow, st);
+	vmb_lifecycle_close(l);
+	return r;
 }
 
 /* ---- another agent ---- */

@@ -628,6 +628,24 @@ static void before_the_boot_is_done(void)
 	vmboot_close(early);
 }
 
+/* The guest's word of it may reach us before libvirt knows that the port is open. */
+static void as_soon_as_the_agent_is_there(void)
+{
+	struct vmboot_opts opts = boot_opts("agent-soon", "sleep 100000");
+
+	for (int i = 0; i < 3; i++) {
+		struct vmboot_stat *st = NULL;
+		struct vmboot_vm *soon;
+
+		ASSERT_OK(vmboot_create(&opts, &soon));
+		ASSERT_OK(vmboot_wait(soon, VMBOOT_PHASE_AGENT, BOOT_TIMEOUT_MS));
+		ASSERT_OK(vmboot_stat(soon, "/", false, &st));
+		vmboot_stat_free(st);
+		ASSERT_OK(vmboot_destroy(soon));
+		vmboot_close(soon);
+	}
+}
+
 /* Last: the shared VM's power is cut while programs run in it. */
 static void the_guest_dies_in_the_middle(void)
 {
@@ -673,4 +691,5 @@ BOOT_MAIN("boot/agent", {"outputs and exit codes", outputs_and_exit_codes}, {"si
 	  {"links in the guest lead nowhere", links_in_the_guest_lead_nowhere},
 	  {"without an agent", without_an_agent},
 	  {"before the boot is done", before_the_boot_is_done},
+	  {"as soon as the agent is there", as_soon_as_the_agent_is_there},
 	  {"the guest dies in the middle", the_guest_dies_in_the_middle})
