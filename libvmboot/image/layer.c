@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "image/digest.h"
 
-enum { CHUNK = 1 << 17 };
+enum { CHUNK = 1 << 17, TAR_BLOCK = 512 };
 
 void vmb_layers_done(struct vmb_layers *layers)
 {
@@ -55,9 +55,48 @@ static la_ssize_t read_chunk(struct archive *a, void *data, const void **ret)
 	return n;
 }
 
+/*
+ * Zeros to the end of the last block and of the archive, where a layer ends with the last file's
+ * bytes: `umoci insert` and others leave both out, and whoever unpacks images takes it.
+ */
+static la_ssize_t read_padding(struct vmb_layer_reader *r, const void **ret)
+{
+	static const uint8_t zeros[3 * TAR_BLOCK];
+	size_t lacking = (TAR_BLOCK - r->plain % TAR_BLOCK) % TAR_BLOCK;
+
+	if (r->plain_ends)
+		return 0;
+	r->plain_ends = true;
+	if (r->layer->any_filter || lacking == 0)
+		return 0;
+	*ret = zeros;
+	return (la_ssize_t)(lacking + sizeof(zeros) - TAR_BLOCK);
+}
+
+static la_ssize_t read_plain(struct archive *a, void *data, const void **ret)
+{
+	struct vmb_layer_reader *r = data;
+	la_int64_t at;
+	size_t n = 0;
+	int e = ARCHIVE_EOF;
+
+	while (!r->plain_ends && n == 0) {
+		e = archive_read_data_block(r->packed, ret, &n, &at);
+		if (e == ARCHIVE_EOF)
+			return read_padding(r, ret);
+		if (e < ARCHIVE_WARN) {
+			archive_set_error(a, archive_errno(r->packed), "%s",
+					  archive_error_string(r->packed));
+			return -1;
+		}
+	}
+	r->plain += n;
+	return (la_ssize_t)n;
+}
+
 static int support(struct archive *a, bool any_filter)
 {
-	int r = archive_read_support_format_tar(a);
+	int r = archive_read_support_format_raw(a);
 
 	if (r >= ARCHIVE_WARN)
 		r = archive_read_support_format_empty(a);
@@ -78,6 +117,13 @@ static int support(struct archive *a, bool any_filter)
 	if (r >= ARCHIVE_WARN)
 		r = archive_read_support_filter_compress(a);
 	return r;
+}
+
+static int support_tar(struct archive *a)
+{
+	int r = archive_read_support_format_tar(a);
+
+	return r >= ARCHIVE_WARN ? archive_read_support_format_empty(a) : r;
 }
 
 /*
@@ -106,15 +152,14 @@ static int check_whole(struct vmb_layer_reader *r)
 	return 0;
 }
 
-static int broken(struct vmb_layer_reader *r)
+static int broken(struct vmb_layer_reader *r, struct archive *a)
 {
 	char words[256];
 	int e;
 
 	if (r->read_errno)
 		return vmb_errno(r->read_errno, "cannot read %s", r->layer->path);
-	vmb_strlcpy(words, archive_error_string(r->archive) ? archive_error_string(r->archive) : "",
-		    sizeof(words));
+	vmb_strlcpy(words, archive_error_string(a) ? archive_error_string(a) : "", sizeof(words));
 	e = check_whole(r);
 	return e < 0 ? e
 		     : vmb_error(VMBOOT_EIMAGE, "%s cannot be read as an archive: %s",
@@ -131,15 +176,23 @@ int vmb_layer_open(struct vmb_layer_reader *r, const struct vmb_layer *layer,
 	e = vmb_open_regular(layer->path, &r->fd, NULL);
 	if (e < 0)
 		return vmb_error_prefix("%s", layer->what);
+	r->packed = archive_read_new();
 	r->archive = archive_read_new();
 	r->buf = malloc(CHUNK);
-	if (!r->archive || !r->buf)
+	if (!r->packed || !r->archive || !r->buf)
 		return vmb_oom();
-	if (support(r->archive, layer->any_filter) < ARCHIVE_WARN)
+	if (support(r->packed, layer->any_filter) < ARCHIVE_WARN)
+		return vmb_error(VMBOOT_EHOST, "libarchive lacks something: %s",
+				 archive_error_string(r->packed));
+	if (support_tar(r->archive) < ARCHIVE_WARN)
 		return vmb_error(VMBOOT_EHOST, "libarchive lacks something: %s",
 				 archive_error_string(r->archive));
-	if (archive_read_open(r->archive, r, NULL, read_chunk, NULL) != ARCHIVE_OK)
-		return broken(r);
+	if (archive_read_open(r->packed, r, NULL, read_chunk, NULL) != ARCHIVE_OK)
+		return broken(r, r->packed);
+	e = archive_read_next_header(r->packed, &r->entry);
+	r->plain_ends = e == ARCHIVE_EOF;
+	if (e < ARCHIVE_WARN || archive_read_open(r->archive, r, NULL, read_plain, NULL))
+		return broken(r, e < ARCHIVE_WARN ? r->packed : r->archive);
 	return 0;
 }
 
@@ -147,6 +200,8 @@ void vmb_layer_done(struct vmb_layer_reader *r)
 {
 	if (r->archive)
 		archive_read_free(TAKE_PTR(r->archive));
+	if (r->packed)
+		archive_read_free(TAKE_PTR(r->packed));
 	if (r->fd >= 0)
 		close(TAKE_FD(r->fd));
 	free(TAKE_PTR(r->buf));
@@ -158,7 +213,19 @@ int vmb_layer_next(struct vmb_layer_reader *r)
 
 	if (e == ARCHIVE_OK || e == ARCHIVE_WARN)
 		return 1;
-	return e == ARCHIVE_EOF ? check_whole(r) : broken(r);
+	return e == ARCHIVE_EOF ? check_whole(r) : broken(r, r->archive);
+}
+
+/* Whether the zeros that we added became content. At an entry's end its padding has been read. */
+static bool is_cut(const struct vmb_layer_reader *r)
+{
+	int64_t more = archive_filter_bytes(r->archive, 0) - (int64_t)r->plain;
+	int64_t padding = 0;
+
+	/* of a sparse one the entry tells no size in the archive: what is added is too much */
+	if (archive_entry_sparse_count(r->entry) == 0)
+		padding = (TAR_BLOCK - archive_entry_size(r->entry) % TAR_BLOCK) % TAR_BLOCK;
+	return r->plain_ends && more > padding;
 }
 
 int vmb_layer_data(struct vmb_layer_reader *r, const void **ret, size_t *ret_n, int64_t *ret_at)
@@ -167,5 +234,10 @@ int vmb_layer_data(struct vmb_layer_reader *r, const void **ret, size_t *ret_n, 
 
 	if (e == ARCHIVE_OK || e == ARCHIVE_WARN)
 		return 1;
-	return e == ARCHIVE_EOF ? 0 : broken(r);
+	if (e != ARCHIVE_EOF)
+		return broken(r, r->archive);
+	if (is_cut(r))
+		return vmb_error(VMBOOT_EIMAGE, "%s ends within the file %s", r->layer->what,
+				 archive_entry_pathname(r->entry));
+	return 0;
 }

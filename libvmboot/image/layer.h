@@ -33,12 +33,15 @@ void vmb_layers_done(struct vmb_layers *layers);
 struct vmb_layer_reader {
 	const struct vmb_layer *layer;
 	struct vmb_import *import;
-	struct archive *archive;
+	struct archive *packed;	     /* the file, of which it takes the compression off */
+	struct archive *archive;     /* what is in that: tar */
 	struct archive_entry *entry; /* the archive's */
 	int fd;
 	int read_errno;
 	struct vmb_hash hash;
-	uint64_t bytes;
+	uint64_t bytes;	 /* of the file */
+	uint64_t plain;	 /* of them without compression */
+	bool plain_ends; /* at plain */
 	uint8_t *buf;
 };
 

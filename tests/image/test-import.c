@@ -593,6 +593,37 @@ static void a_truncated_tar_is_noticed(void)
 	nothing_is_left();
 }
 
+/* umoci ends such a layer with the last byte of the file. */
+static void a_layer_without_padding(void)
+{
+	const char *dir = test_path("%s/insert", test_tmpdir()), *image = test_path("%s:t", dir);
+	const char *file = test_path("%s/f", test_tmpdir());
+	struct vmboot_image *pub;
+
+	test_write(file, "hello");
+	RUN("umoci", "init", "--layout", dir);
+	RUN("umoci", "new", "--image", image);
+	RUN("umoci", "insert", "--image", image, file, "/etc/f");
+	ASSERT_OK(import(test_path("oci:%s", dir), NULL, &pub));
+	ASSERT_STR(RUN("unsquashfs", "-cat", pub->disk, "etc/f"), "hello");
+	vmboot_image_free(pub);
+}
+
+/* Cut off within a file, and published like that: its digest is right. */
+static void a_layer_that_ends_within_a_file(void)
+{
+	const char *dir = test_path("%s/cut", test_tmpdir()), *image = test_path("%s:t", dir);
+
+	RUN("sh", "-c",
+	    "umoci init --layout \"$0\" && umoci new --image \"$1\" && "
+	    "head -c 700 /dev/urandom >\"$2/x\" && tar -C \"$2\" -cf \"$2/l.tar\" x && "
+	    "truncate -s 1200 \"$2/l.tar\" && umoci raw add-layer --image \"$1\" \"$2/l.tar\"",
+	    dir, image, test_tmpdir());
+	ASSERT_ERROR(import(test_path("oci:%s", dir), NULL, NULL), VMBOOT_EIMAGE,
+		     "ends within the file x");
+	nothing_is_left();
+}
+
 /* ---- the store ---- */
 
 static void names_come_and_go(void)
@@ -903,6 +934,8 @@ TEST_MAIN("image/import", {"an image made by umoci", an_image_made_by_umoci},
 	  {"damage is noticed", damage_is_noticed},
 	  {"damaged JSON is noticed", damaged_json_is_noticed},
 	  {"a truncated tar is noticed", a_truncated_tar_is_noticed},
+	  {"a layer without padding", a_layer_without_padding},
+	  {"a layer that ends within a file", a_layer_that_ends_within_a_file},
 	  {"names come and go", names_come_and_go}, {"a VM keeps its image", a_vm_keeps_its_image},
 	  {"a store that lost a disk gets it again", a_store_that_lost_a_disk_gets_it_again},
 	  {"others may read disks but not write", others_may_read_disks_but_not_write},
