@@ -1,31 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "initrd/kernel.h"
 
-#include <ctype.h>
 #include <vmboot/version.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "initrd/bzimage.h"
 #include "initrd/modules.h"
 #include "initrd/vmlinux.h"
 
 #define MEND "on Debian, install linux-image-cloud-amd64, or give a kernel with `kernel`"
 
-enum {
-	/* x86 boot protocol, offsets in the image */
-	SETUP_SECTS = 0x1f1,
-	BOOT_FLAG = 0x1fe,
-	HEADER_MAGIC = 0x202,
-	PROTOCOL = 0x206,
-	KERNEL_VERSION = 0x20e,
-	HEADER_END = 0x210,
-	VERSION_BASE = 0x200,
-	SECTOR = 512,
-	DEFAULT_SETUP_SECTS = 4, /* what 0 means */
-
-	KEY_HASH = 12, /* hex digits */
-};
+enum { KEY_HASH = 12 }; /* hex digits */
 
 void vmb_kernel_done(struct vmb_kernel *k)
 {
@@ -34,47 +21,6 @@ void vmb_kernel_done(struct vmb_kernel *k)
 	free(TAKE_PTR(k->modules));
 	free(TAKE_PTR(k->config));
 	free(TAKE_PTR(k->key));
-}
-
-/* ---- the image's header ---- */
-
-static unsigned le16(const unsigned char *p)
-{
-	return p[0] | (unsigned)p[1] << 8;
-}
-
-/* A release becomes a part of paths. */
-static bool is_release(const char *s, size_t n)
-{
-	if (n == 0 || n > VMB_RELEASE_MAX || s[0] == '.')
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!isascii(s[i]) || (!isalnum((unsigned char)s[i]) && !strchr(".-_+~", s[i])))
-			return false;
-	return true;
-}
-
-int vmb_kernel_decode_release(const void *bytes, size_t n, char ret[VMB_RELEASE_MAX + 1])
-{
-	const unsigned char *p = bytes;
-	size_t start, end, setup, len = 0;
-
-	if (n < HEADER_END || le16(p + BOOT_FLAG) != 0xaa55 ||
-	    memcmp(p + HEADER_MAGIC, "HdrS", 4) != 0 || le16(p + PROTOCOL) < 0x200)
-		return -EBADMSG;
-	setup = p[SETUP_SECTS] ? p[SETUP_SECTS] : DEFAULT_SETUP_SECTS;
-	start = le16(p + KERNEL_VERSION) + VERSION_BASE;
-	end = (setup + 1) * SECTOR;
-	end = end < n ? end : n;
-	if (start == VERSION_BASE || start >= end)
-		return -EBADMSG;
-	while (start + len < end && p[start + len] != '\0' && p[start + len] != ' ')
-		len++;
-	if (start + len == end || !is_release((const char *)p + start, len))
-		return -EBADMSG;
-	memcpy(ret, p + start, len);
-	ret[len] = '\0';
-	return 0;
 }
 
 /* ---- one kernel ---- */

@@ -15,12 +15,6 @@
 #include "base/log.h"
 #include "store/store.h"
 
-enum {
-	VMB_RELEASE_MAX = 64, /* Linux's __NEW_UTS_LEN */
-	/* offset 0x200, a 16-bit pointer from there, and the text that it points to */
-	VMB_KERNEL_HEAD = 0x200 + 0xffff + 256,
-};
-
 struct vmb_kernel {
 	char *path;    /* /boot/vmlinuz-6.1.0-56-cloud-amd64 */
 	char *release; /* 6.1.0-56-cloud-amd64, as the image itself says it */
@@ -38,19 +32,14 @@ void vmb_kernel_done(struct vmb_kernel *kernel);
  * has modules and whatever a boot needs (vmb_modules_resolve() for squashfs succeeds); when none
  * does, the error is the newest one's. A path is taken as it is, not below root, and only its
  * modules are looked for. The release is read from the image's own header
- * (Documentation/arch/x86/boot.rst, kernel_version). No path, not a kernel, not
- * readable, neither modules nor a configuration that may say that none are needed: -VMBOOT_EKERNEL, with the words naming the file and the mend.
+ * (initrd/bzimage.h). No path, not a kernel, not readable, neither
+ * modules nor a configuration that may say that none are needed: -VMBOOT_EKERNEL, with the words
+ * naming the file and the mend.
  */
 int vmb_kernel_find(const char *root, const char *path, struct vmb_kernel *ret);
 
 /* False: all that it has is built in. */
 bool vmb_kernel_has_modules(const struct vmb_kernel *kernel);
-
-/*
- * The release in the first n bytes of a bzImage (VMB_KERNEL_HEAD are enough). 0; or -EBADMSG: not
- * a bzImage, or its version is no release. Sets no error.
- */
-int vmb_kernel_decode_release(const void *bytes, size_t n, char ret[VMB_RELEASE_MAX + 1]);
 
 /*
  * The path of our copy in the store, which vmb_kernel_ensure() makes if it is not there. direct:

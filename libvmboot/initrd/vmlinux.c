@@ -2,6 +2,7 @@
 #include "initrd/vmlinux.h"
 
 #include <archive.h>
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,20 +11,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "initrd/bzimage.h"
 #include "initrd/elf.h"
 
 enum {
-	/* x86 boot protocol, offsets in the image */
-	SETUP_SECTS = 0x1f1,
-	BOOT_FLAG = 0x1fe,
-	HEADER_MAGIC = 0x202,
-	PROTOCOL = 0x206,
-	PAYLOAD_OFFSET = 0x248,
-	PAYLOAD_LENGTH = 0x24c,
-	HEADER_END = 0x250,
-	SECTOR = 512,
-	DEFAULT_SETUP_SECTS = 4, /* what 0 means */
-
 	/* The payload ends with the size of what is packed; but for gzip, whose own trailer that
 	 * is, it is no part of the packed data. */
 	SIZE_FIELD = 4,
@@ -34,32 +25,9 @@ enum {
 	UNPACK_TIMEOUT_MS = 60000,
 };
 
+_Static_assert((int)VMB_PAYLOAD_MIN == SIZE_FIELD + MAGIC_MAX, "a payload has both");
+
 #define BROKEN "its payload cannot be unpacked"
-
-/* ---- decoders ---- */
-
-static uint32_t le(const unsigned char *p, size_t n)
-{
-	uint32_t v = 0;
-
-	while (n-- > 0)
-		v = v << 8 | p[n];
-	return v;
-}
-
-int vmb_payload_decode(const void *head, size_t n, struct vmb_payload *ret)
-{
-	const unsigned char *p = head;
-	uint64_t setup;
-
-	if (n < HEADER_END || le(p + BOOT_FLAG, 2) != 0xaa55 ||
-	    memcmp(p + HEADER_MAGIC, "HdrS", 4) != 0 || le(p + PROTOCOL, 2) < 0x208)
-		return -EBADMSG;
-	setup = p[SETUP_SECTS] ? p[SETUP_SECTS] : DEFAULT_SETUP_SECTS;
-	ret->offset = (setup + 1) * SECTOR + le(p + PAYLOAD_OFFSET, 4);
-	ret->length = le(p + PAYLOAD_LENGTH, 4);
-	return ret->length > SIZE_FIELD + MAGIC_MAX ? 0 : -EBADMSG;
-}
 
 /* What kernels are packed with: one of these, and nothing inside of it again. */
 static const struct packing {
@@ -268,9 +236,10 @@ static int find_entry(struct unpacker *u)
 
 static int find_payload(struct unpacker *u, const struct packing **ret)
 {
-	unsigned char magic[MAGIC_MAX], size[SIZE_FIELD];
+	unsigned char magic[MAGIC_MAX];
 	struct vmb_payload payload;
 	struct stat st;
+	uint32_t size;
 	ssize_t n;
 
 	n = pread(u->from, u->head, sizeof(u->head), 0);
@@ -282,9 +251,9 @@ static int find_payload(struct unpacker *u, const struct packing **ret)
 	u->end = payload.offset + payload.length;
 	if (u->end > (uint64_t)st.st_size ||
 	    pread(u->from, magic, sizeof(magic), (off_t)u->at) != sizeof(magic) ||
-	    pread(u->from, size, sizeof(size), (off_t)u->end - SIZE_FIELD) != sizeof(size))
+	    pread(u->from, &size, sizeof(size), (off_t)u->end - SIZE_FIELD) != sizeof(size))
 		return cannot(u, "its payload is not in the file");
-	u->size = le(size, sizeof(size));
+	u->size = le32toh(size);
 	if (u->size > VMB_ELF_SIZE_MAX)
 		return cannot(u, "it is too large");
 	*ret = find_packing(magic);

@@ -9,25 +9,11 @@
  * file, such as sections and relocations, is left out, and zeros are holes.
  */
 
-#include <stddef.h>
-#include <stdint.h>
-
 /*
  * from: a bzImage. to: an empty file. what: the bzImage's path, for messages. 1, done; 0, this
  * kernel cannot be started so, and *ret_why says why (static words); negative, with the error set:
  * a file could not be read or written.
  */
 int vmb_vmlinux_unpack(int from, const char *what, int to, const char **ret_why);
-
-/* The kernel's payload in a bzImage: still packed, as the boot protocol tells since 2.08. */
-struct vmb_payload {
-	uint64_t offset, length;
-};
-
-/*
- * head: the first n bytes of a bzImage; those of its setup header are enough. 0, or -EBADMSG: not
- * a bzImage that tells. Sets no error.
- */
-int vmb_payload_decode(const void *head, size_t n, struct vmb_payload *ret);
 
 #endif

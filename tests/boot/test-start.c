@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "boot.h"
+#include "initrd/bzimage.h"
 #include "initrd/kernel.h"
 #include "initrd/vmlinux.h"
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "initrd/bzimage.h"
 #include "initrd/elf.h"
 #include "initrd/vmlinux.h"
 

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "fake.h"
+#include "initrd/bzimage.h"
 #include "initrd/kernel.h"
 #include "test.h"
 

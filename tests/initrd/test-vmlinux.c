@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* bzImages made around a small ELF file by the real compressors, and this machine's own kernel. */
+#include "initrd/bzimage.h"
 #include "initrd/vmlinux.h"
 
 #include <elf.h>
