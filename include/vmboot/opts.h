@@ -87,9 +87,9 @@ typedef void (*vmboot_progress_fn)(const char *what, uint64_t done, uint64_t tot
  * `struct vmboot_opts opts = VMBOOT_OPTS(.name = "web", .image = "node:20");` is complete. The
  * library copies what it needs; the strings stay the caller's.
  *
- * Each member up to `kernel_start` is a field of the JSON request under the same name; the defaults and
- * bounds are in the table that vmboot_opts_fields() returns, which is what checks them. The struct
- * grows at its end; `size` tells the library which members the caller knows. Since 0.1.
+ * Each member up to `kernel_start` is a field of the JSON request under the same name; the defaults
+ * and bounds are in the table that vmboot_opts_fields() returns, which is what checks them. The
+ * struct grows at its end; `size` tells the library which members the caller knows. Since 0.1.
  */
 struct vmboot_opts {
 	size_t size;	   /**< sizeof(struct vmboot_opts) */

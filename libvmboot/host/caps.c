@@ -12,11 +12,13 @@
 VMB_DEFINE_CLEANUP(xpath_ctxp, xmlXPathContextPtr, xmlXPathFreeContext)
 VMB_DEFINE_CLEANUP(xpath_objp, xmlXPathObjectPtr, xmlXPathFreeObject)
 
-/* 6.0.0: the first that surely has <qemu:capabilities> and the name that we give there */
-enum { CPU_WORDS_SINCE = 6000000 };
-enum { CPU_MAXIMUM_SINCE = 7001000 }; /* 7.1.0 */
-
-enum { QEMU_WITH_PVH = 4000000 }; /* 4.0.0 */
+/* Versions as libvirt tells them: 6.0.0 is 6000000. */
+enum {
+	/* libvirt: the first that surely has <qemu:capabilities> and the name that we give there */
+	CPU_WORDS_SINCE = 6000000,
+	CPU_MAXIMUM_SINCE = 7001000,
+	QEMU_WITH_PVH = 4000000,
+};
 
 void vmb_caps_done(struct vmb_caps *caps)
 {

@@ -64,8 +64,6 @@ static la_ssize_t read_padding(struct vmb_layer_reader *r, const void **ret)
 	static const uint8_t zeros[3 * TAR_BLOCK];
 	size_t lacking = (TAR_BLOCK - r->plain % TAR_BLOCK) % TAR_BLOCK;
 
-	if (r->plain_ends)
-		return 0;
 	r->plain_ends = true;
 	if (r->layer->any_filter || lacking == 0)
 		return 0;
@@ -78,7 +76,7 @@ static la_ssize_t read_plain(struct archive *a, void *data, const void **ret)
 	struct vmb_layer_reader *r = data;
 	la_int64_t at;
 	size_t n = 0;
-	int e = ARCHIVE_EOF;
+	int e;
 
 	while (!r->plain_ends && n == 0) {
 		e = archive_read_data_block(r->packed, ret, &n, &at);
