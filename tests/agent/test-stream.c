@@ -337,7 +337,9 @@ static void rules(void)
 		{VMB_FRAME_STARTED, 1, 0, ""},	   {VMB_FRAME_RESIZE, 1, 0, "x"},
 		{VMB_FRAME_HELLO, 1, 0, ""},
 	};
-	static const uint8_t too_much[VMB_FRAME_PAYLOAD_MAX];
+	/* more than its pipe and its window take, also when credit comes between */
+	enum { TOO_MUCH = 8 };
+	static const uint8_t zeros[VMB_FRAME_PAYLOAD_MAX];
 	struct client *c = client_new("");
 	pid_t pid;
 
@@ -347,8 +349,8 @@ static void rules(void)
 		if (i < ARRAY_SIZE(breaches))
 			client_send(c, breaches[i].type, breaches[i].session, breaches[i].value,
 				    breaches[i].payload, strlen(breaches[i].payload));
-		for (int n = 0; i == ARRAY_SIZE(breaches) && n < 4; n++)
-			client_send(c, VMB_FRAME_STDIN, 1, 0, too_much, sizeof(too_much));
+		for (int n = 0; i == ARRAY_SIZE(breaches) && n < TOO_MUCH; n++)
+			client_send(c, VMB_FRAME_STDIN, 1, 0, zeros, sizeof(zeros));
 		CU_ASSERT_EQUAL(await(c, VMB_FRAME_HELLO).value, 0);
 		CU_ASSERT(gone(pid));
 		client_hello(c, (uint32_t)i + 1);
