@@ -20,31 +20,13 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-srcdir=$(cd "$(dirname "$0")/.." && pwd)
-builddir=$(pwd)
+. "$(dirname "$0")/lib.sh"
 if $install; then
 	apt-get install -y --no-install-recommends libguestfs-tools jq busybox umoci >&2
 fi
-for tool in jq busybox umoci shuf; do
-	command -v "$tool" >/dev/null || { echo "$tool is not installed" >&2; exit 77; }
-done
-[ -x tools/vmboot ] && [ -x bench/agent-rate ] || { echo "not built here: make bench-agent" >&2; exit 2; }
-
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/vmbb-XXXXXX")
-chmod 711 "$tmp"
-export VMBOOT_STORE="$tmp/s" VMBOOT_GUEST_DIR="$builddir/initramfs" LIBVIRT_DEFAULT_URI=embed
-export LC_ALL=C.UTF-8
-vmboot() {
-	"$builddir/tools/vmboot" "$@"
-}
-clean_up() {
-	for name in $(vmboot ps -aq 2>/dev/null); do
-		vmboot rm -f "$name" >/dev/null 2>&1 || :
-	done
-	rm -rf "$tmp"
-}
-trap clean_up EXIT
-trap 'exit 99' HUP INT TERM
+need jq busybox umoci shuf
+built tools/vmboot bench/agent-rate
+begin
 
 say() {
 	echo "$*" >&2

@@ -5,10 +5,12 @@
  * nothing of it: it prepares the VM, and what QEMU gets besides is added to its XML here. REQUEST
  * is a request's JSON; its store's embedded libvirt runs the guest, under TCG.
  */
+#include <errno.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <libxml/parser.h>
 #include <libxml/tree.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +18,7 @@
 #include <unistd.h>
 #include <vmboot/vmboot.h>
 
-enum { WAIT_MS = 300000, MARK_PROGRAM = 128, LINE_SIZE = 128 };
+enum { WAIT_MS = 300000, LOOK_MS = 500, MARK_PROGRAM = 128, LINE_SIZE = 128 };
 
 #define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
 
@@ -83,15 +85,46 @@ static int start(virConnectPtr conn, const xmlChar *xml)
 	return r;
 }
 
+/* Interrupted, the guest goes, too: see wait_for(). */
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stopped = 1;
+}
+
+static void catch_signals(void)
+{
+	const struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+
+	sigaction(SIGHUP, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+}
+
+static int wait_for(struct vmboot_vm *vm, enum vmboot_phase phase)
+{
+	int r = -ETIMEDOUT;
+
+	for (int ms = 0; r == -ETIMEDOUT && ms < WAIT_MS && !stopped; ms += LOOK_MS)
+		r = vmboot_wait(vm, phase, LOOK_MS);
+	return r;
+}
+
 /* Until the program ended, or the init system is up; and until the agent answers. */
 static int wait_for_all(struct vmboot_vm *vm, const struct vmboot_opts *opts)
 {
 	enum vmboot_phase end =
 		opts->init_mode == VMBOOT_INIT_SYSTEMD ? VMBOOT_PHASE_READY : VMBOOT_PHASE_EXIT;
 
-	if (vmboot_wait(vm, end, WAIT_MS) < 0 ||
-	    (!opts->skip_guest_agent && vmboot_wait(vm, VMBOOT_PHASE_AGENT, WAIT_MS) < 0))
-		return failed("the boot");
+	if (wait_for(vm, end) < 0 ||
+	    (!opts->skip_guest_agent && wait_for(vm, VMBOOT_PHASE_AGENT) < 0)) {
+		if (!stopped)
+			return failed("the boot");
+		fprintf(stderr, "boot: interrupted\n");
+		return -1;
+	}
 	return 0;
 }
 
@@ -198,6 +231,7 @@ static int print_report(const char *file, unsigned long qemu)
 static virConnectPtr connect_to(struct vmboot_opts *opts)
 {
 	struct vmboot_info **infos;
+	virConnectPtr conn;
 	char uri[4096];
 
 	opts->uri = "embed";
@@ -208,18 +242,23 @@ static virConnectPtr connect_to(struct vmboot_opts *opts)
 	vmboot_list_free(infos);
 	snprintf(uri, sizeof(uri), "qemu:///embed?root=%s/embed", opts->store);
 	opts->uri = NULL;
-	return virConnectOpen(uri);
+	conn = virConnectOpen(uri);
+	if (!conn)
+		fprintf(stderr, "boot: libvirt: %s\n", virGetLastErrorMessage());
+	return conn;
 }
 
 static int run(struct vmboot_opts *opts, const char *plugin, const char *const *args, size_t n)
 {
-	char folder[] = "/tmp/vmboot-count-XXXXXX", file[64], argument[4096];
+	char folder[2048], file[2048 + 8], argument[8192];
 	unsigned long qemu = 0;
 	mode_t mask = umask(0);
 	FILE *f;
 	int r;
 
-	/* QEMU may run as another user, who needs to pass through and to write */
+	/* in the store, so that it goes with that at the latest; QEMU may run as another user, who
+	 * needs to pass through and to write */
+	snprintf(folder, sizeof(folder), "%s/count-XXXXXX", opts->store);
 	if (!mkdtemp(folder) || chmod(folder, 0711) < 0)
 		return -1;
 	snprintf(file, sizeof(file), "%s/out", folder);
@@ -252,6 +291,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	virSetErrorFunc(NULL, quiet);
+	catch_signals();
 	opts->accel = VMBOOT_ACCEL_TCG;
 	opts->connection = connect_to(opts);
 	if (opts->connection)

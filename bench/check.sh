@@ -29,19 +29,11 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-srcdir=$(cd "$(dirname "$0")/.." && pwd)
-builddir=$(pwd)
+. "$(dirname "$0")/lib.sh"
 expected=$srcdir/bench/expected.txt
-for tool in jq qemu-system-x86_64; do
-	command -v "$tool" >/dev/null || { echo "$tool is not installed" >&2; exit 77; }
-done
-[ -x bench/boot ] && [ -e bench/count.so ] || { echo "not built here: make bench-tools" >&2; exit 2; }
-
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/vmbb-XXXXXX")
-chmod 711 "$tmp"
-export VMBOOT_GUEST_DIR="$builddir/initramfs" LC_ALL=C
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 99' HUP INT TERM
+need jq qemu-system-x86_64
+built tools/vmboot bench/boot bench/count.so
+begin
 mkdir -p "$tmp/root/bin"
 cp bench/mark "$tmp/root/bin/"
 cp bench/count.so "$tmp/"
@@ -77,8 +69,7 @@ for i in $(seq "$rounds"); do
 		esac
 	done
 done
-kernel=$("$builddir/tools/vmboot" plan --store "$tmp/s" --uri embed --accel tcg --name bench \
-	"dir:$tmp/root" -- /bin/mark | jq -r .kernel.release)
+kernel=$(vmboot plan --accel tcg --name bench "dir:$tmp/root" -- /bin/mark | jq -r .kernel.release)
 qemu=$(jq -r .qemu "$tmp/report")
 
 # "KERNEL QEMU NAME PHASE MILLIONS", medians, in the order of the first boot

@@ -22,17 +22,10 @@ while [ $# -gt 0 ]; do
 	shift
 done
 more=${1-'"skip_kernel_headers": true, "skip_guest_agent": true'}
-for tool in busybox jq; do
-	command -v "$tool" >/dev/null || { echo "$tool is not installed" >&2; exit 77; }
-done
-[ -x bench/boot ] && [ -e bench/count.so ] || { echo "not built here: make bench-tools" >&2; exit 2; }
-
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/vmbb-XXXXXX")
-chmod 711 "$tmp"
-VMBOOT_GUEST_DIR=$(pwd)/initramfs
-export VMBOOT_GUEST_DIR LC_ALL=C
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 99' HUP INT TERM
+. "$(dirname "$0")/lib.sh"
+need busybox jq
+built tools/vmboot bench/boot bench/count.so
+begin
 mkdir -p "$tmp/root/bin" "$tmp/out"
 chmod 777 "$tmp/out" # QEMU may run as another user
 cp bench/mark "$tmp/root/bin/"
@@ -43,7 +36,7 @@ cp bench/count.so "$tmp/"
 jq -n "{name: \"symbols\", image: \"dir:$tmp/root\", store: \"$tmp/s\", uri: \"embed\",
 	accel: \"tcg\", cmd: [\"/bin/busybox\", \"cat\", \"/proc/kallsyms\"]} + {$more} |
 	.kernel_args = ((.kernel_args // \"\") + \" nokaslr\")" >"$tmp/request"
-tools/vmboot run --request "$tmp/request" >"$tmp/symbols" 2>"$tmp/errors" || {
+vmboot run --request "$tmp/request" >"$tmp/symbols" 2>"$tmp/errors" || {
 	cat "$tmp/errors" >&2
 	exit 2
 }
