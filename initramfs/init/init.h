@@ -127,6 +127,15 @@ struct init_agent {
 	size_t n_ends;
 };
 
+/* How long init waits, in ms: init_setup() has what a guest gets, a test on a slow machine more. */
+struct init_patience {
+	int disk;  /* for each disk to be there */
+	int stop;  /* for the program to end, from SIGTERM to SIGKILL */
+	int kill;  /* for it to be gone after that */
+	int drain; /* for the port to take the last output of the program */
+	int rest;  /* for the other processes to end, after SIGTERM and after SIGKILL each */
+};
+
 /* What the image runs as PID 1; see systems.c. */
 enum init_system {
 	INIT_SYSTEM_SYSV, /* or an unknown one */
@@ -138,6 +147,7 @@ enum init_system {
 struct init {
 	const char *root; /* goes before every path; "" in a guest */
 	const struct init_ops *ops;
+	struct init_patience patience;
 	bool debug, probe; /* words of the kernel command line */
 	int console;	   /* or -1 */
 	struct init_events events;

@@ -10,9 +10,7 @@
 
 enum { FLUSH_MS = 500 };
 
-static const struct {
-	int sig, wait_ms;
-} ends[] = {{SIGTERM, 2000}, {SIGKILL, 2000}};
+static const int ends[] = {SIGTERM, SIGKILL};
 
 /* Every process is a child of ours, or will be once its parent has ended. */
 static bool nothing_left(void)
@@ -27,9 +25,9 @@ static void end_rest(struct init *init)
 	if (nothing_left() || init_signals_open(init) < 0)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
-		struct vmb_deadline until = vmb_deadline_in(ends[i].wait_ms);
+		struct vmb_deadline until = vmb_deadline_in(init->patience.rest);
 
-		init->ops->kill_rest(ends[i].sig);
+		init->ops->kill_rest(ends[i]);
 		while (!nothing_left() && !vmb_deadline_passed(until))
 			init_serve_once(init, vmb_deadline_poll(until, -1));
 		if (nothing_left())

@@ -8,12 +8,7 @@
 
 #include "init.h"
 
-enum {
-	GRACE_MS = 8000, /* from SIGTERM to SIGKILL when a stop is asked for */
-	KILL_MS = 2000,	 /* from SIGKILL to not waiting any longer */
-	DRAIN_MS = 2000, /* for the last output of the program */
-	RETRY_MS = 1000, /* for events that the host has not taken yet */
-};
+enum { RETRY_MS = 1000 }; /* for events that the host has not taken yet */
 
 /* What goes on to the program's process group; real-time signals do, too. */
 static const int forwarded[] = {SIGHUP,	 SIGINT,  SIGQUIT, SIGUSR1, SIGUSR2,
@@ -55,7 +50,7 @@ void init_stop(struct init *init, int how, const char *why)
 	init->why = why;
 	init_debug(init, "stopping: %s", why);
 	init->stopping = true;
-	init->stop_until = vmb_deadline_in(GRACE_MS);
+	init->stop_until = vmb_deadline_in(init->patience.stop);
 	if (!running(init))
 		return;
 	kill(-init->program, SIGTERM);
@@ -65,7 +60,7 @@ void init_stop(struct init *init, int how, const char *why)
 /* What the program wrote comes before the news of its end. */
 static void drain(struct init *init)
 {
-	struct vmb_deadline until = vmb_deadline_in(DRAIN_MS);
+	struct vmb_deadline until = vmb_deadline_in(init->patience.drain);
 	struct pollfd p[2];
 
 	for (;;) {
@@ -139,7 +134,7 @@ static void enforce_stop(struct init *init)
 		return;
 	}
 	init->killed = true;
-	init->stop_until = vmb_deadline_in(KILL_MS);
+	init->stop_until = vmb_deadline_in(init->patience.kill);
 	kill(-init->program, SIGKILL);
 }
 

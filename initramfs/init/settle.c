@@ -12,7 +12,6 @@
  * look goes unheard; and as events can be lost, there is another look every LOOK_MS at least.
  */
 enum {
-	SETTLE_MS = 2000, /* for each disk */
 	LOOK_MS = 10,
 	BLANK_LOOKS = 2, /* a disk without a serial goes by its letter when it still has none */
 };
@@ -144,22 +143,22 @@ static int settle(struct init *init, enum init_role role, struct vmb_deadline un
 
 int init_settle_root(struct init *init, struct init_report *report)
 {
-	return settle(init, INIT_DISK_ROOT, vmb_deadline_in(SETTLE_MS), report);
+	return settle(init, INIT_DISK_ROOT, vmb_deadline_in(init->patience.disk), report);
 }
 
 int init_settle_overlay(struct init *init, struct init_report *report)
 {
-	return settle(init, INIT_DISK_OVERLAY, vmb_deadline_in(SETTLE_MS), report);
+	return settle(init, INIT_DISK_OVERLAY, vmb_deadline_in(init->patience.disk), report);
 }
 
 int init_settle_kernel(struct init *init, struct init_report *report)
 {
-	return settle(init, INIT_DISK_KERNEL, vmb_deadline_in(SETTLE_MS), report);
+	return settle(init, INIT_DISK_KERNEL, vmb_deadline_in(init->patience.disk), report);
 }
 
 int init_settle_config(struct init *init, struct init_report *report)
 {
-	struct vmb_deadline until = vmb_deadline_in(SETTLE_MS);
+	struct vmb_deadline until = vmb_deadline_in(init->patience.disk);
 	int r = settle(init, INIT_DISK_CONFIG, until, report);
 
 	if (r == 0)

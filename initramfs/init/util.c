@@ -15,6 +15,8 @@ void init_setup(struct init *init, const char *root, const struct init_ops *ops)
 	init->ops = ops;
 	init->console = init->uevents = init->overlay = init->signals = init->acpi = -1;
 	init->events.fd = init->self = init->agent.self = init->agent.control = -1;
+	init->patience = (struct init_patience){
+		.disk = 2000, .stop = 8000, .kill = 2000, .drain = 2000, .rest = 2000};
 	init->how = RB_POWER_OFF;
 	init->why = "";
 	for (int i = 0; i < INIT_N_PORTS; i++)

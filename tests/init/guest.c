@@ -73,6 +73,7 @@ struct init *guest_new(void)
 	if (!init || !bytes)
 		abort();
 	init_setup(init, test_path("%s/guest", test_tmpdir()), &guest_ops);
+	init->patience = (struct init_patience){GUEST_MS, GUEST_MS, GUEST_MS, GUEST_MS, GUEST_MS};
 	init->config_bytes = bytes;
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
 		if (vmb_mkdir_p(test_path("%s/%s", init->root, folders[i]), 0755) < 0)
@@ -124,6 +125,6 @@ bool guest_event(int fd, struct vmb_event *ret)
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	uint8_t record[VMB_EVENT_SIZE];
 
-	return poll(&p, 1, 1000) > 0 && read(fd, record, sizeof(record)) == sizeof(record) &&
+	return poll(&p, 1, GUEST_MS) > 0 && read(fd, record, sizeof(record)) == sizeof(record) &&
 	       vmb_event_decode(record, ret) == 0;
 }

@@ -6,7 +6,10 @@
 
 #include "init.h"
 
-/* Made in the test's folder, with empty /dev, /sys/block and so on; freed by guest_free(). */
+/* For what comes, however slow the machine: whoever waits so long waits for nothing. */
+enum { GUEST_MS = 60000 };
+
+/* Made in the test's folder, with empty /dev, /sys/block and so on, and with the patience of GUEST_MS. */
 struct init *guest_new(void);
 void guest_free(struct init *init);
 
@@ -17,7 +20,7 @@ void guest_write(const struct init *init, const char *text, const char *fmt, ...
 /* A disk in /sys/block and /dev; serial NULL: it has no such file. */
 void guest_disk(const struct init *init, const char *name, const char *serial);
 
-/* The next record that init pushed to the pipe at fd, within a second; false if there is none. */
+/* The next record that init pushed to the pipe at fd; false if none comes in GUEST_MS. */
 bool guest_event(int fd, struct vmb_event *ret);
 
 /* Operations for a process that is not PID 1; become() changes nothing without the right to. */
