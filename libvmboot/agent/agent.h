@@ -68,8 +68,9 @@ struct vmb_streams {
 	const uint8_t *input;
 	size_t input_size;
 	struct vmb_sink out[2];
-	int control_fd; /* -1: none */
-	struct vmb_deadline until;
+	int control_fd;		   /* -1: none */
+	struct vmb_deadline until; /* then the program is killed */
+	int killed_ms;		   /* how long it may take to be gone then; 0: 2 s */
 	/* out */
 	bool timed_out;
 	int status; /* exit code, or 256 + signal */

@@ -180,7 +180,7 @@ static int meet_deadline(struct move *m)
 		return 1;
 	vmb_session_signal(m->session, SIGKILL);
 	m->killed = true;
-	m->run->until = vmb_deadline_in(KILLED_MS);
+	m->run->until = vmb_deadline_in(m->run->killed_ms ? m->run->killed_ms : KILLED_MS);
 	return 0;
 }
 
