@@ -10,7 +10,7 @@
 #include "loop.h"
 #include "test.h"
 
-enum { CLIENT_WAIT_MS = 20000 };
+enum { CLIENT_WAIT_MS = 60000 };
 
 struct client {
 	pid_t agent;

@@ -296,12 +296,11 @@ static void background(void)
 
 static bool gone(pid_t pid)
 {
-	for (int i = 0; i < 400; i++) {
-		if (kill(pid, 0) < 0)
-			return true;
+	struct vmb_deadline until = vmb_deadline_in(CLIENT_WAIT_MS);
+
+	while (kill(pid, 0) == 0 && !vmb_deadline_passed(until))
 		poll(NULL, 0, 5);
-	}
-	return false;
+	return kill(pid, 0) < 0;
 }
 
 static void closing_kills(void)

@@ -128,7 +128,7 @@ static void output_that_nobody_reads_is_dropped(void)
 {
 	_cleanup_process_ struct vmb_process p = VMB_PROCESS_INIT;
 
-	alarm(30);
+	alarm(120);
 	ASSERT_OK(
 		vmb_process_start(&p, ARGV("head", "-c", "1000000", "/dev/zero"), VMB_PIPE_STDOUT));
 	ASSERT_OK(vmb_process_finish(&p));

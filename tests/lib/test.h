@@ -45,6 +45,12 @@ const char *test_read(const char *path);
 /* Copy a file's bytes; abort on failure. */
 void test_copy(const char *from, const char *to);
 
+/*
+ * Bytes that this process, without its children, has read or written so far: what something costs,
+ * whatever the machine does meanwhile. 0 if the kernel does not count them.
+ */
+unsigned long long test_bytes_moved(void);
+
 /* Compares with a golden file tests/<name>; TEST_UPDATE=1 writes it instead. */
 void test_golden(const char *name, const char *text);
 

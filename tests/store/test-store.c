@@ -171,6 +171,8 @@ static void paths_have_their_folder(void)
 	CU_ASSERT_PTR_NULL(below);
 }
 
+enum { LONG_MS = 60000 }; /* nobody waits so long */
+
 struct waiter {
 	struct vmb_store store;
 	int timeout_ms;
@@ -198,7 +200,8 @@ static void pause_ms(int ms)
 
 static void a_lock_waits_until_it_is_given_back(void)
 {
-	struct waiter w = {.timeout_ms = 20000};
+	struct vmb_deadline until = vmb_deadline_in(LONG_MS);
+	struct waiter w = {.timeout_ms = LONG_MS};
 	pthread_t thread;
 	int fd = -1;
 
@@ -211,7 +214,7 @@ static void a_lock_waits_until_it_is_given_back(void)
 	close(fd);
 	pthread_join(thread, NULL);
 	CU_ASSERT_EQUAL(w.result, 0);
-	CU_ASSERT(w.took_ms < 10000);
+	CU_ASSERT_FALSE(vmb_deadline_passed(until));
 	close(w.fd);
 	vmb_store_done(&w.store);
 }
@@ -226,7 +229,7 @@ static void a_lock_times_out(void)
 	wait_for_lock(&w);
 	CU_ASSERT_EQUAL(w.result, -ETIMEDOUT);
 	CU_ASSERT(test_error_is(-ETIMEDOUT, "images/x.lock; is it still alive?"));
-	CU_ASSERT(w.took_ms >= 100 && w.took_ms < 5000);
+	CU_ASSERT(w.took_ms >= 100);
 	CU_ASSERT_EQUAL(w.fd, -1);
 	w.timeout_ms = 0;
 	wait_for_lock(&w);
@@ -261,14 +264,14 @@ static void a_killed_process_holds_no_lock(void)
 	ASSERT_ERROR(vmb_store_lock(&store, "l", 0, &fd), ETIMEDOUT, "l.lock");
 	kill(pid, SIGKILL);
 	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
-	ASSERT_OK(vmb_store_lock(&store, "l", 1000, &fd));
+	ASSERT_OK(vmb_store_lock(&store, "l", 0, &fd));
 	close(fd);
 }
 
 /* The holder removes the folder with the lock in it; a lock on the removed file locks nothing. */
 static void a_lock_that_was_removed_is_taken_anew(void)
 {
-	struct waiter w = {.timeout_ms = 20000};
+	struct waiter w = {.timeout_ms = LONG_MS};
 	struct stat locked, there;
 	pthread_t thread;
 	const char *path;

@@ -115,8 +115,8 @@ if command -v zsh >/dev/null; then
 	# with -d no other file of the host's settings is read
 	in_zsh() {
 		rm -f "$tmp/line"
-		ZDOTDIR=$tmp/zsh timeout 20 zsh -f -c '
-			zmodload zsh/zpty && zpty z timeout --foreground 15 zsh -d -i &&
+		ZDOTDIR=$tmp/zsh timeout 300 zsh -f -c '
+			zmodload zsh/zpty && zpty z timeout --foreground 280 zsh -d -i &&
 			zpty -w -n z "$1"$'"'\\C-x'"' && while zpty -r z line; do print -r -- $line; done
 		' zsh "$1" >"$tmp/terminal" 2>&1 </dev/null
 		[ -e "$tmp/line" ] && sed 's/ *$//' "$tmp/line" || cat "$tmp/terminal"
