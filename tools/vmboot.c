@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "complete.h"
+#include "reap.h"
 #include "verbs.h"
 
 #define COMMON (FLAG_HELP | FLAG_VERBOSE)
@@ -236,8 +237,10 @@ static int run_verb(struct args *args, const struct verb *verb, int argc, char *
 		return 0;
 	}
 	r = args_opts(args);
-	if (r == 0)
+	if (r == 0) {
+		reap_orphans(args->opts->uri);
 		r = verb->fn(args);
+	}
 	progress_clear();
 	return r;
 }

@@ -3,7 +3,7 @@
 # The command with real guests: what run passes on and how it ends, signals, and the life of a VM.
 . "$(dirname "$0")/../tools/lib.sh"
 
-need jq umoci busybox qemu-system-x86_64
+need jq umoci busybox python3 qemu-system-x86_64
 ls /boot/vmlinuz-* >/dev/null 2>&1 || skip "no kernel is installed here"
 chmod 711 "$tmp"
 export LIBVIRT_DEFAULT_URI=embed
@@ -43,6 +43,21 @@ expect 7 vmboot "$@" --report -e GREETING=hello test -- /bin/sh -c \
 [ "$(head -n 1 "$tmp/err")" = oops ] || fail "stderr: $(cat "$tmp/err")"
 has err settle-overlay vmboot-overlay program exit
 nothing_left "run --rm"
+
+echo "- below a parent that waits for no child but its own: QEMUs are waited for all the same"
+cat >"$tmp/parent.py" <<'EOF'
+import ctypes, os, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+status = subprocess.call(sys.argv[1:])
+try:
+    sys.exit("left: %d %d" % os.waitpid(-1, os.WNOHANG))
+except ChildProcessError:
+    sys.exit(status)
+EOF
+rm -rf "$VMBOOT_STORE/embed/cache" # libvirt asks QEMU anew what it can, by some that detach themselves
+expect 3 timeout -k 10 $LIMIT python3 "$tmp/parent.py" "$builddir/tools/vmboot" "$@" test \
+	/bin/sh -c 'exit 3'
+nothing_left "such a parent"
 
 echo "- a request; a program that is killed"
 echo '{"image": "test", "ephemeral": true, "memory_mib": 256, "name": "asked",
