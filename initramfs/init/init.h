@@ -150,6 +150,7 @@ struct init {
 	struct init_patience patience;
 	bool debug, probe; /* words of the kernel command line */
 	int console;	   /* or -1 */
+	int trace;	   /* the counts of trace.c, or -1 */
 	struct init_events events;
 
 	int uevents;			      /* netlink socket, or -1 */
@@ -227,6 +228,22 @@ void init_log(const struct init *init, const char *fmt, ...) VMB_PRINTF(2, 3);
 void init_debug(const struct init *init, const char *fmt, ...) VMB_PRINTF(2, 3);
 void init_log_drain(const struct init *init);
 void init_shell(const struct init *init); /* on the console, if the boot is debugged */
+
+/*
+ * trace.c: a debugged boot counts system calls. With the word VMB_CMDLINE_TRACE, that of the kernel
+ * command line, main() begins, which does not return unless it cannot be done; the second time it
+ * has INIT_TRACED for an argument, and goes on.
+ */
+#define INIT_TRACED "traced"
+enum { INIT_TRACE_CALLS = 512 };
+struct init_trace {
+	uint32_t calls[INIT_TRACE_CALLS]; /* by number; the last has all that are beyond */
+};
+void init_trace_begin(char *self);
+int init_trace_go_on(void); /* init->trace */
+/* "406 system calls: openat 50, …", as many as fit. */
+void init_trace_words(const struct init_trace *trace, char *text, size_t size);
+void init_trace_tell(const struct init *init, struct init_report *report);
 
 /* format.c: as snprintf, but with few conversions; returns the length that there would be. */
 size_t init_format(char *text, size_t size, const char *fmt, ...) VMB_PRINTF(3, 4);

@@ -9,6 +9,7 @@
 
 #include "agent.h"
 #include "init.h"
+#include "wire/disks.h"
 
 enum { LAST_WORDS_MS = 200, PROBE_MS = 500 };
 
@@ -133,6 +134,15 @@ static const struct {
 	{INIT_SHUTDOWN_NAME, init_shutdown_main},
 };
 
+/* The first of the kernel's words for its init; see trace.c. */
+static void take_word(struct init *init, char **argv)
+{
+	if (strcmp(argv[1], VMB_CMDLINE_TRACE) == 0)
+		init_trace_begin(argv[0]);
+	if (strcmp(argv[1], INIT_TRACED) == 0)
+		init->trace = init_trace_go_on();
+}
+
 int main(int argc, char **argv)
 {
 	static uint8_t config_bytes[VMB_CONFIG_BLOCK + VMB_CONFIG_SIZE_MAX];
@@ -151,6 +161,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	init_setup(&init, "", &real);
+	if (argc > 1)
+		take_word(&init, argv);
 	init.config_bytes = config_bytes;
 	init_tell(&init, VMBOOT_PHASE_KERNEL, 0, 0, &none);
 	sigfillset(&all);

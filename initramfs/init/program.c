@@ -222,18 +222,26 @@ static int run_program(struct init *init, struct init_report *report)
 	return run(&s, report);
 }
 
-int init_program(struct init *init, struct init_report *report)
+static int start_system(struct init *init, struct init_report *report)
 {
-	if (!init->config.args[0])
-		return init_failed(report, EINVAL,
-				   "no command: neither the image nor the request has one");
-	if (init->config.mode[0] != 's')
-		return run_program(init, report);
 	/* It becomes PID 1 once this is told: now is the time to say that it cannot. */
 	report->value = getpid();
 	if (strchr(init->config.args[0], '/') && access(init->config.args[0], X_OK) < 0)
 		return explain(init, (struct failure){STEP_EXEC, -errno}, report);
 	return init_machine(init, report);
+}
+
+int init_program(struct init *init, struct init_report *report)
+{
+	int r;
+
+	if (!init->config.args[0])
+		return init_failed(report, EINVAL,
+				   "no command: neither the image nor the request has one");
+	r = init->config.mode[0] == 's' ? start_system(init, report) : run_program(init, report);
+	if (r == 0)
+		init_trace_tell(init, report);
+	return r;
 }
 
 /* The agent's way to the overlay disk, of which no mount is to be seen. */

@@ -35,6 +35,7 @@ static const struct {
 	/* a serial port takes its time for each byte */
 	{"quiet", NOT_DEBUG},
 	{VMB_CMDLINE_DEBUG, DEBUG},
+	{VMB_CMDLINE_TRACE, DEBUG},
 };
 
 static bool applies(enum when when, const struct vmboot_opts *opts, enum vmboot_accel accel)

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -230,6 +231,18 @@ static void boots_on_a_connection_that_is_lent(void)
 	virConnectClose(conn);
 }
 
+/* Of init and what it forked, from its first to the start of the program; none if it is not asked. */
+static unsigned calls_of_init(struct vmboot_vm *vm)
+{
+	struct vmboot_ledger *ledger;
+	unsigned calls = 0;
+
+	ASSERT_OK(vmboot_ledger(vm, &ledger));
+	sscanf(boot_event(ledger, VMBOOT_PHASE_PROGRAM)->detail, "%u system calls: ", &calls);
+	vmboot_ledger_free(ledger);
+	return calls;
+}
+
 /* A console that one can sit at; what it says is in the log all the same. */
 static void debug_talks(void)
 {
@@ -242,6 +255,8 @@ static void debug_talks(void)
 	console = boot_output(vm, VMBOOT_STREAM_CONSOLE);
 	CU_ASSERT_PTR_NOT_NULL(strstr(console, "Linux version"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(console, "settle-overlay: "));
+	CU_ASSERT(calls_of_init(vm) > 100);
+	CU_ASSERT(calls_of_init(vm) < 600);
 	ASSERT_OK(vmboot_destroy(vm));
 	vmboot_close(vm);
 }

@@ -6,6 +6,7 @@
 #include <linux/netlink.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -394,6 +395,23 @@ static void words_are_whole(void)
 	CU_ASSERT(!init_has_word("", "vmboot.debug"));
 }
 
+static void calls_are_told_by_name(void)
+{
+	static struct init_trace trace;
+	char text[VMB_EVENT_DETAIL_MAX + 1];
+
+	init_trace_words(&trace, text, sizeof(text));
+	ASSERT_STR(text, "0 system calls");
+	trace.calls[SYS_openat] = 40;
+	trace.calls[SYS_mount] = 41;
+	trace.calls[INIT_TRACE_CALLS - 2] = 39;
+	trace.calls[INIT_TRACE_CALLS - 1] = 1;
+	init_trace_words(&trace, text, sizeof(text));
+	ASSERT_STR(text, "121 system calls: mount 41, openat 40, number 510 39, number 511 1");
+	init_trace_words(&trace, text, 40); /* whole names only */
+	ASSERT_STR(text, "121 system calls: mount 41, openat 40");
+}
+
 static void formats_as_printf_does(void)
 {
 	char ours[128], libc[128];
@@ -432,5 +450,6 @@ TEST_MAIN("init/parts", {"modules load in order", modules_load_in_order},
 	  {"skips are told", skips_are_told},
 	  {"the power button is known", the_power_button_is_known},
 	  {"the events' group is found", the_events_group_is_found},
-	  {"words are whole", words_are_whole}, {"formats as printf does", formats_as_printf_does},
+	  {"words are whole", words_are_whole}, {"calls are told by name", calls_are_told_by_name},
+	  {"formats as printf does", formats_as_printf_does},
 	  {"a path that does not fit is none", a_path_that_does_not_fit_is_none})

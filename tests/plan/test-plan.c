@@ -159,7 +159,8 @@ static void the_callers_kernel_arguments_come_last(void)
 		{"swiotlb=force", false, 1, 2816, VMBOOT_ACCEL_KVM, 1,
 		 ALL " swiotlb=2048 quiet swiotlb=force"},
 		{"panic=0 a", false, 1, 512, VMBOOT_ACCEL_KVM, 0, ALL " quiet panic=0 a"},
-		{"quiet", true, 1, 512, VMBOOT_ACCEL_KVM, 0, ALL " vmboot.debug quiet"},
+		{"quiet", true, 1, 512, VMBOOT_ACCEL_KVM, 0,
+		 ALL " vmboot.debug vmboot-trace quiet"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
