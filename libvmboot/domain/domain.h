@@ -43,6 +43,13 @@ int vmb_metadata_parse(const char *xml, struct vmb_metadata *ret);
  */
 int vmb_domain_agent_connected(const char *xml, bool *ret);
 
+/*
+ * The XML of a domain that does not run, with the frequency of this host's counter in place of that
+ * of the host it was planned on; khz 0: not known. 1, and *ret is freed by the caller; 0: nothing
+ * is to be changed.
+ */
+int vmb_domain_set_tsc(const char *xml, unsigned khz, char **ret);
+
 /* The smallest domain in which our init says that it runs, for trying an accelerator. */
 struct vmb_probe {
 	const char *store, *name, *machine, *firmware, *kernel, *initramfs;

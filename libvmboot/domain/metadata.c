@@ -38,6 +38,8 @@ static void add_facts(xmlNodePtr domain, const struct fact *facts, size_t n)
 void vmb_metadata_add_plan(xmlNodePtr domain, const struct vmb_plan *plan)
 {
 	const struct vmb_facts *f = &plan->facts;
+	bool tsc = f->accel == VMBOOT_ACCEL_TCG && f->tsc_khz > 0;
+	char khz[16];
 	const struct fact facts[] = {
 		{"store", f->store},
 		{"image", f->image.name},
@@ -48,9 +50,11 @@ void vmb_metadata_add_plan(xmlNodePtr domain, const struct vmb_plan *plan)
 		{"skip_kernel_headers", bool_text(plan->skip_kernel_headers)},
 		{"skip_guest_agent", bool_text(plan->skip_guest_agent)},
 		{"guest_agent", plan->guest_agent == VMBOOT_AGENT_IMAGE ? "image" : "vmboot"},
+		{VMB_METADATA_TSC, khz},
 	};
 
-	add_facts(domain, facts, ARRAY_SIZE(facts));
+	snprintf(khz, sizeof(khz), "%u", f->tsc_khz);
+	add_facts(domain, facts, ARRAY_SIZE(facts) - !tsc);
 }
 
 void vmb_metadata_add_probe(xmlNodePtr domain, const struct vmb_probe *probe)

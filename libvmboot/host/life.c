@@ -6,7 +6,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sigpipe.h"
+#include "base/str.h"
 #include "host/files.h"
+#include "host/tsc.h"
 #include "host/vm.h"
 
 enum { START_LOCK_MS = 30000, PRESS_MS = 500 };
@@ -26,6 +28,27 @@ static int find(struct vmboot_vm *vm, virDomainPtr *ret, enum vmboot_state *ret_
 	return 0;
 }
 
+/* The definition has the counter of the host, or of its boot, on which it was made. */
+static int renew_definition(struct vmboot_vm *vm, virDomainPtr d)
+{
+	_cleanup_domain_ virDomainPtr renewed = NULL;
+	_cleanup_free_ char *xml = NULL, *changed = NULL;
+	int r;
+
+	if (!vmb_streq(vm->metadata.accel, "tcg"))
+		return 0;
+	xml = virDomainGetXMLDesc(d, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+	if (!xml)
+		return vmb_libvirt_error("cannot read the XML of \"%s\"", vm->name);
+	r = vmb_domain_set_tsc(xml, vmb_tsc_khz(&vm->store, vm->conn), &changed);
+	if (r <= 0)
+		return r;
+	renewed = virDomainDefineXML(virDomainGetConnect(d), changed);
+	if (!renewed)
+		return vmb_libvirt_error("cannot define the VM \"%s\" anew", vm->name);
+	return 0;
+}
+
 /* The ledger comes first: who listens already, elsewhere, reads it when the events file is new. */
 static int start_again(struct vmboot_vm *vm, virDomainPtr d)
 {
@@ -33,6 +56,9 @@ static int start_again(struct vmboot_vm *vm, virDomainPtr d)
 	int r;
 
 	vmb_host_phases_begin(&vm->phases);
+	r = renew_definition(vm, d);
+	if (r < 0)
+		return r;
 	vmb_host_phases_mark(&vm->phases, VMBOOT_PHASE_VALIDATE);
 	r = vmb_host_phases_save(&vm->phases, vm->files.ledger);
 	if (r == 0)

@@ -65,7 +65,7 @@ int vmb_cmdline(const struct vmboot_opts *opts, const struct vmb_facts *facts, c
 		if (applies(words[i].when, opts, facts->accel))
 			vmb_buf_printf(&b, "%s%s", b.len ? " " : "", words[i].word);
 	if (facts->accel == VMBOOT_ACCEL_TCG && facts->tsc_khz > 0)
-		vmb_buf_printf(&b, " tsc_early_khz=%u", facts->tsc_khz);
+		vmb_buf_printf(&b, " " VMB_CMDLINE_TSC "%u", facts->tsc_khz);
 	if (opts->kernel_args && *opts->kernel_args)
 		vmb_buf_printf(&b, " %s", opts->kernel_args);
 	return vmb_buf_take(&b, ret);

@@ -4,6 +4,9 @@
 
 #include "plan/plan.h"
 
+/* The one word that depends on the host, and is renewed when a VM is started again. */
+#define VMB_CMDLINE_TSC "tsc_early_khz="
+
 /*
  * The kernel's command line for these opts with these facts; freed by the caller. The user's own
  * words come last: where a word stands twice, the kernel heeds the last one.

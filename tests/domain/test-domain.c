@@ -374,8 +374,46 @@ static void metadata_has_a_bound(void)
 	CU_ASSERT_PTR_NULL(none.store);
 }
 
-TEST_MAIN("domain/domain", {"TCG", tcg}, {"KVM", kvm}, {"an old libvirt", an_old_libvirt},
-	  {"systemd", systemd}, {"network", network},
+/* libvirt's answer to what it was given; NULL: it was left alone */
+static const char *with_tsc(const char *xml, unsigned khz)
+{
+	_cleanup_free_ char *changed = NULL;
+	int r = vmb_domain_set_tsc(xml, khz, &changed);
+
+	CU_ASSERT_EQUAL(r, changed != NULL);
+	return changed ? test_path("%s", changed) : NULL;
+}
+
+static void the_counters_frequency_is_the_hosts(void)
+{
+	const struct vmboot_opts o =
+		VMBOOT_OPTS(PLAIN, .kernel_args = "xtsc_early_khz=2600000 tsc_early_khz=2600000");
+	struct vmb_facts facts = test_facts();
+	const char *before, *after, *without;
+	char *ret;
+
+	before = render(&o, test_facts());
+	CU_ASSERT_PTR_NULL(with_tsc(before, 2600000));
+	after = with_tsc(before, 3100010);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(after);
+	validate(after);
+	CU_ASSERT_PTR_NOT_NULL(strstr(after, " quiet tsc_early_khz=3100010 xtsc_early_khz=2600000 "
+					     "tsc_early_khz=2600000</cmdline>"));
+	CU_ASSERT_STRING_EQUAL(with_tsc(after, 2600000), before);
+	/* not known any more: the guest finds it out, and the user's word is not taken for ours */
+	without = with_tsc(after, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(without);
+	CU_ASSERT_PTR_NOT_NULL(strstr(without, " quiet xtsc_early_khz=2600000 "
+					       "tsc_early_khz=2600000</cmdline>"));
+	CU_ASSERT_PTR_NULL(with_tsc(without, 3100010));
+	facts.accel = VMBOOT_ACCEL_KVM;
+	CU_ASSERT_PTR_NULL(with_tsc(render(&o, facts), 3100010));
+	ASSERT_ERROR(vmb_domain_set_tsc("<domain>", 1, &ret), VMBOOT_ELIBVIRT, "no XML");
+}
+
+TEST_MAIN("domain/domain", {"TCG", tcg}, {"KVM", kvm},
+	  {"the counter's frequency is the host's", the_counters_frequency_is_the_hosts},
+	  {"an old libvirt", an_old_libvirt}, {"systemd", systemd}, {"network", network},
 	  {"an agent of the image's", an_agent_of_the_images},
 	  {"whether an agent is there", whether_an_agent_is_there}, {"debug", debug},
 	  {"ephemeral, with both skips", ephemeral_with_both_skips},
