@@ -362,11 +362,27 @@ static int use_asked(struct search *s, const char *asked)
 	return r < 0 ? r : find_parts_of(s, path);
 }
 
+/* All is built in: headers would serve no module, so there is no disk for them. */
+static int without_modules(const struct vmb_kernel *kernel, const char *asked, char **ret_note)
+{
+	if (asked)
+		return vmb_error(
+			VMBOOT_EKERNEL,
+			"`kernel_headers` is %s, but the kernel %s has no modules (there is "
+			"no %s), so nothing can be built for it; leave the field out, "
+			"install its modules, or boot another kernel with `kernel`",
+			asked, kernel->release, kernel->modules);
+	return vmb_strdup("the kernel has no modules, so there is nothing to build any for",
+			  ret_note);
+}
+
 int vmb_headers_find(const char *root, const struct vmb_kernel *kernel, const char *asked,
 		     struct vmb_headers *ret)
 {
 	struct search s = {.base = root, .kernel = kernel};
 
+	if (!vmb_kernel_has_modules(kernel))
+		return without_modules(kernel, asked, &ret->note);
 	return finish(&s, asked ? use_asked(&s, asked) : use_installed(&s, root), ret);
 }
 

@@ -35,7 +35,7 @@ void vmb_headers_done(struct vmb_headers *headers);
 /*
  * asked NULL: those that are installed for the kernel; none is no error, but has a note. Else a
  * folder or an archive: -VMBOOT_EKERNEL if it is neither, or its headers are another kernel's or
- * not whole.
+ * not whole, or the kernel has no modules. Without a folder of modules there are none in any case.
  */
 int vmb_headers_find(const char *root, const struct vmb_kernel *kernel, const char *asked,
 		     struct vmb_headers *ret);

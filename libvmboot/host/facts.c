@@ -15,11 +15,10 @@ static int gather_kernel_disk(const struct vmboot_opts *opts, const struct vmb_s
 
 	if (opts->skip_kernel_headers)
 		return 0;
-	if (!vmb_kernel_has_modules(&f->kernel))
-		return vmb_strdup("the kernel has no modules, so there is nothing to build any for",
-				  &f->headers.note);
 	r = vmb_headers_find("", &f->kernel, opts->kernel_headers, &f->headers);
-	return r < 0 ? r : vmb_kernel_disk_path(store, &f->kernel, &f->headers, &f->kernel_disk);
+	if (r < 0 || !vmb_kernel_has_modules(&f->kernel))
+		return r;
+	return vmb_kernel_disk_path(store, &f->kernel, &f->headers, &f->kernel_disk);
 }
 
 static int gather_files(const struct vmboot_opts *opts, const struct vmb_store *store,

@@ -234,6 +234,25 @@ static void what_is_asked_for_must_be_right(void)
 	CU_ASSERT_EQUAL(h.n, 0);
 }
 
+/* No disk, which is said; and who names headers has to hear that they are not used. */
+static void a_kernel_without_modules_has_none(void)
+{
+	const char *root = new_root("built-in");
+	struct vmb_kernel k = kernel_in(root);
+	_cleanup_headers_ struct vmb_headers h = {0}, asked = {0};
+
+	put_debian(root);
+	RUN("rm", "-r", k.modules);
+	ASSERT_ERROR(vmb_headers_find(root, &k, test_path("%s/" ARCH, root), &asked),
+		     VMBOOT_EKERNEL, "`kernel_headers` is ");
+	ASSERT_ERROR(vmb_headers_find(root, &k, test_path("%s/none", root), &asked), VMBOOT_EKERNEL,
+		     "the kernel " RELEASE " has no modules");
+	CU_ASSERT_PTR_NULL(asked.note);
+	ASSERT_OK(vmb_headers_find(root, &k, NULL, &h));
+	CU_ASSERT_EQUAL(h.n, 0);
+	ASSERT_STR(h.note, "the kernel has no modules, so there is nothing to build any for");
+}
+
 /* ---- archives ---- */
 
 /* Packs what is in folder. */
@@ -570,6 +589,7 @@ TEST_MAIN("disk/kernel", {"finds what is installed", finds_what_is_installed},
 	  {"takes headers among the modules", takes_headers_among_the_modules},
 	  {"names the package that is missing", names_the_package_that_is_missing},
 	  {"what is asked for must be right", what_is_asked_for_must_be_right},
+	  {"a kernel without modules has none", a_kernel_without_modules_has_none},
 	  {"finds headers in an archive", finds_headers_in_an_archive},
 	  {"an archive stays in its folder", an_archive_stays_in_its_folder},
 	  {"a disk has what belongs where", a_disk_has_what_belongs_where},

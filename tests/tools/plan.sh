@@ -64,6 +64,14 @@ jq -e '.kernel | .start == "bzimage" and .firmware == null and (.file | endswith
 expect 0 vmboot xml "$@" --kernel-start bzimage "$ref" && lacks out "<loader"
 [ -e "$VMBOOT_STORE/kernels" ] && fail "plan copies kernels"
 
+# a kernel with all built in has no disk for modules and headers, and who names headers hears that
+make_built_in "$tmp"
+expect 0 vmboot plan "$@" --kernel "$built_in" "$ref" && lacks out vmboot-kernel
+expect 1 vmboot plan "$@" --kernel "$built_in" --kernel-headers "$tmp" "$ref" &&
+	has err "\`kernel_headers\` is $tmp" "has no modules"
+expect 0 vmboot plan "$@" --kernel "$built_in" --kernel-headers "$tmp" \
+	--skip-kernel-headers "$ref"
+
 # only one "--" is ours
 expect 0 vmboot plan "$@" "$ref" -- -- x && has out '"--"'
 expect 0 vmboot plan "$@" -- "$ref" -- x && has out '"--"'
