@@ -33,6 +33,7 @@ struct exam {
 	struct vmb_caps caps;
 	struct vmb_kernel kernel;
 	struct vmb_modules modules;
+	bool bootable; /* modules are all that a boot needs, if any */
 	char found[1024], mend[512];
 };
 
@@ -123,7 +124,11 @@ static enum status check_modules(struct exam *e)
 	}
 	if (vmb_modules_resolve(&e->kernel, "squashfs", 0, &e->modules) < 0)
 		return failed(e, "use a kernel that has it as a module or built in");
-	FOUND(e, "%zu modules for a boot", e->modules.early.n);
+	e->bootable = true;
+	if (vmb_kernel_has_modules(&e->kernel))
+		FOUND(e, "%zu modules for a boot", e->modules.early.n);
+	else
+		FOUND(e, "none: all is built in, says %s", e->kernel.config);
 	return OK;
 }
 
@@ -137,12 +142,16 @@ static enum status check_headers(struct exam *e)
 		return skipped(e, "kernel");
 	}
 	if (vmb_headers_find("", &e->kernel, e->opts.kernel_headers, &h) < 0)
-		return failed(e, "name a folder or an archive with headers of that kernel");
+		return failed(e, vmb_kernel_has_modules(&e->kernel)
+					 ? "name a folder or an archive with headers of that kernel"
+					 : "leave `kernel_headers` out");
 	if (!h.note) {
 		FOUND(e, "%s", h.archive ? h.archive : h.parts[0].host);
 		return OK;
 	}
 	FOUND(e, "%s", h.note);
+	if (!vmb_kernel_has_modules(&e->kernel))
+		return OK;
 	MEND(e, "install that package, or name the headers with `kernel_headers`; without, guests "
 		"boot "
 		"and cannot build modules");
@@ -279,7 +288,7 @@ static int try_kvm(struct exam *e)
 static enum status check_kvm(struct exam *e)
 {
 	struct vmb_kvm kvm;
-	int works = e->caps.kvm && e->modules.early.n ? try_kvm(e) : -1;
+	int works = e->caps.kvm && e->bootable ? try_kvm(e) : -1;
 
 	if (works == 1) {
 		FOUND(e, "guests run under KVM");

@@ -56,4 +56,11 @@ cp "$tmp/out" "$tmp/json"
 row kernel error "$tmp/nosuch" "apt-get install linux-image"
 row modules warning "no kernel" "first mend: kernel"
 row headers warning "no kernel" "first mend: kernel"
+
+# a kernel with all built in
+make_built_in "$tmp"
+expect 1 vmboot doctor --json -c "$nobody" --kernel "$built_in"
+cp "$tmp/out" "$tmp/json"
+row modules ok "all is built in" ""
+row headers ok "nothing to build any for" ""
 done_testing
