@@ -30,6 +30,8 @@ static struct json_object *vm_json(const struct vmboot_info *info)
 			       json_object_new_boolean(info->skip_kernel_headers));
 	json_object_object_add(o, "skip_guest_agent",
 			       json_object_new_boolean(info->skip_guest_agent));
+	json_object_object_add(o, "skip_module_signatures",
+			       json_object_new_boolean(info->skip_module_signatures));
 	json_object_object_add(o, "vcpus", json_object_new_uint64(info->vcpus));
 	json_object_object_add(o, "memory_mib", json_object_new_uint64(info->memory_mib));
 	json_object_object_add(o, "accel", json_text(info->accel));

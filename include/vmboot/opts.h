@@ -87,9 +87,9 @@ typedef void (*vmboot_progress_fn)(const char *what, uint64_t done, uint64_t tot
  * `struct vmboot_opts opts = VMBOOT_OPTS(.name = "web", .image = "node:20");` is complete. The
  * library copies what it needs; the strings stay the caller's.
  *
- * Each member up to `kernel_start` is a field of the JSON request under the same name; the defaults
- * and bounds are in the table that vmboot_opts_fields() returns, which is what checks them. The
- * struct grows at its end; `size` tells the library which members the caller knows. Since 0.1.
+ * Each member up to `skip_module_signatures` is a field of the JSON request under the same name; the
+ * defaults and bounds are in the table that vmboot_opts_fields() returns, which is what checks them.
+ * The struct grows at its end; `size` tells the library which members the caller knows. Since 0.1.
  */
 struct vmboot_opts {
 	size_t size;	   /**< sizeof(struct vmboot_opts) */
@@ -118,6 +118,7 @@ struct vmboot_opts {
 	enum vmboot_guest_agent guest_agent; /**< whose agent serves exec, stat and cp */
 	const char *kernel_headers; /**< folder or tar archive; NULL: those installed for it */
 	enum vmboot_kernel_start kernel_start; /**< how the kernel starts */
+	bool skip_module_signatures; /**< a boot's own modules are loaded unchecked; taints */
 
 	/* C only: not fields of the request */
 	struct _virConnect *connection; /**< borrowed, used instead of `uri`; the caller keeps it

@@ -41,8 +41,9 @@ struct vmboot_info {
 	bool skip_guest_agent;	  /**< as asked for */
 	uint64_t vcpus;
 	uint64_t memory_mib;
-	const char *accel;  /**< "kvm" or "tcg" */
-	const char *folder; /**< where its disks and logs are */
+	const char *accel;	     /**< "kvm" or "tcg" */
+	const char *folder;	     /**< where its disks and logs are */
+	bool skip_module_signatures; /**< as asked for */
 };
 
 /** The guest's output streams. */

@@ -104,8 +104,9 @@ struct init_user {
 struct init;
 
 struct init_ops {
-	int (*load_module)(int fd);		     /* 0 or -errno */
-	int (*become)(const struct init_user *user); /* 0 or -errno */
+	int (*load_module)(int fd);			 /* 0 or -errno */
+	int (*load_bytes)(const void *module, size_t n); /* 0 or -errno */
+	int (*become)(const struct init_user *user);	 /* 0 or -errno */
 	int (*mount)(const char *source, const char *target, const char *type, unsigned long flags,
 		     const char *data);		     /* 0 or -errno */
 	void (*kill_rest)(int sig);		     /* all processes but this one */
@@ -148,9 +149,9 @@ struct init {
 	const char *root; /* goes before every path; "" in a guest */
 	const struct init_ops *ops;
 	struct init_patience patience;
-	bool debug, probe; /* words of the kernel command line */
-	int console;	   /* or -1 */
-	int trace;	   /* the counts of trace.c, or -1 */
+	bool debug, probe, unchecked; /* words of the kernel command line */
+	int console;		      /* or -1 */
+	int trace;		      /* the counts of trace.c, or -1 */
 	struct init_events events;
 
 	int uevents;			      /* netlink socket, or -1 */
@@ -161,8 +162,10 @@ struct init {
 
 	int late[INIT_LATE_MAX]; /* modules that wait until the program runs */
 	size_t n_late;
-	const char *layer; /* of overlayfs, over the image: the kernel's modules; or NULL */
-	int overlay;	   /* a folder on the overlay disk, for freezing it at the end; or -1 */
+	size_t n_unchecked;  /* modules that were loaded without a look at their signatures */
+	const char *insists; /* why signatures are checked all the same; or NULL */
+	const char *layer;   /* of overlayfs, over the image: the kernel's modules; or NULL */
+	int overlay;	     /* a folder on the overlay disk, for freezing it at the end; or -1 */
 
 	uint8_t *config_bytes; /* VMB_CONFIG_BLOCK + VMB_CONFIG_SIZE_MAX; config points into it */
 	struct vmb_guest_config config;
@@ -268,6 +271,11 @@ void init_names(struct init *init);
 struct in_addr;
 int init_parse_address(const char *text, struct in_addr *ret_ip, struct in_addr *ret_mask);
 bool init_network_device(const struct init *init, struct vmb_deadline until, char name[16]);
+
+/* unchecked.c: a module without a look at its signature, 0 or -errno; -ENODATA: it has none. */
+int init_load_unchecked(const struct init *init, int fd);
+/* How long a module is without the signature at its end; n, if there is none that it could cut. */
+size_t init_unsigned_length(const uint8_t *module, size_t n);
 
 /* modules.c: those that nobody waits for. */
 void init_modules_late(struct init *init);

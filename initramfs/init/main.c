@@ -42,6 +42,11 @@ static int load_module(int fd)
 	return syscall(SYS_finit_module, fd, "", 0) < 0 ? -errno : 0;
 }
 
+static int load_bytes(const void *module, size_t n)
+{
+	return syscall(SYS_init_module, module, n, "") < 0 ? -errno : 0;
+}
+
 static int become(const struct init_user *user)
 {
 	if (setgroups(user->n_groups, user->groups) < 0 || setgid(user->gid) < 0 ||
@@ -74,8 +79,8 @@ static void power_off(int how)
 	}
 }
 
-static const struct init_ops real = {load_module, become,    do_mount,
-				     kill_rest,	  power_off, agent_stream_give_up};
+static const struct init_ops real = {load_module, load_bytes,	       become, do_mount, kill_rest,
+				     power_off,	  agent_stream_give_up};
 
 /* 0 or -errno; the events say the rest. */
 static int run_phase(struct init *init, const struct phase *phase)

@@ -21,12 +21,34 @@ static int open_module(const struct init *init, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+/*
+ * A kernel that enforces signatures, or is locked down, refuses a module without one; the whole
+ * module then shows whether that was why, and if so, no other is tried.
+ */
+static int load_file(struct init *init, int fd)
+{
+	int refused = init->unchecked ? init_load_unchecked(init, fd) : -ENODATA;
+	int r;
+
+	if (refused == 0)
+		init->n_unchecked++;
+	if (refused == 0 || refused == -EEXIST)
+		return 0;
+	r = init->ops->load_module(fd);
+	if (r == -EEXIST)
+		r = 0;
+	if (r == 0 && refused != -ENODATA) {
+		init->unchecked = false;
+		init->insists = strerror(-refused);
+	}
+	return r;
+}
+
 static int load(struct init *init, const char *name)
 {
 	_cleanup_close_ int fd = open_module(init, name);
-	int r = fd < 0 ? fd : init->ops->load_module(fd);
 
-	return r == -EEXIST ? 0 : r;
+	return fd < 0 ? fd : load_file(init, fd);
 }
 
 /* The initramfs is gone by the time these are loaded: their files are held open. */
@@ -65,13 +87,48 @@ static int each_line(struct init *init, const char *list, int (*fn)(struct init 
 	return count;
 }
 
+/* In FIPS mode, a cipher in a module whose signature was not checked is a panic. */
+static void heed_fips(struct init *init)
+{
+	char path[INIT_PATH_MAX], text[8];
+
+	if (init_read_text(init_path(init, path, "/proc/sys/crypto/fips_enabled"), text,
+			   sizeof(text)) <= 0 ||
+	    strcmp(text, "0") == 0)
+		return;
+	init->unchecked = false;
+	init->insists = "FIPS mode";
+}
+
+/* How many were loaded, the report says anyway. On the console too, for who sees no ledger. */
+static void tell_signatures(const struct init *init, int n, struct init_report *report)
+{
+	const size_t size = sizeof(report->detail);
+
+	if (init->insists)
+		init_format(report->detail, size,
+			    "skip_module_signatures has no effect, this kernel insists: %s",
+			    init->insists);
+	else if (init->n_unchecked == (size_t)n)
+		init_format(report->detail, size, "signatures not checked");
+	else /* the others have none */
+		init_format(report->detail, size, "%zu signatures not checked", init->n_unchecked);
+	init_log(init, "modules: %s", report->detail);
+}
+
 int init_modules(struct init *init, struct init_report *report)
 {
-	int n = each_line(init, VMB_INITRAMFS_MODULE_LIST, load, report);
+	const bool unchecked = init->unchecked;
+	int n;
 
+	if (unchecked)
+		heed_fips(init);
+	n = each_line(init, VMB_INITRAMFS_MODULE_LIST, load, report);
 	if (n < 0)
 		return n;
 	report->value = n;
+	if (unchecked)
+		tell_signatures(init, n, report);
 	n = each_line(init, VMB_INITRAMFS_LATE_LIST, hold, report);
 	return n < 0 ? n : 0;
 }
@@ -79,9 +136,9 @@ int init_modules(struct init *init, struct init_report *report)
 void init_modules_late(struct init *init)
 {
 	for (size_t i = 0; i < init->n_late; i++) {
-		int r = init->ops->load_module(init->late[i]);
+		int r = load_file(init, init->late[i]);
 
-		if (r < 0 && r != -EEXIST)
+		if (r < 0)
 			init_log(init, "late module %zu did not load: %s", i, strerror(-r));
 		close(init->late[i]);
 	}

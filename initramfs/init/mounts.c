@@ -94,6 +94,7 @@ static void read_cmdline(struct init *init)
 
 	init_read_text(init_path(init, path, "/proc/cmdline"), words, sizeof(words));
 	init->debug = init_has_word(words, VMB_CMDLINE_DEBUG);
+	init->unchecked = init_has_word(words, VMB_CMDLINE_UNCHECKED);
 	init->probe = init_has_word(words, VMB_CMDLINE_PROBE);
 }
 

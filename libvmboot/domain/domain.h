@@ -23,7 +23,7 @@ int vmb_domain_xml(const struct vmb_plan *plan, char **ret);
 struct vmb_metadata {
 	char *store, *image, *digest, *accel;
 	bool probe; /* no VM: somebody tries an accelerator */
-	bool ephemeral, skip_kernel_headers, skip_guest_agent;
+	bool ephemeral, skip_kernel_headers, skip_guest_agent, skip_module_signatures;
 	enum vmboot_init_mode init_mode;
 	enum vmboot_guest_agent guest_agent;
 };

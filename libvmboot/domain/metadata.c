@@ -49,6 +49,7 @@ void vmb_metadata_add_plan(xmlNodePtr domain, const struct vmb_plan *plan)
 		{"ephemeral", bool_text(plan->ephemeral)},
 		{"skip_kernel_headers", bool_text(plan->skip_kernel_headers)},
 		{"skip_guest_agent", bool_text(plan->skip_guest_agent)},
+		{"skip_module_signatures", bool_text(plan->skip_module_signatures)},
 		{"guest_agent", plan->guest_agent == VMBOOT_AGENT_IMAGE ? "image" : "vmboot"},
 		{VMB_METADATA_TSC, khz},
 	};
@@ -124,6 +125,8 @@ static int read_facts(xmlNodePtr vm, struct vmb_metadata *ret)
 		r = child_is(vm, "skip_kernel_headers", "true", &m.skip_kernel_headers);
 	if (r == 0)
 		r = child_is(vm, "skip_guest_agent", "true", &m.skip_guest_agent);
+	if (r == 0)
+		r = child_is(vm, "skip_module_signatures", "true", &m.skip_module_signatures);
 	if (r == 0)
 		r = child_is(vm, "guest_agent", "image", &image_agent);
 	if (r == 0 && m.store[0] != '/')

@@ -165,6 +165,7 @@ static int fill_handle(struct creation *c)
 	m->ephemeral = c->plan.ephemeral;
 	m->skip_kernel_headers = c->plan.skip_kernel_headers;
 	m->skip_guest_agent = c->plan.skip_guest_agent;
+	m->skip_module_signatures = c->plan.skip_module_signatures;
 	m->init_mode = c->plan.init_mode;
 	m->guest_agent = c->plan.guest_agent;
 	r = vmb_strdup(f->store, &m->store);

@@ -77,6 +77,7 @@ static int make_info(virDomainPtr d, const struct vmb_metadata *m, struct vmboot
 	info->ephemeral = m->ephemeral;
 	info->skip_kernel_headers = m->skip_kernel_headers;
 	info->skip_guest_agent = m->skip_guest_agent;
+	info->skip_module_signatures = m->skip_module_signatures;
 	info->vcpus = theirs.nrVirtCpu;
 	info->memory_mib = theirs.maxMem / 1024;
 	*ret = TAKE_PTR(info);

@@ -177,6 +177,13 @@ static const struct vmb_field fields[] = {
 				"of its decompressor",
 			.since = "0.1"},
 	},
+	{
+		.pub = {MEMBER(skip_module_signatures), .type = VMBOOT_FIELD_BOOL,
+			.rule = "true or false",
+			.help = "load the boot's own modules without a look at their signatures; "
+				"the kernel is tainted (E)",
+			.since = "0.1"},
+	},
 };
 
 const struct vmb_field *vmb_fields(size_t *ret_n)
@@ -191,7 +198,7 @@ const struct vmboot_field *const *vmboot_opts_fields(size_t *ret_n)
 	static const struct vmboot_field *const pubs[] = {
 		ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),	ROW(8),
 		ROW(9),	 ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15), ROW(16), ROW(17),
-		ROW(18), ROW(19), ROW(20), ROW(21), ROW(22), ROW(23), ROW(24),
+		ROW(18), ROW(19), ROW(20), ROW(21), ROW(22), ROW(23), ROW(24), ROW(25),
 	};
 #undef ROW
 	_Static_assert(ARRAY_SIZE(pubs) == ARRAY_SIZE(fields), "a row is missing");

@@ -4,7 +4,7 @@
 #include "base/str.h"
 #include "wire/disks.h"
 
-enum when { ALWAYS, EMULATED, EMULATED_ONE_CPU, ABOVE_4_GIB, DEBUG, NOT_DEBUG };
+enum when { ALWAYS, EMULATED, EMULATED_ONE_CPU, ABOVE_4_GIB, DEBUG, NOT_DEBUG, UNCHECKED };
 
 /* MiB from which on a machine of QEMU's, be it pc or q35, has memory above 4 GiB. */
 enum { SPLIT_MIB = 2816 };
@@ -36,6 +36,8 @@ static const struct {
 	{"quiet", NOT_DEBUG},
 	{VMB_CMDLINE_DEBUG, DEBUG},
 	{VMB_CMDLINE_TRACE, DEBUG},
+	/* modules are loaded before the config disk can be read, so init is told here */
+	{VMB_CMDLINE_UNCHECKED, UNCHECKED},
 };
 
 static bool applies(enum when when, const struct vmboot_opts *opts, enum vmboot_accel accel)
@@ -53,6 +55,8 @@ static bool applies(enum when when, const struct vmboot_opts *opts, enum vmboot_
 		return opts->debug;
 	case NOT_DEBUG:
 		return !opts->debug;
+	case UNCHECKED:
+		return opts->skip_module_signatures;
 	}
 	return false;
 }

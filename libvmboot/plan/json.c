@@ -47,6 +47,7 @@ static struct json_object *kernel_json(const struct vmb_plan *plan)
 		json_object_array_add(modules,
 				      json_object_new_string(f->modules.early.list[i].name));
 	json_object_object_add(o, "modules", modules);
+	vmb_json_bool(o, "skip_module_signatures", plan->skip_module_signatures);
 	return o;
 }
 

@@ -176,6 +176,7 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 	p.ephemeral = opts->ephemeral;
 	p.skip_kernel_headers = opts->skip_kernel_headers;
 	p.skip_guest_agent = opts->skip_guest_agent;
+	p.skip_module_signatures = opts->skip_module_signatures;
 	if (p.skip_kernel_headers)
 		drop_kernel_disk(&p.facts);
 	p.on_exit = opts->on_exit;

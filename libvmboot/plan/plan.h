@@ -54,7 +54,7 @@ struct vmb_plan {
 	struct vmb_facts facts;
 	char *name;
 	uint64_t vcpus, memory_mib, overlay_mib;
-	bool ephemeral, skip_kernel_headers, skip_guest_agent, debug;
+	bool ephemeral, skip_kernel_headers, skip_guest_agent, skip_module_signatures, debug;
 	enum vmboot_init_mode init_mode; /* EXEC or SYSTEMD: resolved */
 	enum vmboot_on_exit on_exit;
 	enum vmboot_guest_agent guest_agent;

@@ -170,7 +170,8 @@ static void an_image_that_it_does_not_fit(void)
 static void skipped(void)
 {
 	struct vmboot_opts opts =
-		boot_opts("kernel-skip", "ls /dev/vdd /lib/modules /usr/src 2>&1; exit 0");
+		boot_opts("kernel-skip", "ls /dev/vdd /lib/modules /usr/src 2>&1; "
+					 "echo taint $(cat /proc/sys/kernel/tainted)");
 	struct vmboot_vm *vm;
 
 	opts.skip_kernel_headers = opts.skip_guest_agent = true;
@@ -179,11 +180,60 @@ static void skipped(void)
 				      "/dev/vdd: No such file or directory"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(boot_output(vm, VMBOOT_STREAM_STDOUT),
 				      "/lib/modules: No such file or directory"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(boot_output(vm, VMBOOT_STREAM_STDOUT), "\ntaint 0\n"));
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(boot_output(vm, VMBOOT_STREAM_CONSOLE), "skipping kernel headers setup"));
 	check_told(vm, "", "skipping kernel headers setup");
 	check_made(vm, false);
 	end(vm);
+}
+
+/* ---- signatures of modules ---- */
+
+/* Whether the kernel is tainted, a module of the boot's, and one that the guest loads itself. */
+#define TAINTS                                                                                     \
+	"modprobe macvlan || exit 6; echo $(cat /proc/sys/kernel/tainted) "                        \
+	"$(cat /sys/module/virtio_blk/taint)- $(cat /sys/module/macvlan/taint)-"
+
+static void signatures_are_skipped_if_the_kernel_lets(void)
+{
+	static const struct {
+		const char *name, *kernel_args, *detail, *taints;
+	} rows[] = {
+		/* 8192: an unsigned module was loaded, and nothing else, such as force */
+		{"signatures", "", "signatures not checked", "8192 E- -\n"},
+		{"signatures-enforced", "module.sig_enforce=1",
+		 "skip_module_signatures has no effect, this kernel insists: Key was rejected by "
+		 "service",
+		 "0 - -\n"},
+		{"signatures-fips", "fips=1",
+		 "skip_module_signatures has no effect, this kernel insists: FIPS mode", "0 - -\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct vmboot_opts opts = with_kernel_disk(rows[i].name, TAINTS);
+		const struct vmboot_event *e;
+		struct vmboot_ledger *ledger;
+		struct vmboot_info *info;
+		struct vmboot_vm *vm;
+
+		opts.skip_module_signatures = true;
+		opts.kernel_args = rows[i].kernel_args;
+		vm = boot_run(&opts, 0);
+		ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDOUT), rows[i].taints);
+		CU_ASSERT_PTR_NOT_NULL(strstr(boot_output(vm, VMBOOT_STREAM_CONSOLE),
+					      test_path("vmboot: modules: %s", rows[i].detail)));
+		ASSERT_OK(vmboot_ledger(vm, &ledger));
+		e = boot_event(ledger, VMBOOT_PHASE_MODULES);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+		CU_ASSERT(e->value > 0);
+		ASSERT_STR(e->detail, rows[i].detail);
+		vmboot_ledger_free(ledger);
+		ASSERT_OK(vmboot_info(vm, &info));
+		CU_ASSERT(info->skip_module_signatures);
+		vmboot_info_free(info);
+		end(vm);
+	}
 }
 
 /* ---- DKMS ---- */
@@ -286,5 +336,6 @@ static void boots_with_a_warning_without_headers(void)
 BOOT_MAIN("boot/kernel", {"an image without /lib", an_image_without_lib},
 	  {"an image whose /lib is a folder", an_image_whose_lib_is_a_folder},
 	  {"an image that it does not fit", an_image_that_it_does_not_fit}, {"skipped", skipped},
+	  {"signatures are skipped if the kernel lets", signatures_are_skipped_if_the_kernel_lets},
 	  {"DKMS builds, installs and loads", dkms_builds_installs_and_loads},
 	  {"boots with a warning without headers", boots_with_a_warning_without_headers})

@@ -254,13 +254,12 @@ static const char *metadata_of(const char *xml)
 
 static void metadata_there_and_back(void)
 {
-	for (unsigned bits = 0; bits < 16; bits++) {
-		const struct vmboot_opts o =
-			VMBOOT_OPTS(PLAIN, .ephemeral = bits & 1, .skip_kernel_headers = bits & 2,
-				    .skip_guest_agent = bits & 4,
-				    .init_mode = bits & 8 ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC,
-				    .guest_agent =
-					    bits & 4 ? VMBOOT_AGENT_VMBOOT : VMBOOT_AGENT_IMAGE);
+	for (unsigned bits = 0; bits < 32; bits++) {
+		const struct vmboot_opts o = VMBOOT_OPTS(
+			PLAIN, .ephemeral = bits & 1, .skip_kernel_headers = bits & 2,
+			.skip_guest_agent = bits & 4, .skip_module_signatures = bits & 16,
+			.init_mode = bits & 8 ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC,
+			.guest_agent = bits & 4 ? VMBOOT_AGENT_VMBOOT : VMBOOT_AGENT_IMAGE);
 		_cleanup_metadata_ struct vmb_metadata m = {0};
 		struct vmb_facts f = test_facts();
 		const char *digest = test_path("%s", f.image.digest);
@@ -275,6 +274,7 @@ static void metadata_there_and_back(void)
 		CU_ASSERT_EQUAL(m.ephemeral, (bits & 1) != 0);
 		CU_ASSERT_EQUAL(m.skip_kernel_headers, (bits & 2) != 0);
 		CU_ASSERT_EQUAL(m.skip_guest_agent, (bits & 4) != 0);
+		CU_ASSERT_EQUAL(m.skip_module_signatures, (bits & 16) != 0);
 		CU_ASSERT_EQUAL(m.init_mode, bits & 8 ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC);
 		CU_ASSERT_EQUAL(m.guest_agent, bits & 4 ? VMBOOT_AGENT_VMBOOT : VMBOOT_AGENT_IMAGE);
 		CU_ASSERT_FALSE(m.probe);

@@ -14,93 +14,6 @@
 #include "test.h"
 #include "wire/disks.h"
 
-/* ---- modules ---- */
-
-static char loaded[256]; /* first letters of what was loaded, in order */
-static int load_result;
-
-static int note_module(int fd)
-{
-	char text[2] = "";
-
-	if (read(fd, text, 1) != 1)
-		return -EIO;
-	strcat(loaded, text);
-	return load_result;
-}
-
-static struct init *guest_with_modules(void)
-{
-	static struct init_ops ops;
-	struct init *init = guest_new();
-
-	ops = guest_ops;
-	ops.load_module = note_module;
-	init->ops = &ops;
-	loaded[0] = '\0';
-	load_result = 0;
-	for (const char *p = "zay"; *p; p++)
-		guest_write(init, test_path("%c", *p), "vmboot/modules/%c.ko", *p);
-	return init;
-}
-
-static void modules_load_in_order(void)
-{
-	struct init *init = guest_with_modules();
-	struct init_report report = {0};
-
-	guest_write(init, "z.ko\n\na.ko\ny.ko", "vmboot/modules.list");
-	CU_ASSERT_EQUAL(init_modules(init, &report), 0);
-	CU_ASSERT_EQUAL(report.value, 3);
-	ASSERT_STR(loaded, "zay");
-	load_result = -EEXIST; /* built in, or loaded already */
-	CU_ASSERT_EQUAL(init_modules(init, &report), 0);
-	guest_free(init);
-}
-
-static void the_failing_module_is_named(void)
-{
-	struct init *init = guest_with_modules();
-	struct init_report report = {0};
-
-	guest_write(init, "z.ko\nmissing.ko\ny.ko\n", "vmboot/modules.list");
-	CU_ASSERT_EQUAL(init_modules(init, &report), -ENOENT);
-	ASSERT_STR(report.detail, "missing.ko");
-	ASSERT_STR(loaded, "z");
-	load_result = -ENOEXEC;
-	CU_ASSERT_EQUAL(init_modules(init, &report), -ENOEXEC);
-	ASSERT_STR(report.detail, "z.ko");
-	guest_write(init, "../../etc/x\n", "vmboot/modules.list");
-	CU_ASSERT_EQUAL(init_modules(init, &report), -EINVAL);
-	guest_free(init);
-}
-
-static void no_list_is_an_empty_list(void)
-{
-	struct init *init = guest_with_modules();
-	struct init_report report = {0};
-
-	CU_ASSERT_EQUAL(init_modules(init, &report), 0);
-	CU_ASSERT_EQUAL(report.value, 0);
-	guest_free(init);
-}
-
-static void late_modules_outlive_their_files(void)
-{
-	struct init *init = guest_with_modules();
-	struct init_report report = {0};
-
-	guest_write(init, "z.ko\n", "vmboot/modules.list");
-	guest_write(init, "y.ko\na.ko\n", "vmboot/modules.late.list");
-	CU_ASSERT_EQUAL(init_modules(init, &report), 0);
-	ASSERT_STR(loaded, "z");
-	CU_ASSERT_EQUAL(vmb_rm_rf(test_path("%s/vmboot", init->root)), 0);
-	init_modules_late(init);
-	ASSERT_STR(loaded, "zya");
-	CU_ASSERT_EQUAL(init->n_late, 0);
-	guest_free(init);
-}
-
 /* ---- events ---- */
 
 static struct vmb_event event_of(int64_t value)
@@ -438,11 +351,7 @@ static void a_path_that_does_not_fit_is_none(void)
 	guest_free(init);
 }
 
-TEST_MAIN("init/parts", {"modules load in order", modules_load_in_order},
-	  {"the failing module is named", the_failing_module_is_named},
-	  {"no list is an empty list", no_list_is_an_empty_list},
-	  {"late modules outlive their files", late_modules_outlive_their_files},
-	  {"a full queue drops the oldest", a_full_queue_drops_the_oldest},
+TEST_MAIN("init/parts", {"a full queue drops the oldest", a_full_queue_drops_the_oldest},
 	  {"a deaf host does not hold up the boot", a_deaf_host_does_not_hold_up},
 	  {"records are clean, whatever is told", records_are_clean_whatever_is_told},
 	  {"a config disk is read", a_config_disk_is_read},

@@ -65,7 +65,8 @@ static const char everything[] =
 	"  \"debug\": true,\n"
 	"  \"guest_agent\": \"image\",\n"
 	"  \"kernel_headers\": \"/srv/kernel-headers.tar.gz\",\n"
-	"  \"kernel_start\": \"bzimage\"\n"
+	"  \"kernel_start\": \"bzimage\",\n"
+	"  \"skip_module_signatures\": true\n"
 	"}\n";
 
 static void there_and_back(void)

@@ -38,7 +38,8 @@ static void everything_asked_for(void)
 			    .overlay_mib = 64, .entrypoint = entrypoint, .cmd = cmd, .env = env,
 			    .workdir = "/srv", .user = "1000:www",
 			    .on_exit = VMBOOT_ON_EXIT_POWEROFF, .network = VMBOOT_NETWORK_USER,
-			    .kernel_args = "loglevel=7 x=y", .ephemeral = true, .debug = true);
+			    .kernel_args = "loglevel=7 x=y", .ephemeral = true, .debug = true,
+			    .skip_module_signatures = true);
 	struct vmb_facts f = test_facts();
 
 	f.accel = VMBOOT_ACCEL_KVM;
@@ -149,25 +150,29 @@ static void the_callers_kernel_arguments_come_last(void)
 		enum vmboot_accel accel;
 		unsigned tsc_khz;
 		const char *expected;
+		bool skip_module_signatures;
 	} rows[] = {
-		{NULL, false, 1, 512, VMBOOT_ACCEL_KVM, 0, ALL " quiet"},
-		{"", false, 4, 2815, VMBOOT_ACCEL_KVM, 0, ALL " quiet"},
+		{NULL, false, 1, 512, VMBOOT_ACCEL_KVM, 0, ALL " quiet", false},
+		{"", false, 4, 2815, VMBOOT_ACCEL_KVM, 0, ALL " quiet", false},
 		{NULL, false, 1, 512, VMBOOT_ACCEL_TCG, 0,
-		 ALL " no_timer_check noreplace-smp noapictimer quiet"},
+		 ALL " no_timer_check noreplace-smp noapictimer quiet", false},
 		{NULL, false, 2, 512, VMBOOT_ACCEL_TCG, 2596110,
-		 ALL " no_timer_check quiet tsc_early_khz=2596110"},
+		 ALL " no_timer_check quiet tsc_early_khz=2596110", false},
 		{"swiotlb=force", false, 1, 2816, VMBOOT_ACCEL_KVM, 1,
-		 ALL " swiotlb=2048 quiet swiotlb=force"},
-		{"panic=0 a", false, 1, 512, VMBOOT_ACCEL_KVM, 0, ALL " quiet panic=0 a"},
-		{"quiet", true, 1, 512, VMBOOT_ACCEL_KVM, 0,
-		 ALL " vmboot.debug vmboot-trace quiet"},
+		 ALL " swiotlb=2048 quiet swiotlb=force", false},
+		{"panic=0 a", false, 1, 512, VMBOOT_ACCEL_KVM, 0, ALL " quiet panic=0 a", false},
+		{"quiet", true, 1, 512, VMBOOT_ACCEL_KVM, 0, ALL " vmboot.debug vmboot-trace quiet",
+		 false},
+		{"a", false, 1, 512, VMBOOT_ACCEL_KVM, 0,
+		 ALL " quiet vmboot.skip_module_signatures a", true},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct vmboot_opts o =
 			VMBOOT_OPTS(.name = "a", .image = "b", .vcpus = rows[i].vcpus,
 				    .memory_mib = rows[i].memory_mib, .kernel_args = rows[i].args,
-				    .debug = rows[i].debug);
+				    .debug = rows[i].debug,
+				    .skip_module_signatures = rows[i].skip_module_signatures);
 		const struct vmb_facts f = {.accel = rows[i].accel, .tsc_khz = rows[i].tsc_khz};
 		_cleanup_free_ char *line = NULL;
 

@@ -7,9 +7,10 @@
 int main(int argc, char **argv)
 {
 	static const char *const env[] = {"A=1", NULL};
-	struct vmboot_opts opts = VMBOOT_OPTS(.name = "planned", .accel = VMBOOT_ACCEL_TCG,
-					      .uri = "embed", .on_exit = VMBOOT_ON_EXIT_POWEROFF,
-					      .vcpus = 2, .env = env, .skip_kernel_headers = true);
+	struct vmboot_opts opts =
+		VMBOOT_OPTS(.name = "planned", .accel = VMBOOT_ACCEL_TCG, .uri = "embed",
+			    .on_exit = VMBOOT_ON_EXIT_POWEROFF, .vcpus = 2, .env = env,
+			    .skip_kernel_headers = true, .skip_module_signatures = true);
 	char *text = NULL;
 	int r;
 

@@ -125,6 +125,7 @@ class Request(unittest.TestCase):
             "vcpus": 2,
             "env": ["A=1"],
             "skip_kernel_headers": True,
+            "skip_module_signatures": True,
         }
         text = json.dumps(request)
         code = "import json, sys, vmboot; sys.stdout.write(vmboot.{}(**json.loads(sys.argv[1])))"

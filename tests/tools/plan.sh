@@ -25,13 +25,16 @@ fi
 
 # flags before the image, the command behind it, and the same as a request
 expect 0 vmboot plan "$@" --name web --memory-mib=256 -e A=1 -eB=2 --skip-kernel-headers \
-	"$ref" -- run --me -e
+	--skip-module-signatures "$ref" -- run --me -e
 cp "$tmp/out" "$tmp/flags"
 cat >"$tmp/request" <<-END
 	{"name": "web", "image": "$ref", "memory_mib": 256, "env": ["A=1", "B=2"], "accel": "tcg",
-	 "uri": "embed", "skip_kernel_headers": true, "on_exit": "poweroff",
+	 "uri": "embed", "skip_kernel_headers": true, "skip_module_signatures": true, "on_exit": "poweroff",
 	 "cmd": ["run", "--me", "-e"]}
 END
+jq -e '.kernel | .skip_module_signatures and
+	(.command_line | split(" ") | contains(["vmboot.skip_module_signatures"]))' "$tmp/flags" \
+	>/dev/null || fail "signatures are not skipped: $(jq -c .kernel "$tmp/flags")"
 expect 0 vmboot plan --request "$tmp/request"
 cmp "$tmp/flags" "$tmp/out" || fail "flags and request differ"
 vmboot plan --request - <"$tmp/request" >"$tmp/out" 2>"$tmp/err" || fail "request from stdin"

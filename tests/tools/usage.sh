@@ -77,6 +77,7 @@ refused env '"=x"' "KEY=VALUE" -e=x x
 refused accel '"fast"' "auto, kvm or tcg" --accel fast x
 refused workdir '"tmp"' "an absolute path" -wtmp x
 refused skip_guest_agent '"maybe"' "true or false" --skip-guest-agent=maybe x
+refused skip_module_signatures '"1"' "true or false" --skip-module-signatures=1 x
 
 # requests
 echo '{"image": "node:20", "skip_kernel_heders": true}' >"$tmp/request"

@@ -316,6 +316,7 @@ class Opts(ctypes.Structure):
     guest_agent: int
     kernel_headers: Optional[builtins.bytes]
     kernel_start: int
+    skip_module_signatures: bool
     connection: Optional[int]
     log: Any
     log_data: Optional[int]
@@ -348,6 +349,7 @@ class Opts(ctypes.Structure):
         ("guest_agent", c_uint),
         ("kernel_headers", c_char_p),
         ("kernel_start", c_uint),
+        ("skip_module_signatures", c_bool),
         ("connection", c_void_p),
         ("log", LogFn),
         ("log_data", c_void_p),
@@ -431,6 +433,7 @@ class Info(ctypes.Structure):
     memory_mib: int
     accel: Optional[builtins.bytes]
     folder: Optional[builtins.bytes]
+    skip_module_signatures: bool
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -445,6 +448,7 @@ class Info(ctypes.Structure):
         ("memory_mib", c_uint64),
         ("accel", c_char_p),
         ("folder", c_char_p),
+        ("skip_module_signatures", c_bool),
     ]
 
 

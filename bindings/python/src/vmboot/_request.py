@@ -47,6 +47,7 @@ class Request(TypedDict, total=False):
     guest_agent: str
     kernel_headers: StrPath
     kernel_start: str
+    skip_module_signatures: bool
 
 
 class Field(NamedTuple):

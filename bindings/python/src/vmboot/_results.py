@@ -191,6 +191,7 @@ class Info:
     accel: str
     #: where its disks and logs are
     folder: str
+    skip_module_signatures: bool
 
 
 def info(pointer: Any) -> Info:
@@ -208,6 +209,7 @@ def info(pointer: Any) -> Info:
         memory_mib=struct.memory_mib,
         accel=text(struct.accel),
         folder=os.fsdecode(struct.folder or b""),
+        skip_module_signatures=struct.skip_module_signatures,
     )
 
 
