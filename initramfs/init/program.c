@@ -65,12 +65,11 @@ static int enter_workdir(const struct start *s)
 	return errno == ENOENT ? -ENOTDIR : -errno;
 }
 
+/* What is caught, exec gives back; and the kernel starts its init with nothing ignored. */
 static void default_signals(void)
 {
 	sigset_t none;
 
-	for (int sig = 1; sig < NSIG; sig++)
-		signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -18,22 +18,21 @@ static const char *const moved[] = {"dev", "proc", "sys"};
 /* Removes all below fd, which it closes, but not keep, and nothing of another file system. */
 static void empty(int fd, const struct stat *top, ino_t keep, int depth)
 {
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
 	struct stat st;
+	DIR *d = fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == top->st_dev ? fdopendir(fd) : NULL;
+	struct dirent *e;
 
 	if (!d && fd >= 0)
 		close(fd);
 	while (d && (e = readdir(d))) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		    st.st_dev != top->st_dev || st.st_ino == keep)
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || e->d_ino == keep)
 			continue;
-		if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
+		/* the kernel refuses to remove what is not empty, or a mount point */
+		if (e->d_type == DT_DIR && depth < DEPTH_MAX)
 			empty(openat(fd, e->d_name,
 				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
 			      top, keep, depth + 1);
-		unlinkat(fd, e->d_name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
+		unlinkat(fd, e->d_name, e->d_type == DT_DIR ? AT_REMOVEDIR : 0);
 	}
 	if (d)
 		closedir(d);

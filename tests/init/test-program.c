@@ -213,6 +213,11 @@ static void a_reboot_is_no_exit(void)
 }
 
 /* The program is in a session of its own, with default signals and nothing of ours open. */
+static void ignore(int sig)
+{
+	(void)sig;
+}
+
 static void the_program_starts_clean(void)
 {
 	struct init *init = guest_with(
@@ -221,7 +226,7 @@ static void the_program_starts_clean(void)
 	struct vm vm;
 	const char *out, *ignored;
 
-	signal(SIGUSR1, SIG_IGN);
+	signal(SIGUSR1, ignore);
 	vm = vm_start(init);
 	signal(SIGUSR1, SIG_DFL);
 	out = vm_read(vm.out, NULL);
