@@ -799,11 +799,14 @@ static void crumbs_script(struct peer *p)
 static void crumbs_cost_no_memory(void)
 {
 	struct vmb_stream *s = peer_connect(&peer, crumbs_script);
-	struct vmb_session *x = session_of(s), *after = session_of(s);
+	struct vmb_exec_request request = {.args = {"program"}};
+	struct vmb_session *x = session_of(s), *after = NULL;
 	struct vmb_piece *piece;
 	size_t pieces = 0, bytes[2] = {0};
 	int status = -1;
 
+	/* as many wake-ups go before it */
+	ASSERT_OK(vmb_session_open(s, &request, vmb_deadline_in(20 * PEER_MS), &after));
 	while ((piece = vmb_session_take(x))) {
 		pieces++;
 		bytes[piece->err] += piece->n;
