@@ -98,6 +98,29 @@ static void on_signal(int number)
 	(void)number;
 }
 
+/*
+ * When libvirt cannot connect to the port of an agent that has just come, since the guest is being
+ * destroyed, its qemuAgentDispose() gives a GMainContext back that it has not taken yet (9.0 does),
+ * and GLib says so. Nobody can keep libvirt from that: of all that was printed, it is not ours.
+ */
+static bool is_libvirts(const char *line)
+{
+	return !*line || (strstr(line, "GLib-CRITICAL") &&
+			  strstr(line, "g_main_context_unref: assertion 'context != NULL' failed"));
+}
+
+static void check_nothing_was_said(const char *path)
+{
+	char *text = strdup(test_read(path)), *rest = text, *line;
+
+	while ((line = strsep(&rest, "\n"))) {
+		if (!is_libvirts(line))
+			dprintf(STDERR_FILENO, "printed: %s\n", line);
+		CHECK(is_libvirts(line));
+	}
+	free(text);
+}
+
 static void leaves_nothing_behind(void)
 {
 	const char *said = test_path("%s/said", test_tmpdir());
@@ -121,9 +144,7 @@ static void leaves_nothing_behind(void)
 	dup2(saved, STDOUT_FILENO);
 	CHECK(snapshot_compare(&before, &first, libvirts) == 0);
 	CHECK(snapshot_compare(&first, &second, nothing) == 0);
-	if (*test_read(said))
-		dprintf(STDERR_FILENO, "printed: %s", test_read(said));
-	CHECK(*test_read(said) == '\0');
+	check_nothing_was_said(said);
 	snapshot_done(&before);
 	snapshot_done(&first);
 	snapshot_done(&second);
