@@ -11,7 +11,7 @@ chmod 711 "$tmp"
 install_copy
 install_python
 export LIBVIRT_DEFAULT_URI=embed
-LIMIT=900
+LIMIT=1800
 
 trap remove_guests EXIT
 
