@@ -2,6 +2,7 @@
 #include "boot.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,24 @@ struct vmboot_exec_opts boot_sh(const char *script)
 	args[2] = script;
 	opts.timeout_ms = BOOT_TIMEOUT_MS;
 	return opts;
+}
+
+struct vmboot_exec_result *boot_time_out(struct vmboot_vm *vm, struct vmboot_exec_opts opts)
+{
+	struct vmboot_exec_result *result = NULL;
+	int r;
+
+	for (;; opts.timeout_ms *= 4) {
+		r = vmboot_exec(vm, &opts, &result);
+		if (opts.timeout_ms > BOOT_TIMEOUT_MS || (r < 0 && r != -ETIMEDOUT))
+			break;
+		if (r == 0 && *result->out)
+			break;
+		if (r == 0)
+			vmboot_exec_result_free(result);
+	}
+	ASSERT_OK(r);
+	return result;
 }
 
 static void collect(struct vmboot_vm *vm, enum vmboot_stream stream, const char *bytes, size_t n,

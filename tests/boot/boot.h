@@ -14,7 +14,7 @@
 enum {
 	/* Emulated guests on a busy machine: how long a test waits before it gives up. A guest that
 	 * boots takes two seconds; nothing is asserted about how long it took. */
-	BOOT_TIMEOUT_MS = 120000,
+	BOOT_TIMEOUT_MS = 300000,
 };
 
 /* Ends the program with 77 if guests cannot run here; under CI=true that is a failure. */
@@ -39,6 +39,12 @@ struct vmboot_opts boot_opts(const char *name, const char *script);
 
 /* `sh -c script` in a running VM. */
 struct vmboot_exec_opts boot_sh(const char *script);
+
+/*
+ * A program that is killed at its deadline: what came of it. Once more with more time, if it had not
+ * even said its first words by then.
+ */
+struct vmboot_exec_result *boot_time_out(struct vmboot_vm *vm, struct vmboot_exec_opts opts);
 
 /* What the guest's program wrote to a stream, from boot to now. */
 const char *boot_output(struct vmboot_vm *vm, enum vmboot_stream stream);

@@ -16,7 +16,7 @@ VMBOOT_GUEST_DIR=$(dirname "$(find "$dest" -name vmboot-init)")
 export VMBOOT_GUEST_DIR
 
 vmboot() {
-	timeout -k 10 120 "$root/bin/vmboot" "$@"
+	timeout -k 10 400 "$root/bin/vmboot" "$@"
 }
 
 trap remove_guests EXIT
@@ -48,23 +48,23 @@ sh "$testsdir/boot/mkimage.sh" "$tmp" >"$tmp/log" 2>&1 || skip "no image: $(cat 
 expect 0 vmboot import --name test "oci:$tmp/image:test"
 vmboot ps -q # sets up the embedded driver
 
-example 120 boot.c test && has out hello settle-overlay
-example 120 boot.cc test && has out "C++: from-cc"
-example 120 lend.c "$root_uri" test &&
+example 400 boot.c test && has out hello settle-overlay
+example 400 boot.cc test && has out "C++: from-cc"
+example 400 lend.c "$root_uri" test &&
 	has out "the guest says: Linux" "libvirt knows it as number" "the connection is alive"
-example 120 define.c "$root_uri" test &&
+example 400 define.c "$root_uri" test &&
 	has out "the plan has" "title: defined by an orchestrator" "defined runs"
 
 echo "- reattach.c"
 if build_example reattach.c; then
 	expect 0 "$tmp/reattach-c" create first test && has out "created first"
-	run_example 120 reattach.c resume &&
+	run_example 400 reattach.c resume &&
 		has out "found first, which answers: first" "its program ran after"
 fi
 
 echo "- boot.lua"
 if command -v luajit >/dev/null; then
-	expect 0 timeout -k 10 120 luajit "$srcdir/examples/boot.lua" test &&
+	expect 0 timeout -k 10 400 luajit "$srcdir/examples/boot.lua" test &&
 		has out "LuaJIT: from-lua"
 	nothing_left boot.lua
 else
@@ -76,7 +76,7 @@ all_answer() {
 	[ "$(grep -c "^$1-\([0-9]*\) answers: $1-\1\$" "$tmp/out")" -eq "$2" ] ||
 		fail "not all of $2 answer: $(cat "$tmp/out")"
 }
-example 120 glib.c test 4 && all_answer glib 4
+example 400 glib.c test 4 && all_answer glib 4
 if example 600 poll.c test 20; then
 	all_answer poll 20
 	grep "peak memory" "$tmp/out"

@@ -63,7 +63,7 @@ static void *sleep_in_guest(void *data)
 static void is_started_again(void)
 {
 	struct sleeper sleepers[4] = {0};
-	int64_t before;
+	struct vmb_deadline until;
 	char out[256];
 
 	vm();
@@ -73,14 +73,14 @@ static void is_started_again(void)
 	do
 		ASSERT_OK(exec_sh("ps -o args | grep -c '^sleep 5432[6]'", BOOT_TIMEOUT_MS, out));
 	while (strcmp(out, "4\n") != 0);
-	before = vmb_monotonic_us();
+	until = vmb_deadline_in(BOOT_TIMEOUT_MS);
 	ASSERT_ERROR(exec_sh(KILL_AGENT, BOOT_TIMEOUT_MS, out), VMBOOT_EGUEST, "started again");
 	for (size_t i = 0; i < ARRAY_SIZE(sleepers); i++) {
 		pthread_join(sleepers[i].thread, NULL);
 		CU_ASSERT_EQUAL(sleepers[i].r, -VMBOOT_EGUEST);
 		CU_ASSERT_PTR_NOT_NULL(strstr(sleepers[i].error, "started again"));
 	}
-	CU_ASSERT(vmb_monotonic_us() - before < 8000000);
+	CU_ASSERT_FALSE(vmb_deadline_passed(until)); /* the sleepers' own is never */
 	ASSERT_OK(exec_sh("ps -o args | grep '^sleep 5432[6]' || echo none", BOOT_TIMEOUT_MS, out));
 	ASSERT_STR(out, "none\n");
 }
@@ -90,21 +90,20 @@ static void is_given_up(void)
 	struct vmboot_stat *st = NULL;
 	struct vmboot_ledger *ledger;
 	const struct vmboot_event *e;
-	int64_t before;
+	struct vmb_deadline until = vmb_deadline_in(BOOT_TIMEOUT_MS);
 	char out[256];
 	int r = 0;
 
-	for (int i = 0; i < 6 && r != -VMBOOT_ENOAGENT; i++)
+	while (r != -VMBOOT_ENOAGENT && !vmb_deadline_passed(until))
 		r = exec_sh(KILL_AGENT, BOOT_TIMEOUT_MS, out);
 	CU_ASSERT_EQUAL(r, -VMBOOT_ENOAGENT);
-	before = vmb_monotonic_us();
+	/* all of them at once: each that waited for an answer would have other words */
 	ASSERT_ERROR(exec_sh("true", BOOT_TIMEOUT_MS, out), VMBOOT_ENOAGENT, "ended too often");
 	ASSERT_ERROR(vmboot_stat(shared, "/", true, &st), VMBOOT_ENOAGENT, "ended too often");
 	ASSERT_ERROR(vmboot_copy_to(shared, "/etc/passwd", "/"), VMBOOT_ENOAGENT,
 		     "ended too often");
 	ASSERT_ERROR(vmboot_copy_from(shared, "/etc/passwd", test_tmpdir()), VMBOOT_ENOAGENT,
 		     "ended too often");
-	CU_ASSERT(vmb_monotonic_us() - before < 1000000);
 	ASSERT_OK(vmboot_ledger(shared, &ledger));
 	e = boot_event(ledger, VMBOOT_PHASE_AGENT);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(e);

@@ -198,30 +198,35 @@ static void start_elsewhere(struct vmboot_vm *vm)
 		unlink(memo);
 }
 
+/* Until the program has said something on stderr: started is not done. */
+static void await_words(struct vmboot_vm *vm)
+{
+	struct vmb_deadline deadline = vmb_deadline_in(BOOT_TIMEOUT_MS);
+	struct pollfd p = {.fd = vmboot_event_fd(vm), .events = POLLIN};
+
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	while (!*boot_output(vm, VMBOOT_STREAM_STDERR) &&
+	       poll(&p, 1, vmb_deadline_poll(deadline, -1)) > 0)
+		ASSERT_OK(vmboot_dispatch(vm));
+}
+
 /* What a program wrote is on its disk after a stop, and the same VM boots from it again. */
 static void stops_and_starts_with_its_writes(void)
 {
 	struct vmboot_opts opts = boot_opts(
 		"exec-restart",
 		"cat /count 2>/dev/null; echo once >>/count; echo counted >&2; sleep 1000");
-	struct vmb_deadline deadline = vmb_deadline_in(BOOT_TIMEOUT_MS);
-	struct pollfd p = {.events = POLLIN};
 	struct vmboot_vm *vm;
 	int r;
 
 	ASSERT_OK(vmboot_create(&opts, &vm));
-	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
-	/* started is not done */
-	p.fd = vmboot_event_fd(vm);
-	while (!*boot_output(vm, VMBOOT_STREAM_STDERR) &&
-	       poll(&p, 1, vmb_deadline_poll(deadline, -1)) > 0)
-		ASSERT_OK(vmboot_dispatch(vm));
+	await_words(vm);
 	CU_ASSERT_EQUAL(vmboot_start(vm), -EALREADY);
 	r = vmboot_stop(vm, BOOT_TIMEOUT_MS);
 	CU_ASSERT_EQUAL(r, 0); /* it went by itself */
 	CU_ASSERT_EQUAL(vmboot_stop(vm, 0), -EALREADY);
 	start_elsewhere(vm);
-	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	await_words(vm);
 	r = vmboot_stop(vm, BOOT_TIMEOUT_MS);
 	CU_ASSERT_EQUAL(r, 0);
 	ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDOUT), "once\n");

@@ -19,7 +19,7 @@
 #include "base/process.h"
 #include "boot.h"
 
-enum { DAEMON_MS = 30000 };
+enum { DAEMON_MS = 120000 };
 
 static char pid_files[64];
 static bool own_daemon;

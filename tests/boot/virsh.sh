@@ -27,7 +27,7 @@ refused() {
 number() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p"; }
 
 # libvirt hears of the agent's port by a way of its own
-for _ in $(seq 100); do
+for _ in $(seq 600); do
 	agent '{"execute":"guest-ping"}' >/dev/null && break
 	sleep 0.1
 done
@@ -43,7 +43,7 @@ pid=$(agent '{"execute":"guest-exec","arguments":{"path":"/bin/sh",
 	"arg":["-c","cat; echo err >&2; exit 3"],"input-data":"aW4K","capture-output":true}}' |
 	number pid)
 [ -n "$pid" ] || fail "guest-exec gives no pid"
-for _ in $(seq 100); do
+for _ in $(seq 600); do
 	status=$(agent '{"execute":"guest-exec-status","arguments":{"pid":'"$pid"'}}')
 	echo "$status" | grep -q '"exited":true' && break
 	sleep 0.1
