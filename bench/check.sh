@@ -17,6 +17,7 @@ plain    "memory_mib": 256, "skip_kernel_headers": true, "skip_guest_agent": tru
 headers  "memory_mib": 256, "skip_guest_agent": true
 agent    "memory_mib": 256, "skip_kernel_headers": true
 large    "memory_mib": 2048, "skip_kernel_headers": true, "skip_guest_agent": true
+fastest  "memory_mib": 256, "skip_kernel_headers": true, "skip_guest_agent": true, "skip_module_signatures": true, "kernel_args": "initcall_blacklist=trace_eval_init,tracer_init_tracefs"
 '
 
 update=false rounds=3 only=
@@ -48,9 +49,10 @@ cp bench/count.so "$tmp/"
 # No random place for the kernel; and the frequency that the counter has under -icount shift=0, not
 # that of the host's.
 request() {
-	printf '{"name": "bench", "image": "dir:%s/root", "store": "%s/s", "cmd": ["/bin/mark"],
-		"kernel_args": "nokaslr tsc_early_khz=1000000 %s", %s%s}' "$tmp" "$tmp" \
-		"$other_args" "${other_kernel:+"\"kernel\": \"$other_kernel\", "}" "$1"
+	jq -n --arg tmp "$tmp" --arg args "$other_args" --arg kernel "$other_kernel" "{$1}"' +
+		{name: "bench", image: "dir:\($tmp)/root", store: "\($tmp)/s", cmd: ["/bin/mark"]} |
+		.kernel_args = "nokaslr tsc_early_khz=1000000 \($args) \(.kernel_args // "")" |
+		if $kernel != "" then .kernel = $kernel else . end'
 }
 
 # boot NAME MORE: adds to $tmp/counts, a line "NAME PHASE INSTRUCTIONS" for each phase to the program
