@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "verbs.h"
 
@@ -23,13 +24,23 @@ static bool is_guest(const char *operand, char **ret_name, char **ret_path)
 	return true;
 }
 
-static int copy(struct args *args, const char *name, const char *from, const char *to, bool into)
+static int copy(struct vmboot_vm *vm, const char *from, const char *to, bool into)
+{
+	if (into && strcmp(from, "-") == 0)
+		return vmboot_copy_archive_to(vm, STDIN_FILENO, to);
+	if (!into && strcmp(to, "-") == 0)
+		return vmboot_copy_archive_from(vm, from, STDOUT_FILENO);
+	return into ? vmboot_copy_to(vm, from, to) : vmboot_copy_from(vm, from, to);
+}
+
+static int open_and_copy(struct args *args, const char *name, const char *from, const char *to,
+			 bool into)
 {
 	_cleanup_(vm) struct vmboot_vm *vm = NULL;
 	int r = vmboot_open(args->opts, name, &vm);
 
 	if (r >= 0)
-		r = into ? vmboot_copy_to(vm, from, to) : vmboot_copy_from(vm, from, to);
+		r = copy(vm, from, to, into);
 	return r < 0 ? show_error(EXIT_FAILED) : 0;
 }
 
@@ -40,14 +51,14 @@ int verb_cp(struct args *args)
 	bool out = is_guest(from, &names[0], &paths[0]), in = is_guest(to, &names[1], &paths[1]);
 	int r;
 
-	if (strcmp(from, "-") == 0 || strcmp(to, "-") == 0)
-		r = usage_error("cp", "archives on standard input or output are not copied; "
-				      "./- is a file of that name");
-	else if (in == out)
+	if (in == out)
 		r = usage_error("cp", "one of SRC and DST must be NAME:PATH, the other a path of "
 				      "the host's");
+	else if (strcmp(in ? from : to, "-") == 0 && isatty(in ? STDIN_FILENO : STDOUT_FILENO))
+		r = usage_error("cp", "\"-\" is an archive, and this a terminal; ./- is a file of "
+				      "that name");
 	else
-		r = copy(args, names[in], out ? paths[0] : from, in ? paths[1] : to, in);
+		r = open_and_copy(args, names[in], out ? paths[0] : from, in ? paths[1] : to, in);
 	for (int i = 0; i < 2; i++) {
 		free(names[i]);
 		free(paths[i]);

@@ -83,7 +83,10 @@ static const struct verb verbs[] = {
 	 .operand = OPERAND_VM_PATH,
 	 .help = "Copy files between the host and a VM that runs",
 	 .more = "One of SRC and DST is NAME:PATH. Into a folder that is there, a copy goes under "
-		 "its\nown name. Owners, modes, times, links and holes are kept.",
+		 "its\nown name. Owners, modes, times, links and holes are kept. The other, if "
+		 "\"-\", is a "
+		 "tar\narchive on standard input, unpacked in the folder DST, or on standard "
+		 "output.",
 	 .fn = verb_cp,
 	 .flags = COMMON,
 	 .min_operands = 2,

@@ -158,6 +158,31 @@ VMBOOT_API int vmboot_copy_to(struct vmboot_vm *vm, const char *from, const char
  */
 VMBOOT_API int vmboot_copy_from(struct vmboot_vm *vm, const char *from, const char *to);
 
+/**
+ * vmboot_copy_archive_to: unpack a tar archive in a guest.
+ * @vm: the handle.
+ * @fd: read to the archive's end: any of tar's formats, or compressed by gzip, bzip2, xz or zstd.
+ * @to: absolute path of a folder in the guest.
+ *
+ * Owners (by number), modes, times, links and holes are as the archive says. How long it takes is
+ * also up to who writes the archive.
+ *
+ * Returns: as vmboot_exec(). Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_copy_archive_to(struct vmboot_vm *vm, int fd, const char *to);
+
+/**
+ * vmboot_copy_archive_from: a file or a tree of a guest's as a tar archive.
+ * @vm: the handle.
+ * @from: absolute path in the guest; the archive has it under its own name.
+ * @fd: where the archive, in pax format, is written to. After an error it is half an archive.
+ *
+ * These are the guest's bytes, which nobody has looked at: beware of what unpacks them.
+ *
+ * Returns: as vmboot_exec(). Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_copy_archive_from(struct vmboot_vm *vm, const char *from, int fd);
+
 #ifdef __cplusplus
 }
 #endif

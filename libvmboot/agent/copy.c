@@ -351,3 +351,47 @@ int vmboot_copy_from(struct vmboot_vm *vm, const char *from, const char *to)
 	r = finish(&c, r, "send the copy");
 	return r == -EIO && c.status ? explain(vm, from, r) : r;
 }
+
+/* ---- archives ---- */
+
+int vmboot_copy_archive_to(struct vmboot_vm *vm, int fd, const char *to)
+{
+	VMB_NO_SIGPIPE;
+	vmb_cleanup(copy_done) struct copy c = {.vm = vm};
+	int r;
+
+	r = check_guest_path(to);
+	if (r == 0)
+		r = start(&c, VMB_TAR_IN, to);
+	if (r < 0)
+		return r;
+	r = vmb_tree_repack(fd, write_piece, &c);
+	return finish(&c, r, "write the copy");
+}
+
+static int pass_on(struct copy *c, int fd)
+{
+	const void *bytes;
+	ssize_t n;
+	int r = 0;
+
+	while (r == 0 && (n = read_piece(c, &bytes)) != 0)
+		r = n < 0 ? (int)n : vmb_write_all(fd, "the archive", bytes, (size_t)n);
+	return r;
+}
+
+int vmboot_copy_archive_from(struct vmboot_vm *vm, const char *from, int fd)
+{
+	VMB_NO_SIGPIPE;
+	vmb_cleanup(copy_done) struct copy c = {.vm = vm};
+	int r;
+
+	r = check_guest_path(from);
+	if (r == 0)
+		r = start(&c, VMB_TAR_OUT, from);
+	if (r < 0)
+		return r;
+	r = pass_on(&c, fd);
+	r = finish(&c, r, "send the copy");
+	return r == -EIO && c.status ? explain(vm, from, r) : r;
+}

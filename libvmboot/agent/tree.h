@@ -22,6 +22,12 @@ typedef int (*vmb_tree_write_fn)(void *data, const void *bytes, size_t n);
 int vmb_tree_pack(const char *path, const char *name, vmb_tree_write_fn write, void *data);
 
 /*
+ * Passes on what a tar archive holds that is read from fd, of any of tar's formats and compressed or
+ * not, as that which vmb_tree_pack() would have made of it.
+ */
+int vmb_tree_repack(int fd, vmb_tree_write_fn write, void *data);
+
+/*
  * Extracts in the open folder, in a thread of its own, in which read runs, too. from: the name that
  * every entry must begin with, and which becomes name; both ".": what is in the archive's "." goes
  * into the folder. -VMBOOT_EGUEST for what no honest guest would send.

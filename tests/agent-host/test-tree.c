@@ -141,6 +141,44 @@ static void tar_reads_what_we_write_and_back(void)
 	free(b.buf.data);
 }
 
+static int repack(const char *file, struct bytes *b)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC), r;
+
+	CU_ASSERT_FATAL(fd >= 0);
+	r = vmb_tree_repack(fd, write_bytes, b);
+	close(fd);
+	return r;
+}
+
+/* What tar makes is what we would have made; where it is rooted makes no difference. */
+static void an_archive_is_passed_on(void)
+{
+	static const char *const ways[] = {"--sparse", "-z", "-J -P --transform 's,^t,/t,S'"};
+	const char *from = test_path("%s/from", test_tmpdir());
+	const char *file = test_path("%s/a.tar", test_tmpdir());
+	const char *to = test_path("%s/to", test_tmpdir());
+	struct bytes b = {0};
+
+	CU_ASSERT_FATAL(mkdir(from, 0700) == 0);
+	make_tree(from);
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		CU_ASSERT_FATAL(mkdir(to, 0700) == 0);
+		sh(from,
+		   test_path("tar -c --format=pax --numeric-owner %s -f ../a.tar t", ways[i]));
+		ASSERT_OK(repack(file, &b));
+		ASSERT_OK(extract(&b, to, "t", "t"));
+		ASSERT_STR(listing(to), listing(from));
+		vmb_buf_done(&b.buf);
+		b = (struct bytes){0};
+		sh(from, "rm -r ../to");
+	}
+	sh(from, "head -c 3000 ../a.tar >../cut; echo hello >../text; : >../empty");
+	CU_ASSERT(repack(test_path("%s/cut", test_tmpdir()), &b) < 0);
+	CU_ASSERT(repack(test_path("%s/text", test_tmpdir()), &b) < 0);
+	vmb_buf_done(&b.buf);
+}
+
 static void contents_go_into_the_folder(void)
 {
 	const char *from = test_path("%s/from", test_tmpdir());
@@ -471,6 +509,7 @@ static void the_readers_error_is_told(void)
 
 TEST_MAIN("agent-host/tree", {"a tree there and back", a_tree_there_and_back},
 	  {"tar reads what we write, and back", tar_reads_what_we_write_and_back},
+	  {"an archive is passed on", an_archive_is_passed_on},
 	  {"contents go into the folder", contents_go_into_the_folder},
 	  {"the caller's folder and umask stay", the_callers_folder_and_umask_stay},
 	  {"hostile names and links", hostile_names_and_links},

@@ -577,6 +577,24 @@ static void files_and_new_names(void)
 		     "/no/folder");
 }
 
+static void archives_by_descriptor(void)
+{
+	const char *dir = test_tmpdir();
+	int from = open(test_path("%s/out.tar", dir), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	CU_ASSERT_FATAL(from >= 0);
+	run_sh("mkdir -p /tmp/packed/sub /tmp/unpacked; echo 1 >/tmp/packed/sub/one");
+	ASSERT_OK(vmboot_copy_archive_from(vm(), "/tmp/packed", from));
+	CU_ASSERT(lseek(from, 0, SEEK_SET) == 0);
+	ASSERT_OK(vmboot_copy_archive_to(vm(), from, "/tmp/unpacked"));
+	ASSERT_STR(run_sh("cat /tmp/unpacked/packed/sub/one"), "1\n");
+	ASSERT_ERROR(vmboot_copy_archive_to(vm(), -1, "/tmp"), EBADF, "tar archive");
+	ASSERT_ERROR(vmboot_copy_archive_to(vm(), from, "tmp"), EINVAL, "absolute");
+	ASSERT_ERROR(vmboot_copy_archive_from(vm(), "/no/such", from), ENOENT, "/no/such");
+	ASSERT_ERROR(vmboot_copy_archive_from(vm(), "/tmp/packed", -1), EBADF, "the archive");
+	close(from);
+}
+
 /* A copy in a chroot of the guest's making: a link in the target leads elsewhere. */
 static void links_in_the_guest_lead_nowhere(void)
 {
@@ -703,6 +721,7 @@ BOOT_MAIN("boot/agent", {"outputs and exit codes", outputs_and_exit_codes}, {"si
 	  {"live input and output", live_input_and_output}, {"a terminal", a_terminal},
 	  {"a stream meets its deadline", a_stream_meets_its_deadline}, {"stats", stats},
 	  {"trees both ways", trees_both_ways}, {"files and new names", files_and_new_names},
+	  {"archives by descriptor", archives_by_descriptor},
 	  {"links in the guest lead nowhere", links_in_the_guest_lead_nowhere},
 	  {"without an agent", without_an_agent},
 	  {"before the boot is done", before_the_boot_is_done},

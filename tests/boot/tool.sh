@@ -129,6 +129,13 @@ expect 0 vmboot logs web
 [ "$(cat "$tmp/err")" = err ] || fail "logs, on stderr: $(cat "$tmp/err")"
 expect 0 vmboot ps -q && has out web # on_exit is keep
 expect 1 vmboot rmi test && has err test
+expect 0 vmboot wait --phase agent -t 60 web
+echo packed >"$tmp/packed"
+tar -C "$tmp" -cz packed | vmboot cp - web:/tmp || fail "cp from standard input"
+expect 0 vmboot cp web:/tmp/packed -
+[ "$(tar -xOf "$tmp/out" packed)" = packed ] || fail "cp to standard output"
+expect 1 vmboot cp web:/no/such - && has err /no/such
+expect 1 vmboot cp - web:/tmp && has err "tar archive" # standard input is empty
 expect 0 vmboot stop web web && has out web
 expect 0 vmboot ps -q && [ ! -s "$tmp/out" ] || fail "stopped, and in ps"
 expect 0 vmboot ps -a && has out web stopped

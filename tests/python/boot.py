@@ -17,6 +17,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
@@ -374,6 +375,20 @@ class Files(Base):
             shared.copy_from("/no/such", self.tmp / "x")
         with self.assertRaises(FileNotFoundError):
             shared.copy_to(self.tmp / "no", "/tmp/x")
+
+    def test_archives_both_ways(self) -> None:
+        (self.tmp / "one").write_bytes(b"1\n")
+        with tarfile.open(self.tmp / "a.tar", "w:gz") as archive:
+            archive.add(self.tmp / "one", arcname="/unpacked/one")
+        with open(self.tmp / "a.tar", "rb") as file:
+            shared.copy_archive_to(file, "/tmp")
+        with open(self.tmp / "b.tar", "wb") as file:
+            shared.copy_archive_from("/tmp/unpacked", file.fileno())
+        with tarfile.open(self.tmp / "b.tar") as archive:
+            member = archive.extractfile("unpacked/one")
+            self.assertEqual(member and member.read(), b"1\n")
+        with open(os.devnull, "r+b") as file, self.assertRaises(FileNotFoundError):
+            shared.copy_archive_from("/no/such", file)
 
 
 class Boot(Base):

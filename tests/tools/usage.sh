@@ -45,7 +45,7 @@ expect 2 vmboot cp a && has err "cp needs SRC DST"
 expect 2 vmboot cp a b && has err "one of SRC and DST must be NAME:PATH"
 expect 2 vmboot cp web:/a db:/b && has err "one of SRC and DST must be NAME:PATH"
 expect 2 vmboot cp ./web:/a /x/y:z && has err "one of SRC and DST must be NAME:PATH"
-expect 2 vmboot cp web:/a - && has err "standard input or output"
+expect 2 vmboot cp - - && has err "one of SRC and DST must be NAME:PATH"
 expect 2 vmboot stat web && has err "stat needs NAME PATH"
 expect 2 vmboot import && has err "import needs SOURCE"
 expect 2 vmboot ps web && has err 'ps: "web" is too much'

@@ -641,6 +641,8 @@ ENUMS: Dict[str, Any] = {
 #: result, parameters
 FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_close": (None, (c_void_p,)),
+    "vmboot_copy_archive_from": (c_int, (c_void_p, c_char_p, c_int)),
+    "vmboot_copy_archive_to": (c_int, (c_void_p, c_int, c_char_p)),
     "vmboot_copy_from": (c_int, (c_void_p, c_char_p, c_char_p)),
     "vmboot_copy_to": (c_int, (c_void_p, c_char_p, c_char_p)),
     "vmboot_create": (c_int, (POINTER(Opts), POINTER(c_void_p))),

@@ -9,7 +9,7 @@ import logging
 import os
 import select
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Tuple, Union, overload
+from typing import IO, TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Tuple, Union, overload
 
 from . import _abi, _results, errors
 from ._abi import Phase, State, Stream
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from ._request import Request
 
 logger = logging.getLogger("vmboot")
+
+
+def _descriptor(file: Union[int, IO[bytes]]) -> int:
+    return file if isinstance(file, int) else file.fileno()
 
 #: How often one that follows a guest's output asks whether the guest is gone. Output is not polled.
 _HEALTH_S = 1.0
@@ -344,6 +348,22 @@ class VM(ExecMixin):
         """
         with self._handle.use() as pointer:
             call("vmboot_copy_from", pointer, guest_path(source), guest_path(target))
+
+    def copy_archive_to(self, source: Union[int, IO[bytes]], target: StrPath) -> None:
+        """Unpack a tar archive, compressed or not, in a folder of the guest's.
+
+        ``source`` is a descriptor or a file that has one; it is read from where the descriptor is.
+        """
+        with self._handle.use() as pointer:
+            call("vmboot_copy_archive_to", pointer, _descriptor(source), guest_path(target))
+
+    def copy_archive_from(self, source: StrPath, target: Union[int, IO[bytes]]) -> None:
+        """Write a file or a tree of the guest's as a tar archive to a descriptor or a file.
+
+        These are the guest's bytes, which nobody has looked at: beware of what unpacks them.
+        """
+        with self._handle.use() as pointer:
+            call("vmboot_copy_archive_from", pointer, guest_path(source), _descriptor(target))
 
 
 class Listener:

@@ -23,6 +23,7 @@ import functools
 import os
 import threading
 from typing import (
+    IO,
     TYPE_CHECKING,
     Any,
     AsyncIterator,
@@ -476,6 +477,14 @@ class VM:
     async def copy_from(self, source: StrPath, target: StrPath) -> None:
         """As :meth:`vmboot.VM.copy_from`."""
         await _in_thread(lambda: self.sync.copy_from(source, target))
+
+    async def copy_archive_to(self, source: Union[int, IO[bytes]], target: StrPath) -> None:
+        """As :meth:`vmboot.VM.copy_archive_to`."""
+        await _in_thread(lambda: self.sync.copy_archive_to(source, target))
+
+    async def copy_archive_from(self, source: StrPath, target: Union[int, IO[bytes]]) -> None:
+        """As :meth:`vmboot.VM.copy_archive_from`."""
+        await _in_thread(lambda: self.sync.copy_archive_from(source, target))
 
 
 def _decides(events: Tuple[_results.Event, ...], phase: Phase) -> bool:
