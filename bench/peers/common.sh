@@ -5,6 +5,7 @@
 #   title end     what is booted, and the moment up to which, in words
 #   packages      whose absence apt can mend
 #   commands      without which it does not run
+#   note          what else a reader of the table should know
 #   slow          set: it is run less often
 #   stored        set: it has its VMs in our store, which is one process's at a time
 #   kind          "console", or "ours" if what it runs is wall-ours
@@ -27,7 +28,7 @@
 set -euo pipefail
 
 memory_mib=512
-title='' end='' packages=() commands=() slow='' kind=console stored=''
+title='' end='' note='' packages=() commands=() slow='' kind=console stored=''
 # libvirt's and libguestfs' own words, and Debian's tools
 export LC_ALL=C.UTF-8
 export PATH=${BENCH_WRAP:+$BENCH_WRAP:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -210,6 +211,7 @@ peer() {
 	about)
 		echo "title=$title"
 		echo "end=$end"
+		echo "note=$note"
 		echo "kind=$kind"
 		echo "slow=$slow"
 		echo "stored=$stored"
