@@ -17,7 +17,7 @@ plain    "memory_mib": 256, "skip_kernel_headers": true, "skip_guest_agent": tru
 headers  "memory_mib": 256, "skip_guest_agent": true
 agent    "memory_mib": 256, "skip_kernel_headers": true
 large    "memory_mib": 2048, "skip_kernel_headers": true, "skip_guest_agent": true
-fastest  "memory_mib": 256, "skip_kernel_headers": true, "skip_guest_agent": true, "skip_module_signatures": true, "kernel_args": "initcall_blacklist=trace_eval_init,tracer_init_tracefs"
+fastest  "memory_mib": 256, "skip_kernel_headers": true, "skip_guest_agent": true, "skip_module_signatures": true, "kernel_args": "initcall_blacklist=trace_eval_init,tracer_init_tracefs,ftrace_check_for_weak_functions"
 '
 
 update=false rounds=3 only=
