@@ -304,6 +304,7 @@ char **init_system_environment(const struct vmb_guest_config *config);
 
 #define INIT_RUN "/run/vmboot"
 #define INIT_LATE INIT_RUN "/events"
+#define INIT_STARTING INIT_RUN "/starting"	 /* until the default target */
 #define INIT_ENVIRONMENT INIT_RUN "/environment" /* of the image; each entry ends with a 0 */
 #define INIT_OVERLAY INIT_RUN "/overlay"	 /* a link to a folder on the overlay disk */
 #define INIT_SELF_FOLDER "/run/initramfs"
@@ -317,8 +318,11 @@ bool init_system_end(const struct init *init, enum init_system system, int how);
 /* machine.c: machine-id, host name, and for systemd its units. */
 int init_machine(struct init *init, struct init_report *report);
 
-/* units.c */
+/* units.c: first, for it makes the folder. */
 int init_units(const struct init *init, struct init_report *report);
+
+/* spare.c: what systemd need not do while it starts. */
+void init_spare(const struct init *init);
 
 /* late.c: events when PID 1 is systemd. */
 int init_late_begin(const struct init *init);	   /* 0 or -errno */
@@ -329,10 +333,14 @@ void init_late_tell(struct init *init, enum vmboot_phase phase, uint64_t start_u
 /* keeper.c: the process that stays; -1: there is none. */
 pid_t init_keeper_start(struct init *init);
 
-/* Other names that this program is called by, for systemd: late.c, shutdown.c. */
+/* Other names that this program is called by, for systemd: late.c, spare.c, shutdown.c. */
 #define INIT_READY_NAME "vmboot-ready"
+#define INIT_LATER_NAME "vmboot-later"
+#define INIT_GENERATOR_NAME "/run/systemd/system-generators/vmboot"
 #define INIT_SHUTDOWN_NAME "/shutdown"
 int init_ready_main(struct init *init, int argc, char **argv);
+int init_later_main(struct init *init, int argc, char **argv);
+int init_generator_main(struct init *init, int argc, char **argv);
 int init_shutdown_main(struct init *init, int argc, char **argv);
 
 /* program.c: becomes the image's init system; returns, -errno, only on failure. */

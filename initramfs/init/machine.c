@@ -165,5 +165,9 @@ int init_machine(struct init *init, struct init_report *report)
 	r = show_self(init, report);
 	if (r == 0 && init->agent.wanted && save_environment(init) < 0)
 		r = init_failed(report, EIO, "writing " INIT_ENVIRONMENT);
-	return r < 0 ? r : init_units(init, report);
+	if (r == 0)
+		r = init_units(init, report);
+	if (r == 0)
+		init_spare(init);
+	return r;
 }

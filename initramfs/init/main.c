@@ -136,6 +136,8 @@ static const struct {
 } roles[] = {
 	{AGENT_NAME, agent_main},
 	{INIT_READY_NAME, init_ready_main},
+	{INIT_LATER_NAME, init_later_main},
+	{INIT_GENERATOR_NAME, init_generator_main},
 	{INIT_SHUTDOWN_NAME, init_shutdown_main},
 };
 

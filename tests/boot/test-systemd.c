@@ -116,6 +116,38 @@ static void reaches_its_default_target(void)
 	ASSERT_STR(run("journalctl -b --no-pager | grep -i 'timed out' || true"), "");
 }
 
+/* What is put off comes as soon as the default target is there, and then all is as without us. */
+static void puts_off_only_what_nobody_waits_for(void)
+{
+	/* what the kernel mounts for its interfaces */
+	ASSERT_STR(run("systemctl is-active dev-hugepages.mount dev-mqueue.mount "
+		       "sys-kernel-debug.mount sys-kernel-tracing.mount | sort -u"),
+		   "active");
+	/* terminals and CPUs have had their events */
+	ASSERT_STR(run("systemctl is-system-running --wait; "
+		       "while systemctl -q is-active vmboot-later; do sleep 0.1; done; "
+		       "udevadm settle; stat -c %G:%a /dev/tty63"),
+		   "running\ntty:620");
+	ASSERT_STR(run("if grep -qw aes /proc/cpuinfo; then test -e /sys/module/aesni_intel; fi;"
+		       "test -e /sys/module/dm_mod; echo $?; test -e /run/vmboot/starting; echo $?;"
+		       "ls /run/systemd/system-generators"),
+		   "0\n1");
+	/* all of it is there for who asks */
+	ASSERT_STR(run("chmod 600 /dev/tty63; systemctl restart systemd-udev-trigger; "
+		       "udevadm settle; stat -c %G:%a /dev/tty63"),
+		   "tty:620");
+	ASSERT_STR(run("modprobe -r dm_mod; systemctl start modprobe@dm_mod; "
+		       "test -e /sys/module/dm_mod; echo $?"),
+		   "0");
+	ASSERT_STR(run("printf '#!/bin/sh\\n' >/etc/rc.local; chmod 755 /etc/rc.local; "
+		       "systemctl daemon-reload; rm /etc/rc.local; "
+		       "ls /run/systemd/generator/multi-user.target.wants"),
+		   "rc-local.service");
+	ASSERT_STR(run("systemctl start systemd-remount-fs; "
+		       "systemctl show --value -p ConditionResult systemd-remount-fs"),
+		   "yes");
+}
+
 static void finds_a_machine(void)
 {
 	ASSERT_STR(run("systemd-detect-virt --container || true"), "none");
@@ -483,6 +515,7 @@ static void busybox_as_init(void)
 }
 
 BOOT_MAIN("boot/systemd", {"reaches its default target", reaches_its_default_target},
+	  {"puts off only what nobody waits for", puts_off_only_what_nobody_waits_for},
 	  {"finds a machine", finds_a_machine}, {"has the VM's machine-id", has_the_vms_machine_id},
 	  {"has a login prompt", has_a_login_prompt},
 	  {"agrees with systemd-analyze", agrees_with_systemd_analyze},

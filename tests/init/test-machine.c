@@ -249,6 +249,121 @@ static void asks_openrc_by_its_fifo(void)
 	machine_free(init);
 }
 
+/* ---- what systemd is spared: spare.c ---- */
+
+#define STOCK "usr/lib/systemd/system"
+#define TRIGGER_UNIT "systemd-udev-trigger.service"
+#define GENERATORS "run/systemd/system-generators"
+
+static struct init *machine_with_units(void)
+{
+	static const char *const units[] = {"dev-mqueue.mount",
+					    "dev-hugepages.mount",
+					    "sysinit.target.wants/dev-mqueue.mount",
+					    "sysinit.target.wants/dev-hugepages.mount",
+					    "sys-kernel-debug.mount",
+					    "modprobe@.service",
+					    "systemd-remount-fs.service"};
+	struct init *init = machine("/sbin/systemd");
+
+	vmb_rm_rf(test_path("%s/run", init->root));
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		guest_write(init, "", STOCK "/%s", units[i]);
+	guest_write(init,
+		    "[Service]\nType=oneshot\n"
+		    "ExecStart=-udevadm trigger --type=all --action=add\n",
+		    STOCK "/" TRIGGER_UNIT);
+	guest_write(init, "# nothing\n \n\t# at all", "etc/fstab");
+	guest_write(init, "", "etc/crypttab");
+	vmb_mkdir_p(test_path("%s/run", init->root), 0755);
+	return init;
+}
+
+static bool masked(const struct init *init, const char *generator)
+{
+	return there(init, test_path(GENERATORS "/systemd-%s-generator", generator));
+}
+
+static void spares_systemd_what_would_do_nothing(void)
+{
+	struct init *init = machine_with_units();
+	struct init_report report = {0};
+	const char *text;
+
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(mounts, "mqueue>/dev/mqueue "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(mounts, "hugetlbfs>/dev/hugepages "));
+	CU_ASSERT_PTR_NULL(strstr(mounts, "debugfs")); /* which nothing wants */
+	CU_ASSERT(masked(init, "veritysetup") && masked(init, "run"));
+	CU_ASSERT_FALSE(masked(init, "cryptsetup")); /* which has a table */
+	CU_ASSERT(there(init, UNITS "/systemd-remount-fs.service.d"));
+	CU_ASSERT(there(init, UNITS "/modprobe@drm.service.d"));
+	CU_ASSERT(there(init, UNITS "/modprobe@.service.d"));
+	text = test_read(test_path("%s/" UNITS "/" TRIGGER_UNIT ".d/50-vmboot.conf", init->root));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nExecStart=\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "--type=all --action=add $VMBOOT_LATER\n"));
+	CU_ASSERT(there(init, UNITS "/default.target.wants/vmboot-later.service"));
+	text = test_read(test_path("%s/run/vmboot/starting", init->root));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "VMBOOT_LATER=\"--subsystem-nomatch=acpi "));
+	/* and gives it back */
+	CU_ASSERT_EQUAL(init_generator_main(init, 0, NULL), 0);
+	CU_ASSERT_FALSE(masked(init, "veritysetup") || there(init, GENERATORS "/vmboot"));
+	CU_ASSERT_EQUAL(init_later_main(init, 0, NULL), 0);
+	CU_ASSERT_FALSE(there(init, "run/vmboot/starting"));
+	CU_ASSERT_EQUAL(init_later_main(init, 0, NULL), 0);
+	machine_free(init);
+}
+
+static void leaves_what_somebody_has_changed(void)
+{
+	struct init *init = machine_with_units();
+	struct init_report report = {0};
+
+	guest_write(init, "hugetlbfs /dev/hugepages hugetlbfs gid=78 0 0\n", "etc/fstab");
+	guest_write(init, "", "etc/systemd/system/dev-mqueue.mount");
+	guest_write(init, "", "etc/systemd/system-generators/systemd-run-generator");
+	guest_write(init, "", "etc/systemd/system/modprobe@.service.d/own.conf");
+	guest_write(init, "ExecStart=-/bin/other trigger\n", STOCK "/" TRIGGER_UNIT);
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT_PTR_NULL(strstr(mounts, "mqueue"));
+	CU_ASSERT_PTR_NULL(strstr(mounts, "hugetlbfs"));
+	CU_ASSERT(masked(init, "veritysetup"));
+	CU_ASSERT_FALSE(masked(init, "run"));
+	CU_ASSERT_FALSE(there(init, UNITS "/modprobe@drm.service.d"));
+	CU_ASSERT_FALSE(there(init, UNITS "/systemd-remount-fs.service.d"));
+	CU_ASSERT_FALSE(there(init, UNITS "/" TRIGGER_UNIT ".d"));
+	CU_ASSERT_FALSE(there(init, UNITS "/vmboot-later.service"));
+	CU_ASSERT_FALSE(there(init, "run/vmboot/starting"));
+	machine_free(init);
+}
+
+static void splits_no_coldplug_with_own_rules(void)
+{
+	struct init *init = machine_with_units();
+	struct init_report report = {0};
+
+	guest_write(init, "", "etc/udev/rules.d/99-own.rules");
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT_FALSE(there(init, UNITS "/" TRIGGER_UNIT ".d"));
+	CU_ASSERT_FALSE(there(init, UNITS "/modprobe@dm_mod.service.d"));
+	CU_ASSERT(there(init, UNITS "/modprobe@drm.service.d"));
+	machine_free(init);
+}
+
+static void spares_nothing_if_the_kernel_is_told_more(void)
+{
+	struct init *init = machine_with_units();
+	struct init_report report = {0};
+
+	guest_write(init, "console=ttyS0 systemd.run=/bin/x\n", "proc/cmdline");
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT_PTR_NULL(strstr(mounts, "mqueue"));
+	CU_ASSERT_FALSE(there(init, GENERATORS));
+	CU_ASSERT_FALSE(there(init, "run/vmboot/starting"));
+	CU_ASSERT(there(init, UNITS "/vmboot-ready.service"));
+	machine_free(init);
+}
+
 TEST_MAIN("init/machine", {"finds the init system", finds_the_init_system},
 	  {"gives the machine its names", gives_the_machine_its_names},
 	  {"leaves the id that a guest gave itself", leaves_the_id_that_a_guest_gave_itself},
@@ -257,4 +372,8 @@ TEST_MAIN("init/machine", {"finds the init system", finds_the_init_system},
 	  {"makes no unit of an agent that is skipped", makes_no_unit_of_an_agent_that_is_skipped},
 	  {"hides containers from init systems", hides_containers_from_init_systems},
 	  {"late events are one sequence", late_events_are_one_sequence},
-	  {"asks OpenRC by its fifo", asks_openrc_by_its_fifo})
+	  {"asks OpenRC by its fifo", asks_openrc_by_its_fifo},
+	  {"spares systemd what would do nothing", spares_systemd_what_would_do_nothing},
+	  {"leaves what somebody has changed", leaves_what_somebody_has_changed},
+	  {"splits no coldplug with own rules", splits_no_coldplug_with_own_rules},
+	  {"spares nothing if the kernel is told more", spares_nothing_if_the_kernel_is_told_more})
