@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <vmboot/vmboot.h>
 
-enum { WAIT_MS = 300000, LOOK_MS = 500, MARK_PROGRAM = 128, LINE_SIZE = 128 };
+enum { WAIT_MS = 900000, LOOK_MS = 500, MARK_PROGRAM = 128, LINE_SIZE = 128 };
 
 #define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
 
@@ -157,8 +157,8 @@ struct line {
 	unsigned long long total, nanoseconds, user;
 };
 
-/* The phase that ends there, or NULL: none. */
-static const char *phase_of(const struct line *line)
+/* The phase that ends there, or NULL: none. A guest with an init system has no program of ours. */
+static const char *phase_of(const struct line *line, bool systemd)
 {
 	unsigned n;
 
@@ -171,7 +171,7 @@ static const char *phase_of(const struct line *line)
 	if (n == MARK_PROGRAM)
 		return "program";
 	/* init may hear of its program's start before that runs, or after */
-	if (n == VMBOOT_PHASE_PROGRAM || n > MARK_PROGRAM)
+	if ((n == VMBOOT_PHASE_PROGRAM && !systemd) || n > MARK_PROGRAM)
 		return NULL;
 	return vmboot_phase_name((enum vmboot_phase)n);
 }
@@ -185,7 +185,7 @@ static void print_row(const struct line *line, const struct line *since, const c
 }
 
 /* What comes after the program's start is beside it, and counts from there. */
-static int print_rows(FILE *f)
+static int print_rows(FILE *f, bool systemd)
 {
 	struct line line, since = {.name = ""};
 	bool program = false;
@@ -195,7 +195,7 @@ static int print_rows(FILE *f)
 	while (fgets(text, sizeof(text), f) &&
 	       sscanf(text, "%31s %llu %llu %llu", line.name, &line.total, &line.nanoseconds,
 		      &line.user) == 4) {
-		const char *phase = phase_of(&line);
+		const char *phase = phase_of(&line, systemd);
 
 		if (phase) {
 			print_row(&line, &since, phase, comma);
@@ -208,7 +208,7 @@ static int print_rows(FILE *f)
 	return program ? 0 : -1;
 }
 
-static int print_report(const char *file, unsigned long qemu)
+static int print_report(const char *file, unsigned long qemu, bool systemd)
 {
 	FILE *f = fopen(file, "re");
 	int r;
@@ -217,7 +217,7 @@ static int print_report(const char *file, unsigned long qemu)
 		return -1;
 	printf("{\n  \"qemu\": \"%lu.%lu.%lu\",\n  \"phases\": [", qemu / 1000000,
 	       qemu / 1000 % 1000, qemu % 1000);
-	r = print_rows(f);
+	r = print_rows(f, systemd);
 	printf("\n  ]\n}\n");
 	if (r < 0)
 		fprintf(stderr, "boot: the plugin saw no program start\n");
@@ -267,7 +267,7 @@ static int run(struct vmboot_opts *opts, const char *plugin, const char *const *
 	umask(mask);
 	r = f ? boot(opts, argument, args, n) : -1;
 	if (r == 0 && virConnectGetVersion(opts->connection, &qemu) == 0)
-		r = print_report(file, qemu);
+		r = print_report(file, qemu, opts->init_mode == VMBOOT_INIT_SYSTEMD);
 	if (f)
 		fclose(f);
 	unlink(file);

@@ -18,6 +18,7 @@ headers  "memory_mib": 256, "skip_guest_agent": true
 agent    "memory_mib": 256, "skip_kernel_headers": true
 large    "memory_mib": 2048, "skip_kernel_headers": true, "skip_guest_agent": true
 fastest  "memory_mib": 256, "skip_kernel_headers": true, "skip_guest_agent": true, "skip_module_signatures": true, "kernel_args": "initcall_blacklist=trace_eval_init,tracer_init_tracefs,ftrace_check_for_weak_functions"
+systemd  "memory_mib": 512, "init_mode": "systemd"
 '
 
 update=false rounds=3 only=
@@ -46,24 +47,54 @@ mkdir -p "$tmp/root/bin"
 cp bench/mark "$tmp/root/bin/"
 cp bench/count.so "$tmp/"
 
+# The stock Debian of the boot tests; what it takes is that of its systemd, so its name has that.
+debian=$builddir/tests/boot/debian.tar systemd=
+wanted() {
+	case $1:$only in
+	:*) false ;;
+	*: | *" $1 "*) ;;
+	*) false ;;
+	esac
+}
+if wanted systemd; then
+	[ -e "$debian" ] || sh "$srcdir/tests/boot/mkdebian.sh" "$debian" >&2 ||
+		echo "without the configuration systemd: there is no Debian" >&2
+	if [ -e "$debian" ]; then
+		tar -xOf "$debian" ./var/lib/dpkg/status >"$tmp/packages"
+		systemd=systemd-$(awk '$1 == "Package:" { p = $2 } p == "systemd" && $1 == "Version:" {
+			print $2 }' "$tmp/packages")
+	fi
+fi
+
 # No random place for the kernel; and the frequency that the counter has under -icount shift=0, not
 # that of the host's.
 request() {
-	jq -n --arg tmp "$tmp" --arg args "$other_args" --arg kernel "$other_kernel" "{$1}"' +
-		{name: "bench", image: "dir:\($tmp)/root", store: "\($tmp)/s", cmd: ["/bin/mark"]} |
+	jq -n --arg tmp "$tmp" --arg args "$other_args" --arg kernel "$other_kernel" \
+		--arg image "$1" --arg cmd "$2" "{$3}"' +
+		{name: "bench", image: $image, store: "\($tmp)/s", cmd: [$cmd]} |
 		.kernel_args = "nokaslr tsc_early_khz=1000000 \($args) \(.kernel_args // "")" |
 		if $kernel != "" then .kernel = $kernel else . end'
 }
 
-# boot NAME MORE: adds to $tmp/counts, a line "NAME PHASE INSTRUCTIONS" for each phase to the program
+# boot NAME MORE: adds to $tmp/counts, a line "NAME PHASE INSTRUCTIONS" for each phase to the
+# program, or to the default target
 boot() {
-	echo "$1" >&2
-	bench/boot "$tmp/count.so" "$(request "$2")" >"$tmp/report" 2>"$tmp/errors" || {
+	name=$1
+	echo "$name" >&2
+	case $name in
+	systemd)
+		[ -n "$systemd" ] || return 0
+		name=$systemd
+		set -- "tar:$debian" /sbin/init "$2"
+		;;
+	*) set -- "dir:$tmp/root" /bin/mark "$2" ;;
+	esac
+	bench/boot "$tmp/count.so" "$(request "$@")" >"$tmp/report" 2>"$tmp/errors" || {
 		cat "$tmp/errors" >&2
 		exit 2
 	}
-	jq -r --arg name "$1" '(.phases | map(.phase) | index("program")) as $last |
-		.phases[:$last + 1] |
+	jq -r --arg name "$name" '(.phases | map(.phase) | index("program")) as $last |
+		(.phases[:$last + 1] + [.phases[$last + 1:][] | select(.phase == "ready")]) |
 		(.[] | [.phase, .insns]),
 		["total", ([.[] | select(.phase != "firmware") | .insns] | add)],
 		["user", (map(.user) | add)] |
@@ -73,12 +104,12 @@ boot() {
 for i in $(seq "$rounds"); do
 	echo "round $i of $rounds" >&2
 	printf '%s' "$configurations" | while read -r name more; do
-		case $name:$only in
-		:*) ;;
-		*: | *" $name "*) boot "$name" "$more" ;;
-		esac
+		if wanted "$name"; then
+			boot "$name" "$more"
+		fi
 	done
 done
+[ -s "$tmp/counts" ] || exit 77
 kernel=$(vmboot plan --accel tcg --name bench ${other_kernel:+--kernel "$other_kernel"} \
 	"dir:$tmp/root" -- /bin/mark | jq -r .kernel.release)
 qemu=$(jq -r .qemu "$tmp/report")
@@ -118,13 +149,10 @@ awk '{ if (!($3 in c)) { c[$3]; name[++names] = $3 }
 echo
 
 if $update; then
-	# the numbers of other kernels and versions stay
-	{
-		grep '^#' "$expected" || :
-		{
-			grep -v '^#' "$expected" | grep -v "^$kernel $qemu " || :
-		} | cat - "$tmp/now"
-	} >"$tmp/expected"
+	# the numbers of other kernels, versions and configurations stay
+	awk 'FNR == NR { now[$1, $2, $3]; next } /^#/ || !(($1, $2, $3) in now)' \
+		"$tmp/now" "$expected" >"$tmp/expected"
+	cat "$tmp/now" >>"$tmp/expected"
 	cat "$tmp/expected" >"$expected"
 	echo "$expected is up to date."
 	exit 0
@@ -137,30 +165,46 @@ grep -q "^$kernel $qemu " "$expected" || {
 }
 
 # A phase moved if it did so by more than 1 % and by more than waiting for a disk, in which the
-# kernel finds other work now and then, makes of it.
+# kernel finds other work now and then, makes of it. A systemd runs programs side by side, in another
+# order each time; and other versions of it than that of the numbers say nothing.
 awk -v key="$kernel $qemu" -v only="$only" '
 	BEGIN { slack["settle-root"] = 1.5; slack["program"] = slack["total"] = 6; slack["user"] = 0.01 }
-	FNR == NR { if ($1 " " $2 == key) was[$3 " " $4] = $5; next }
+	FNR == NR {
+		if ($1 " " $2 == key) {
+			was[$3 " " $4] = $5
+			known[$3]
+		}
+		next
+	}
+	!($3 in known) && $3 ~ /^systemd-/ { next }
 	{
 		k = $3 " " $4
 		seen[k]
+		booted[$3]
 		if (!(k in was)) {
 			printf "%s: %s is new, %.3f\n", $3, $4, $5
 			next
 		}
 		d = $5 - was[k]
 		allowed = $4 in slack ? slack[$4] : 0.15
-		if (allowed < was[k] / 100)
-			allowed = was[k] / 100
+		share = $3 ~ /^systemd-/ && $4 ~ /^(ready|total|user)$/ ? 0.03 : 0.01
+		if (allowed < was[k] * share)
+			allowed = was[k] * share
 		if (d > allowed || d < -allowed)
 			printf "%s: %s took %.3f, now %.3f (%+.1f %%)\n", $3, $4, was[k], $5,
 				100 * d / (was[k] > 0 ? was[k] : 1)
 	}
 	END {
-		for (k in was)
-			if (!(k in seen) && (only == "" || index(only, " " substr(k, 1, index(k, " ")))))
+		for (k in was) {
+			name = substr(k, 1, index(k, " ") - 1)
+			if (!(k in seen) && (name in booted ||
+					     (only == "" && name !~ /^systemd-/)))
 				printf "%s is gone\n", k
+		}
 	}' "$expected" "$tmp/now" >"$tmp/moved"
+if [ -n "$systemd" ] && ! grep -q "^$kernel $qemu $systemd " "$expected"; then
+	echo "There are no numbers for $systemd: run make bench-update."
+fi
 if [ -s "$tmp/moved" ]; then
 	cat "$tmp/moved"
 	echo "If that is meant to be, run make bench-update and commit bench/expected.txt."
