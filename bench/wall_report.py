@@ -184,7 +184,7 @@ def own_share(f: Figures) -> Optional[float]:
 GOALS: Tuple[Goal, ...] = (
     Goal("init's own share, PID 1's first instruction to the program's, without loading modules "
          "and their probes, by `make bench-check` (`plain`), at 6 instructions in a nanosecond (3 "
-         "GHz, 2 in a cycle); 1.7 to 2.4 by chance", 2, " ms", own_share),
+         "GHz, 2 in a cycle); by chance 1.7 to 2.5, so not met each time", 2, " ms", own_share),
     beside("guest instructions, kernel entry to program, beside the leanest peer's "
            "(`initramfs-tools`)", 0.25, counted, "initramfs-tools"),
     beside("the same beside a static init on the untuned kernel (`untuned`)", 0.6, counted,
