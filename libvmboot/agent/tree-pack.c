@@ -66,8 +66,11 @@ static int end_out(struct pack *p, int r)
 {
 	if (r == 0 && archive_write_close(p->out) != ARCHIVE_OK)
 		r = failed(p, p->out, "archive");
-	if (r < 0)
-		archive_write_fail(p->out); /* half an archive gets no proper end */
+	if (r < 0) {
+		/* half an archive gets no proper end; what is not closed, libarchive does not free */
+		p->write_failed = true;
+		archive_write_close(p->out);
+	}
 	return r;
 }
 
