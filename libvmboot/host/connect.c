@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host/connect.h"
 
+#include <dirent.h>
+#include <limits.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +12,8 @@
 #include "base/sigpipe.h"
 #include "base/str.h"
 #include "host/evloop.h"
+
+#define EMBED "embed" /* the driver's root, in the store */
 
 enum {
 	/* sun_path holds 108 bytes, of which the driver takes up to 78 behind the root:
@@ -99,6 +103,33 @@ static int link_folder(char **ret)
 	return vmb_asprintf(ret, "/tmp/vmboot-%u", (unsigned)geteuid());
 }
 
+/* The link of a store that is gone. The root is there before its link is. */
+static void drop_if_dangling(int folder, const char *name)
+{
+	char target[PATH_MAX + 1];
+	struct stat st;
+	ssize_t n;
+
+	if (strspn(name, "0123456789abcdef") != LINK_NAME_HEX || name[LINK_NAME_HEX] ||
+	    fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != geteuid())
+		return;
+	n = readlinkat(folder, name, target, PATH_MAX);
+	if (n < 0)
+		return;
+	target[n] = '\0';
+	if (vmb_ends_with(target, "/" EMBED) && lstat(target, &st) < 0 && errno == ENOENT)
+		unlinkat(folder, name, 0);
+}
+
+static void drop_dangling_links(const char *folder)
+{
+	_cleanup_closedir_ DIR *dir = opendir(folder);
+	struct dirent *ent;
+
+	while (dir && (ent = readdir(dir)))
+		drop_if_dangling(dirfd(dir), ent->d_name);
+}
+
 /*
  * The driver's sockets lie below its root, and a socket's path is short: a long root gets a short
  * link, always the same one. What stands there already must be ours.
@@ -130,6 +161,7 @@ static int shorten_root(const char *root, char **ret)
 		return vmb_error(ENAMETOOLONG,
 				 "the store's path %s is too long for libvirt's embedded driver",
 				 root);
+	drop_dangling_links(folder);
 	if (symlink(root, link) < 0 && errno != EEXIST)
 		return vmb_errno(errno, "cannot make the link %s", link);
 	if (lstat(link, &st) < 0 || !S_ISLNK(st.st_mode) || st.st_uid != geteuid())
@@ -154,16 +186,16 @@ static int prepare_embed(const struct vmb_store *store, char **ret_uri)
 	for (size_t i = 0; i < ARRAY_SIZE(embed_folders) && r == 0; i++) {
 		_cleanup_free_ char *folder = NULL;
 
-		r = vmb_asprintf(&folder, "%s/embed/%s", store->path, embed_folders[i]);
+		r = vmb_asprintf(&folder, "%s/" EMBED "/%s", store->path, embed_folders[i]);
 		if (r == 0 && !vmb_exists(folder))
 			r = vmb_mkdir_p(folder, 0711);
 	}
 	if (r == 0)
-		r = vmb_store_path(store, &file, "embed/etc/qemu.conf");
+		r = vmb_store_path(store, &file, EMBED "/etc/qemu.conf");
 	if (r == 0 && !vmb_exists(file))
 		r = vmb_write_file_atomic(file, conf, sizeof(conf) - 1, 0644);
 	if (r == 0)
-		r = vmb_asprintf(&root, "%s/embed", store->path);
+		r = vmb_asprintf(&root, "%s/" EMBED, store->path);
 	if (r == 0 && strlen(root) > EMBED_ROOT_MAX)
 		r = shorten_root(root, &link);
 	if (r < 0)

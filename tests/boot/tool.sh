@@ -166,4 +166,17 @@ nothing_left "rm -f"
 expect 0 vmboot gc --json
 [ "$(jq length "$tmp/out")" = 0 ] || fail "gc finds: $(cat "$tmp/out")"
 
+echo "- a store with a long name is reached by a short link, which goes with the store"
+links=/run/vmboot
+[ "$(id -u)" = 0 ] || links=${XDG_RUNTIME_DIR:-/tmp/vmboot-$(id -u)}
+count_links() {
+	find "$links" -maxdepth 1 -lname "$tmp/a-store-*" | wc -l
+}
+for store in "$tmp/a-store-with-a-long-name" "$tmp/a-store-with-a-longer-name"; do
+	expect 0 vmboot ps -a --store "$store"
+	[ "$(count_links)" = 1 ] || fail "$store: $(count_links) links in $links"
+	rm -rf "$store"
+done
+find "$links" -maxdepth 1 -lname "$tmp/a-store-*" -delete
+
 done_testing
