@@ -387,6 +387,10 @@ class Files(Base):
         with tarfile.open(self.tmp / "b.tar") as archive:
             member = archive.extractfile("unpacked/one")
             self.assertEqual(member and member.read(), b"1\n")
+        with open(self.tmp / "c.tar", "wb") as file:
+            file.write(b"before")
+            shared.copy_archive_from("/tmp/unpacked", file)
+        self.assertEqual((self.tmp / "c.tar").read_bytes()[:6], b"before")
         with open(os.devnull, "r+b") as file, self.assertRaises(FileNotFoundError):
             shared.copy_archive_from("/no/such", file)
 

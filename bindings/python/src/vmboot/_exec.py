@@ -57,6 +57,15 @@ def guest_path(path: StrPath) -> bytes:
     return found
 
 
+def descriptor(file: Union[int, IO[Any]], writes: bool) -> int:
+    """Of a file: what Python still holds of its output comes before what is written to this."""
+    if isinstance(file, int):
+        return file
+    if writes:
+        file.flush()
+    return file.fileno()
+
+
 class CompletedProcess(subprocess.CompletedProcess, Generic[AnyStr]):  # type: ignore[type-arg]
     """How a program in a guest ended, and what it said: a :class:`subprocess.CompletedProcess`."""
 
@@ -167,10 +176,7 @@ class _Files:
             return -1, -1
         if what == PIPE:
             return self.pipe(number == 0)
-        if isinstance(what, int):
-            return what, -1
-        what.flush() if number else None
-        return what.fileno(), -1
+        return descriptor(what, writes=number > 0), -1
 
     def close_theirs(self) -> None:
         for fd in self.theirs:

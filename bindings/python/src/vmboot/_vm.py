@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Callable, Iterator, List, Optional, T
 
 from . import _abi, _results, errors
 from ._abi import Phase, State, Stream
-from ._exec import ExecMixin, guest_path
+from ._exec import ExecMixin, descriptor, guest_path
 from ._handle import Deadline, Handle
 from ._lib import call, call_for_text, guarded, lib, text, view
 from ._log import Progress
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from ._request import Request
 
 logger = logging.getLogger("vmboot")
-
-
-def _descriptor(file: Union[int, IO[bytes]]) -> int:
-    return file if isinstance(file, int) else file.fileno()
 
 #: How often one that follows a guest's output asks whether the guest is gone. Output is not polled.
 _HEALTH_S = 1.0
@@ -355,7 +351,7 @@ class VM(ExecMixin):
         ``source`` is a descriptor or a file that has one; it is read from where the descriptor is.
         """
         with self._handle.use() as pointer:
-            call("vmboot_copy_archive_to", pointer, _descriptor(source), guest_path(target))
+            call("vmboot_copy_archive_to", pointer, descriptor(source, writes=False), guest_path(target))
 
     def copy_archive_from(self, source: StrPath, target: Union[int, IO[bytes]]) -> None:
         """Write a file or a tree of the guest's as a tar archive to a descriptor or a file.
@@ -363,7 +359,7 @@ class VM(ExecMixin):
         These are the guest's bytes, which nobody has looked at: beware of what unpacks them.
         """
         with self._handle.use() as pointer:
-            call("vmboot_copy_archive_from", pointer, guest_path(source), _descriptor(target))
+            call("vmboot_copy_archive_from", pointer, guest_path(source), descriptor(target, writes=True))
 
 
 class Listener:
