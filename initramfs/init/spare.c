@@ -207,6 +207,7 @@ static const char later_unit[] = //
 		"ConditionPathExists=" INIT_STARTING "\n"
 		"\n"
 		"[Service]\n"
+		"RuntimeMaxSec=5min\n"
 		"ExecStart=@" INIT_SELF " " INIT_LATER_NAME "\n";
 
 #ifdef __x86_64__
