@@ -77,7 +77,7 @@ static void *run(void *arg)
 
 static bool is_embedded(const char *uri)
 {
-	if (!uri)
+	if (!uri || !*uri)
 		uri = getenv("LIBVIRT_DEFAULT_URI");
 	return uri && (strcmp(uri, "embed") == 0 || strstr(uri, ":///embed"));
 }
