@@ -326,6 +326,12 @@ static int explain(struct vmboot_vm *vm, const char *from, int r)
 	return missing ? vmb_error(ENOENT, "there is no %s in the VM \"%s\"", from, vm->name) : r;
 }
 
+static int finish_from(struct copy *c, const char *from, int r)
+{
+	r = finish(c, r, "send the copy");
+	return r == -EIO && c->status ? explain(c->vm, from, r) : r;
+}
+
 int vmboot_copy_from(struct vmboot_vm *vm, const char *from, const char *to)
 {
 	VMB_NO_SIGPIPE;
@@ -347,9 +353,7 @@ int vmboot_copy_from(struct vmboot_vm *vm, const char *from, const char *to)
 		r = start(&c, VMB_TAR_OUT, from);
 	if (r < 0)
 		return r;
-	r = vmb_tree_extract(folder, theirs, name, read_piece, &c);
-	r = finish(&c, r, "send the copy");
-	return r == -EIO && c.status ? explain(vm, from, r) : r;
+	return finish_from(&c, from, vmb_tree_extract(folder, theirs, name, read_piece, &c));
 }
 
 /* ---- archives ---- */
@@ -391,7 +395,5 @@ int vmboot_copy_archive_from(struct vmboot_vm *vm, const char *from, int fd)
 		r = start(&c, VMB_TAR_OUT, from);
 	if (r < 0)
 		return r;
-	r = pass_on(&c, fd);
-	r = finish(&c, r, "send the copy");
-	return r == -EIO && c.status ? explain(vm, from, r) : r;
+	return finish_from(&c, from, pass_on(&c, fd));
 }

@@ -189,9 +189,9 @@ int vmb_tree_pack(const char *path, const char *name, vmb_tree_write_fn write, v
 	r = open_out(&p);
 	if (r < 0)
 		return r;
-	if (archive_read_disk_open(disk, path) != ARCHIVE_OK)
-		return failed(&p, disk, "read");
-	return end_out(&p, pack_all(&p));
+	r = archive_read_disk_open(disk, path) == ARCHIVE_OK ? pack_all(&p)
+							     : failed(&p, disk, "read");
+	return end_out(&p, r);
 }
 
 /* ---- from another archive ---- */
