@@ -99,25 +99,25 @@ static int replace_word(const char *line, const char *old, const char *new, char
 	return vmb_buf_take(&b, ret);
 }
 
-static int set_tsc(xmlNodePtr fact, xmlNodePtr cmdline, const char *old, unsigned khz)
+/* new is "" if it is not known. */
+static int set_tsc(xmlNodePtr fact, xmlNodePtr cmdline, const char *old, const char *new)
 {
 	_cleanup_free_ char *line = NULL;
-	char old_word[64], new_word[64] = "", text[16];
+	char old_word[64], new_word[64] = "";
 	int r;
 
 	if (!cmdline->children || cmdline->children->type != XML_TEXT_NODE)
 		return 0;
-	snprintf(text, sizeof(text), "%u", khz);
 	snprintf(old_word, sizeof(old_word), VMB_CMDLINE_TSC "%s", old);
-	if (khz > 0)
-		snprintf(new_word, sizeof(new_word), VMB_CMDLINE_TSC "%s", text);
+	if (*new)
+		snprintf(new_word, sizeof(new_word), VMB_CMDLINE_TSC "%s", new);
 	r = replace_word((const char *)cmdline->children->content, old_word, new_word, &line);
 	if (r < 0 || !line)
 		return r;
 	xmlNodeSetContent(cmdline, NULL);
 	xmlNodeAddContent(cmdline, BAD_CAST line);
-	if (khz > 0) {
-		xmlNodeSetContent(fact, BAD_CAST text);
+	if (*new) {
+		xmlNodeSetContent(fact, BAD_CAST new);
 	} else {
 		xmlUnlinkNode(fact);
 		xmlFreeNode(fact);
@@ -129,7 +129,7 @@ int vmb_domain_set_tsc(const char *xml, unsigned khz, char **ret)
 {
 	_cleanup_xml_ xmlDocPtr doc = NULL;
 	xmlNodePtr fact, cmdline;
-	char old[16], new[16];
+	char old[16], new[16] = "";
 	int r = parse(xml, &doc);
 
 	if (r < 0)
@@ -139,10 +139,11 @@ int vmb_domain_set_tsc(const char *xml, unsigned khz, char **ret)
 	if (!fact || !fact->children || fact->children->type != XML_TEXT_NODE || !cmdline)
 		return 0;
 	snprintf(old, sizeof(old), "%s", (const char *)fact->children->content);
-	snprintf(new, sizeof(new), "%u", khz);
+	if (khz > 0)
+		snprintf(new, sizeof(new), "%u", khz);
 	if (vmb_streq(old, new))
 		return 0;
-	r = set_tsc(fact, cmdline, old, khz);
+	r = set_tsc(fact, cmdline, old, new);
 	if (r <= 0)
 		return r;
 	r = vmb_xml_text(doc, ret);
