@@ -17,11 +17,13 @@
 #include "host/kvm.h"
 #include "host/tsc.h"
 #include "initrd/initrd.h"
+#include "store/shared.h"
 
 enum {
 	/* A kernel that runs reaches init in well under a second under KVM. */
 	PROBE_TIMEOUT_MS = 10000,
 	PROBE_CHECK_MS = 100, /* a broken guest is paused, which no file shows */
+	HOLD_MS = 60000,
 	BOOT_ID_MAX = 64,
 	MEMO_MAX = 256,
 };
@@ -176,11 +178,14 @@ static bool probe_answers(struct probe *p)
 static bool kvm_works(const struct vmb_store *store, virConnectPtr c, struct vmb_facts *f,
 		      const struct vmb_log *log)
 {
+	_cleanup_close_ int shared = -1; /* kernel and initramfs stay until QEMU is gone */
 	vmb_cleanup(probe_done) struct probe p = {.lock = -1};
 	int r;
 
 	vmb_log(log, VMBOOT_LOG_INFO, "trying whether a guest runs under KVM here");
-	r = vmb_kernel_ensure(store, &f->kernel, log, &f->kernel_direct, &f->kernel_copy);
+	r = vmb_shared_hold(store, HOLD_MS, &shared);
+	if (r == 0)
+		r = vmb_kernel_ensure(store, &f->kernel, log, &f->kernel_direct, &f->kernel_copy);
 	if (r == 0)
 		r = vmb_initrd_ensure(store, &f->kernel, &f->modules, f->init, log);
 	if (r == 0)

@@ -13,13 +13,17 @@
 #include "host/vm.h"
 #include "initrd/initrd.h"
 #include "opts/opts.h"
+#include "store/shared.h"
+
+enum { HOLD_MS = 60000 }; /* who removes shared files does so in less */
 
 /* What has been made so far, so that a failure can take it back. */
 struct creation {
 	struct vmboot_vm *vm;
 	struct vmb_plan plan;
 	virDomainPtr domain;
-	int lock; /* the folder is ours while this is open */
+	int lock;   /* the folder is ours while this is open */
+	int shared; /* what VMs share stays, as long as this is */
 	bool claimed, done;
 };
 
@@ -38,6 +42,7 @@ static void undo(struct creation *c)
 		vmb_error_restore(saved);
 	if (c->domain)
 		virDomainFree(c->domain);
+	vmb_closep(&c->shared);
 	vmb_closep(&c->lock);
 	vmb_plan_done(&c->plan);
 	vmboot_close(c->vm);
@@ -92,7 +97,10 @@ static int ensure_kernel_disk(struct creation *c)
 	return r;
 }
 
-/* Store contents that VMs share: image, kernel, initramfs, kernel disk. */
+/*
+ * Store contents that VMs share: image, kernel, initramfs, kernel disk. All but the image, which may
+ * take long to be imported, are held until the VM's folder says that it uses them.
+ */
 static int ensure_shared(struct creation *c)
 {
 	struct vmb_facts *f = &c->plan.facts;
@@ -109,7 +117,9 @@ static int ensure_shared(struct creation *c)
 			return r;
 	}
 	vmb_host_phases_mark(phases, VMBOOT_PHASE_IMAGE);
-	r = vmb_kernel_ensure(store, &f->kernel, log, &f->kernel_direct, &f->kernel_copy);
+	r = vmb_shared_hold(store, HOLD_MS, &c->shared);
+	if (r == 0)
+		r = vmb_kernel_ensure(store, &f->kernel, log, &f->kernel_direct, &f->kernel_copy);
 	if (r == 0)
 		r = vmb_initrd_ensure(store, &f->kernel, &f->modules, f->init, log);
 	if (r == 0)
@@ -126,6 +136,7 @@ static int make_files(struct creation *c)
 		return r;
 	c->claimed = true;
 	r = vmb_files_make(&c->plan, &c->vm->store, &c->vm->log);
+	vmb_closep(&c->shared);
 	if (r == 0)
 		r = vmb_files_check_access(&c->plan);
 	if (r == 0)
@@ -242,7 +253,7 @@ static int finish(struct creation *c, struct vmboot_vm **ret_vm)
 static int make(const struct vmboot_opts *opts, bool start, struct vmboot_vm **ret_vm,
 		char **ret_xml)
 {
-	vmb_cleanup(undo) struct creation c = {.lock = -1};
+	vmb_cleanup(undo) struct creation c = {.lock = -1, .shared = -1};
 	_cleanup_free_ char *xml = NULL;
 	struct vmboot_opts own;
 	int r;

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "disk/disk.h"
 #include "guest/tail.h"
+#include "store/shared.h"
 
 enum { FOLDER_MODE = 0711 };
 
@@ -135,9 +136,16 @@ int vmb_files_make(const struct vmb_plan *plan, const struct vmb_store *store,
 	const struct vmb_plan_files *f = &plan->files;
 	const char *label = plan->facts.dac_label;
 	const char *logs[] = {f->console, f->out, f->err, f->events};
+	const struct vmb_shared shared = {
+		.kernel = plan->facts.kernel_copy,
+		.initramfs = plan->facts.initramfs,
+		.kernel_disk = plan->facts.kernel_disk,
+	};
 	int r;
 
 	r = vmb_image_use(store, &plan->facts.image, f->folder);
+	if (r == 0)
+		r = vmb_shared_use(store, &shared, f->folder);
 	if (r == 0)
 		r = vmb_overlay_create(store, f->overlay, plan->overlay_mib, log);
 	if (r == 0)

@@ -29,7 +29,7 @@ int vmb_files_claim(const struct vmb_plan *plan, int *ret_lock);
  * lock forbids it; -VMBOOT_ENOVM if the folder is gone. */
 int vmb_files_lock(const char *folder, int operation, int *ret_lock);
 
-/* Disks and logs, in the folder that was claimed. */
+/* Disks, logs, and links to what it shares with others, in the folder that was claimed. */
 int vmb_files_make(const struct vmb_plan *plan, const struct vmb_store *store,
 		   const struct vmb_log *log);
 

@@ -94,9 +94,9 @@ static bool still_there(int fd, const char *path)
 }
 
 /* 0, also if the file is gone by now; or a negative errno. */
-static int lock_file(int fd, const char *path, struct vmb_deadline deadline)
+static int lock_file(int fd, const char *path, int operation, struct vmb_deadline deadline)
 {
-	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	while (flock(fd, operation | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return vmb_errno(errno, "cannot lock %s", path);
 		if (vmb_deadline_passed(deadline))
@@ -107,7 +107,8 @@ static int lock_file(int fd, const char *path, struct vmb_deadline deadline)
 	return 0;
 }
 
-int vmb_store_lock(const struct vmb_store *store, const char *name, int timeout_ms, int *ret_fd)
+static int take_lock(const struct vmb_store *store, const char *name, int operation, int timeout_ms,
+		     int *ret_fd)
 {
 	struct vmb_deadline deadline = vmb_deadline_in(timeout_ms);
 	int r;
@@ -124,7 +125,7 @@ int vmb_store_lock(const struct vmb_store *store, const char *name, int timeout_
 			continue; /* its folder was removed just now */
 		if (fd < 0)
 			return vmb_errno(errno, "cannot open %s", path);
-		r = lock_file(fd, path, deadline);
+		r = lock_file(fd, path, operation, deadline);
 		if (r < 0)
 			return r;
 		if (still_there(fd, path)) {
@@ -132,6 +133,17 @@ int vmb_store_lock(const struct vmb_store *store, const char *name, int timeout_
 			return 0;
 		}
 	}
+}
+
+int vmb_store_lock(const struct vmb_store *store, const char *name, int timeout_ms, int *ret_fd)
+{
+	return take_lock(store, name, LOCK_EX, timeout_ms, ret_fd);
+}
+
+int vmb_store_lock_shared(const struct vmb_store *store, const char *name, int timeout_ms,
+			  int *ret_fd)
+{
+	return take_lock(store, name, LOCK_SH, timeout_ms, ret_fd);
 }
 
 int vmb_store_tmp_folder(const char *path, char **ret, int *ret_fd)

@@ -14,11 +14,14 @@
  *                             the same kernel, unpacked; packed-<version>: why that is not there
  *   kernels/<key>.squashfs    the kernel disk: modules and headers
  *   initramfs/<key>.cpio
+ *   kernels.lock              is held by who finds, makes or removes one of these three; see
+ *                             store/shared.h
  *   overlay/<key>.img         an empty overlay disk, cloned for each VM
  *   memo/<what>               what was found out about this host
  *   vms/<name>/               overlay.img config.img console.log stdout.log stderr.log events
  *                             ledger lock; image, a link to ../../images/sha256-<hex>, which
- *                             keeps that image from being removed
+ *                             keeps that image from being removed; so do kernel, initramfs and
+ *                             kernel-disk, links to these files
  *   embed/                    root of libvirt's embedded driver
  *
  * Anything called *.tmp-XXXXXX is half-made; gc removes it when nobody holds its lock any more.
@@ -49,6 +52,10 @@ int vmb_store_path(const struct vmb_store *store, char **ret, const char *fmt, .
  * -ETIMEDOUT when another holds it that long.
  */
 int vmb_store_lock(const struct vmb_store *store, const char *name, int timeout_ms, int *ret_fd);
+
+/* The same lock, which others may hold too, but nobody alone. */
+int vmb_store_lock_shared(const struct vmb_store *store, const char *name, int timeout_ms,
+			  int *ret_fd);
 
 /*
  * Makes the folder <path>.tmp-XXXXXX, to work in until what it is for is renamed to path. Its
