@@ -171,7 +171,7 @@ static const struct verb verbs[] = {
 	 .fields = FIELDS_DOCTOR},
 	{.name = "gc",
 	 .operands = "",
-	 .help = "Remove what killed programs left behind",
+	 .help = "Remove what killed programs left, and old kernels",
 	 .fn = verb_gc,
 	 .flags = COMMON | FLAG_DRY_RUN | FLAG_JSON},
 };

@@ -45,6 +45,72 @@ static int gather_files(const struct vmboot_opts *opts, const struct vmb_store *
 	return r;
 }
 
+/* ---- what is made for VMs that ask for nothing special ---- */
+
+static int add_initramfs(const struct vmb_store *store, const struct vmb_kernel *kernel,
+			 const char *init, const char *fstype, unsigned needs, char ***list)
+{
+	_cleanup_modules_ struct vmb_modules modules = {0};
+	_cleanup_free_ char *path = NULL;
+	int r = vmb_modules_resolve(kernel, fstype, needs, &modules);
+
+	if (r == 0)
+		r = vmb_initrd_store_path(store, kernel, &modules, init, &path);
+	return r < 0 ? r : vmb_list_add(list, path);
+}
+
+static int add_each_initramfs(const struct vmb_store *store, const struct vmb_kernel *kernel,
+			      char ***list)
+{
+	static const char *const fstypes[] = {"squashfs", "erofs", "ext4"};
+	const unsigned all = VMB_NEED_NETWORK | VMB_NEED_KERNEL_DISK;
+	_cleanup_free_ char *init = NULL;
+	int r = vmb_initrd_find_init(&init);
+
+	/* a kernel may be without one of the file systems */
+	for (size_t i = 0; i < ARRAY_SIZE(fstypes) && init; i++)
+		for (unsigned needs = 0; needs <= all && r != -ENOMEM; needs++)
+			r = add_initramfs(store, kernel, init, fstypes[i], needs, list);
+	return r;
+}
+
+static int add_kernel_disk(const struct vmb_store *store, const struct vmb_kernel *kernel,
+			   char ***list)
+{
+	_cleanup_headers_ struct vmb_headers headers = {0};
+	_cleanup_free_ char *path = NULL;
+	int r = vmb_headers_find("", kernel, NULL, &headers);
+
+	if (r == 0)
+		r = vmb_kernel_disk_path(store, kernel, &headers, &path);
+	return r < 0 ? r : vmb_list_add(list, path);
+}
+
+int vmb_facts_usual_files(const struct vmb_store *store, char ***ret)
+{
+	_cleanup_kernel_ struct vmb_kernel kernel = {0};
+	_cleanup_list_ char **list = NULL;
+	_cleanup_free_ char *folder = NULL;
+	int r = vmb_list_add(&list, NULL);
+
+	if (r == 0)
+		r = vmb_kernel_find("", NULL, &kernel);
+	if (r == 0)
+		r = vmb_asprintf(&folder, "%s/kernels/%s", store->path, kernel.key);
+	if (r == 0)
+		r = vmb_list_add(&list, folder);
+	if (r == 0)
+		r = add_kernel_disk(store, &kernel, &list);
+	if (r != -ENOMEM && kernel.path)
+		r = add_each_initramfs(store, &kernel, &list);
+	if (r == -ENOMEM)
+		return r;
+	*ret = TAKE_PTR(list);
+	return 0;
+}
+
+/* ---- all facts ---- */
+
 int vmb_facts_kernel_start(enum vmboot_kernel_start asked, const struct vmb_store *store,
 			   const struct vmb_caps *caps, struct vmb_facts *f)
 {

@@ -8,12 +8,17 @@
 #include "base/json.h"
 #include "base/sigpipe.h"
 #include "host/domains.h"
+#include "host/facts.h"
 #include "host/files.h"
 #include "host/vm.h"
 #include "image/image.h"
+#include "store/shared.h"
 
-/* A half-made file that nobody holds and nobody touched for that long is nobody's. */
-enum { TMP_AGE_S = 600 };
+enum {
+	/* A half-made file that nobody holds and nobody touched for that long is nobody's. */
+	TMP_AGE_S = 600,
+	SEIZE_MS = 1000, /* who makes a VM from what is there needs less */
+};
 
 struct gc {
 	struct vmboot_vm *vm; /* store and connection */
@@ -195,6 +200,55 @@ static int collect_images(struct gc *gc)
 	return r < 0 ? r : 0;
 }
 
+static bool is_listed(char **list, const char *s)
+{
+	while (*list && !vmb_streq(*list, s))
+		list++;
+	return *list;
+}
+
+/* With the lock of who made it, if it has one, which nobody holds while all are seized. */
+static int remove_shared(struct gc *gc, const char *path)
+{
+	_cleanup_free_ char *lock = NULL;
+	int r = vmb_asprintf(&lock, "%s.lock", path);
+
+	if (r == 0)
+		r = remove_path(gc, path, "no VM uses it, and a new one would not");
+	if (r == 0 && !gc->dry)
+		unlink(lock);
+	return r;
+}
+
+/* Kernels, initramfs files and kernel disks of kernels that were replaced. */
+static int collect_shared(struct gc *gc)
+{
+	const struct vmb_store *store = &gc->vm->store;
+	_cleanup_list_ char **unused = NULL, **usual = NULL;
+	_cleanup_free_ char *silent = NULL;
+	_cleanup_close_ int lock = -1;
+	int r = vmb_facts_usual_files(store, &usual);
+
+	if (r == 0)
+		r = vmb_shared_seize(store, SEIZE_MS, &lock);
+	if (r == -ETIMEDOUT) {
+		vmb_log(&gc->vm->log, VMBOOT_LOG_WARNING,
+			"a VM is being made: kernels that no VM uses are left for another time");
+		return 0;
+	}
+	if (r == 0)
+		r = vmb_shared_unused(store, &unused, &silent);
+	if (silent)
+		vmb_log(&gc->vm->log, VMBOOT_LOG_WARNING,
+			"the VM %s does not say which kernel it uses, as those of an older "
+			"version: no kernel is removed",
+			silent);
+	for (char **path = unused; path && *path && r == 0; path++)
+		if (!is_listed(usual, *path))
+			r = remove_shared(gc, *path);
+	return r;
+}
+
 static int collect(struct gc *gc)
 {
 	static const char *const folders[] = {"images", "names",     "kernels",
@@ -208,7 +262,9 @@ static int collect(struct gc *gc)
 		r = each_entry(gc, "vms", collect_vm_folder);
 	for (size_t i = 0; i < ARRAY_SIZE(folders) && r == 0; i++)
 		r = each_entry(gc, folders[i], collect_tmp);
-	return r < 0 ? r : collect_images(gc);
+	if (r == 0)
+		r = collect_images(gc);
+	return r < 0 ? r : collect_shared(gc);
 }
 
 int vmboot_gc(const struct vmboot_opts *where, unsigned flags, char **ret_json)

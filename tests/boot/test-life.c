@@ -19,6 +19,8 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "boot.h"
+#include "initrd/kernel.h"
+#include "store/shared.h"
 
 static enum { NOTHING, FAIL, DIE } in_define, in_create;
 
@@ -408,6 +410,56 @@ static void gc_removes_an_image_that_lost_its_name(void)
 	vmboot_image_free(old);
 }
 
+static unsigned made_shared, seized_shared;
+
+/* Called while a VM is being made: nobody may remove what it finds or makes. */
+static void try_to_seize(enum vmboot_log_level level, const char *message, void *data)
+{
+	const struct vmb_store store = {.path = (char *)boot_store()};
+	int fd = -1;
+
+	(void)level, (void)data;
+	if (!strstr(message, "ing the kernel ") && !strstr(message, "making the overlay template "))
+		return;
+	made_shared++;
+	seized_shared += vmb_shared_seize(&store, 0, &fd) == 0;
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Of a kernel that is nobody's choice any more, as of one that an update took away. */
+static void gc_removes_a_kernel_that_no_vm_uses(void)
+{
+	const char *copy = test_path("%s/vmlinuz", test_tmpdir()), *ours;
+	struct vmboot_opts here = boot_where(), opts = boot_opts("life-kernel", "true");
+	_cleanup_kernel_ struct vmb_kernel kernel = {0}, same = {0};
+	struct vmboot_vm *vm;
+
+	ASSERT_OK(vmb_kernel_find("", NULL, &kernel));
+	test_copy(kernel.path, copy);
+	ASSERT_OK(vmb_kernel_find("", copy, &same));
+	ours = test_path("%s/kernels/%s", boot_store(), same.key);
+	opts.kernel = copy;
+	opts.overlay_mib = 300; /* no other VM's */
+	opts.log = try_to_seize;
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	CU_ASSERT(made_shared >= 2);
+	CU_ASSERT_EQUAL(seized_shared, 0);
+	CU_ASSERT(vmb_exists(test_path("%s/vms/life-kernel/kernel", boot_store())));
+	CU_ASSERT_EQUAL(unlink(copy), 0);
+	CU_ASSERT_EQUAL(vmboot_gc(&here, 0, NULL), 0); /* the VM uses it */
+	ASSERT_OK(vmboot_stop(vm, 0));
+	CU_ASSERT_EQUAL(vmboot_gc(&here, 0, NULL), 0);
+	CU_ASSERT(vmb_exists(ours));
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+	CU_ASSERT_EQUAL(vmboot_gc(&here, VMBOOT_GC_DRY_RUN, NULL), 1);
+	CU_ASSERT(vmb_exists(ours));
+	CU_ASSERT_EQUAL(vmboot_gc(&here, 0, NULL), 1);
+	CU_ASSERT_FALSE(vmb_exists(ours));
+	CU_ASSERT_EQUAL(vmboot_gc(&here, 0, NULL), 0);
+}
+
 struct racer {
 	pthread_t thread;
 	pthread_barrier_t *created;
@@ -563,6 +615,7 @@ static void a_vm_costs_little_disk_and_hides_its_config(void)
 BOOT_MAIN("boot/life",
 	  {"gc removes what a killed program left", gc_removes_what_a_killed_program_left},
 	  {"gc removes an image that lost its name", gc_removes_an_image_that_lost_its_name},
+	  {"gc removes a kernel that no VM uses", gc_removes_a_kernel_that_no_vm_uses},
 	  {"leaves nothing when libvirt refuses", leaves_nothing_when_libvirt_refuses},
 	  {"tells what libvirt said", tells_what_libvirt_said},
 	  {"refuses a name that is taken", refuses_a_name_that_is_taken},

@@ -139,6 +139,14 @@ expect 1 vmboot cp - web:/tmp && has err "tar archive" # standard input is empty
 expect 0 vmboot stop web web && has out web
 expect 0 vmboot ps -q && [ ! -s "$tmp/out" ] || fail "stopped, and in ps"
 expect 0 vmboot ps -a && has out web stopped
+old=0.0.1-0123456789ab # the files of a kernel that was replaced
+mkdir "$VMBOOT_STORE/kernels/$old"
+echo old | tee "$VMBOOT_STORE/kernels/$old/vmlinux" "$VMBOOT_STORE/kernels/$old.squashfs" \
+	>"$VMBOOT_STORE/initramfs/$old.cpio"
+expect 0 vmboot gc -n --json
+[ "$(jq length "$tmp/out")" = 3 ] || fail "gc -n finds: $(cat "$tmp/out")"
+expect 0 vmboot gc && has out "kernels/$old.squashfs" "initramfs/$old.cpio"
+[ -z "$(find "$VMBOOT_STORE" -name "$old*")" ] || fail "gc leaves $(ls "$VMBOOT_STORE"/*)"
 expect 0 vmboot start web
 expect 0 vmboot wait --phase program -t 300 web
 "$builddir/tools/vmboot" logs -f web >"$tmp/follow" 2>/dev/null &

@@ -575,7 +575,9 @@ def gc(
     store: Optional[StrPath] = None,
     connection: Any = None,
 ) -> List[_results.Removed]:
-    """Remove what a killed program left. Nothing that is in use, nothing that others made.
+    """Remove what a killed program left, and the files of kernels that were replaced.
+
+    Nothing that is in use, nothing that others made.
 
     >>> vmboot.gc(dry_run=True)
     []
