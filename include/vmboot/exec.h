@@ -134,7 +134,8 @@ VMBOOT_API void vmboot_stat_free(struct vmboot_stat *stat);
  * vmboot_copy_to: copy a file or a tree of the host's into a guest.
  * @vm: the handle.
  * @from: path on the host.
- * @to: absolute path in the guest; if it is a folder, the copy lies in it, as with cp -a.
+ * @to: absolute path in the guest; if it is a folder, the copy lies in it, as with cp -a. A device or
+ * a pipe is not replaced.
  *
  * Owners (by number), modes, times, links and holes are kept.
  *
@@ -146,7 +147,7 @@ VMBOOT_API int vmboot_copy_to(struct vmboot_vm *vm, const char *from, const char
  * vmboot_copy_from: copy a file or a tree out of a guest.
  * @vm: the handle.
  * @from: absolute path in the guest.
- * @to: path on the host; if it is a folder, the copy lies in it.
+ * @to: path on the host; if it is a folder, the copy lies in it. A device or a pipe is not replaced.
  *
  * Nothing that the guest sends writes outside the copy, whatever names, links and sizes it claims.
  * Owners are kept if the caller is root, modes, times, links and holes always. So, if the caller is

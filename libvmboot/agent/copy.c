@@ -211,17 +211,20 @@ static int folder_of(const char *path, char **ret)
 
 /*
  * Where a copy goes, as with cp: into a folder that is there, under its own name; else it is what
- * has the name. is_dir: what stands at to.
+ * has the name. there: the mode of what stands at to, links followed, or 0. A device, which others
+ * use, does not give way to a copy: /dev/stdout was meant to be written to.
  */
-static int choose_place(const char *from, const char *to, bool is_dir, char **ret_folder,
+static int choose_place(const char *from, const char *to, mode_t there, char **ret_folder,
 			char name[NAME_MAX + 1])
 {
 	int r;
 
-	if (is_dir) {
+	if (S_ISDIR(there)) {
 		r = last_name(from, name);
 		return r < 0 ? r : vmb_strdup(to, ret_folder);
 	}
+	if (there && !S_ISREG(there))
+		return vmb_error(EINVAL, "%s is neither a file nor a folder, and not replaced", to);
 	r = last_name(to, name);
 	if (r == 0 && (strcmp(name, ".") == 0 || to[strlen(to) - 1] == '/'))
 		r = vmb_error(ENOENT, "the folder %s is not there", to);
@@ -261,15 +264,15 @@ static int guest_place(struct vmboot_vm *vm, const char *from, const char *to, c
 		       char name[NAME_MAX + 1])
 {
 	struct vmboot_stat *st = NULL;
-	bool is_dir;
+	mode_t there;
 	int r;
 
 	r = vmboot_stat(vm, to, true, &st);
 	if (r < 0)
 		return r;
-	is_dir = st->exists && S_ISDIR(st->mode);
+	there = st->mode;
 	vmboot_stat_free(st);
-	return choose_place(from, to, is_dir, ret_folder, name);
+	return choose_place(from, to, there, ret_folder, name);
 }
 
 int vmboot_copy_to(struct vmboot_vm *vm, const char *from, const char *to)
@@ -299,13 +302,30 @@ int vmboot_copy_to(struct vmboot_vm *vm, const char *from, const char *to)
 
 /* ---- from ---- */
 
+/* What /dev/stdout leads to may be a file, but the link is not to become one. */
+static bool leads_into_proc(const char *path)
+{
+	char target[sizeof("/proc/") - 1];
+
+	return readlink(path, target, sizeof(target)) == (ssize_t)sizeof(target) &&
+	       memcmp(target, "/proc/", sizeof(target)) == 0;
+}
+
+static mode_t host_mode(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return 0;
+	return S_ISREG(st.st_mode) && leads_into_proc(path) ? S_IFCHR : st.st_mode;
+}
+
 static int host_place(const char *from, const char *to, int *ret_folder, char name[NAME_MAX + 1])
 {
 	_cleanup_free_ char *folder = NULL;
-	struct stat st;
 	int r, fd;
 
-	r = choose_place(from, to, stat(to, &st) == 0 && S_ISDIR(st.st_mode), &folder, name);
+	r = choose_place(from, to, host_mode(to), &folder, name);
 	if (r < 0)
 		return r;
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -182,17 +182,20 @@ static int copy_content(const struct extract *x, int64_t size, const char *path)
 	return r == ARCHIVE_EOF ? 0 : bad_archive(x);
 }
 
-/* cp does not put a folder in the place of a file, and no more do we. */
+/* cp does not put a folder in the place of a file, nor a file in that of a device; no more do we. */
 static int check_replaced(struct archive_entry *e, const char *path)
 {
 	struct stat st;
 	bool there = lstat(path, &st) == 0;
-	bool dir = archive_entry_filetype(e) == AE_IFDIR && !archive_entry_hardlink(e);
+	mode_t type = archive_entry_hardlink(e) ? 0 : archive_entry_filetype(e);
 
-	if (there && S_ISDIR(st.st_mode) && !dir)
+	if (there && S_ISDIR(st.st_mode) && type != AE_IFDIR)
 		return vmb_error(EISDIR, "%s is a folder, and not replaced by what is none", path);
-	if (there && S_ISREG(st.st_mode) && dir)
+	if (there && S_ISREG(st.st_mode) && type == AE_IFDIR)
 		return vmb_error(ENOTDIR, "%s is a file, and not replaced by a folder", path);
+	if (there && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode) && type != (st.st_mode & S_IFMT))
+		return vmb_error(EEXIST, "%s is neither a file nor a folder, and not replaced",
+				 path);
 	return 0;
 }
 

@@ -430,6 +430,27 @@ static void folders_and_files_do_not_replace_each_other(void)
 	vmb_buf_done(&b.buf);
 }
 
+/* A pipe stands for a device, which only root can make. */
+static void devices_are_not_replaced(void)
+{
+	static const struct item ways[][2] = {{DIR_ITEM("t")},
+					      {FILE_ITEM("t")},
+					      {SYM_ITEM("t", "elsewhere")},
+					      {HARD_ITEM("t", "t/other")}};
+	const char *to = test_tmpdir(), *pipe = test_path("%s/t", to);
+	struct stat st;
+
+	CU_ASSERT_FATAL(mkfifo(pipe, 0600) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct bytes b = {0};
+
+		make_archive(&b, ways[i]);
+		ASSERT_ERROR(extract(&b, to, "t", "t"), EEXIST, "not replaced");
+		CU_ASSERT(lstat(pipe, &st) == 0 && S_ISFIFO(st.st_mode));
+		vmb_buf_done(&b.buf);
+	}
+}
+
 static void devices_are_roots(void)
 {
 	static const struct item items[] = {{"t", AE_IFBLK, NULL, NULL}, {0}};
@@ -518,6 +539,7 @@ TEST_MAIN("agent-host/tree", {"a tree there and back", a_tree_there_and_back},
 	  {"traps in the target", traps_in_the_target},
 	  {"folders and files do not replace each other",
 	   folders_and_files_do_not_replace_each_other},
+	  {"devices are not replaced", devices_are_not_replaced},
 	  {"devices are root's", devices_are_roots}, {"damaged archives", damaged_archives},
 	  {"sizes that lie", sizes_that_lie},
 	  {"the reader's error is told", the_readers_error_is_told})

@@ -577,6 +577,26 @@ static void files_and_new_names(void)
 		     "/no/folder");
 }
 
+/* Nor are links to them, as /dev/stdout is, whatever that leads to. */
+static void devices_are_not_replaced(void)
+{
+	static const char *const names[] = {"pipe", "link", "proc"};
+	const char *dir = test_tmpdir();
+
+	CU_ASSERT(mkfifo(test_path("%s/pipe", dir), 0600) == 0);
+	test_write(test_path("%s/one", dir), "one\n");
+	CU_ASSERT(symlink("pipe", test_path("%s/link", dir)) == 0);
+	CU_ASSERT(symlink("/proc/self/exe", test_path("%s/proc", dir)) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		ASSERT_ERROR(vmboot_copy_from(vm(), "/etc/greeting",
+					      test_path("%s/%s", dir, names[i])),
+			     EINVAL, "not replaced");
+	ASSERT_ERROR(vmboot_copy_to(vm(), test_path("%s/one", dir), "/dev/null"), EINVAL,
+		     "not replaced");
+	ASSERT_STR(run_sh("echo gone >/dev/null; stat -c %F /dev/null"),
+		   "character special file\n");
+}
+
 static void archives_by_descriptor(void)
 {
 	const char *dir = test_tmpdir();
@@ -721,6 +741,7 @@ BOOT_MAIN("boot/agent", {"outputs and exit codes", outputs_and_exit_codes}, {"si
 	  {"live input and output", live_input_and_output}, {"a terminal", a_terminal},
 	  {"a stream meets its deadline", a_stream_meets_its_deadline}, {"stats", stats},
 	  {"trees both ways", trees_both_ways}, {"files and new names", files_and_new_names},
+	  {"devices are not replaced", devices_are_not_replaced},
 	  {"archives by descriptor", archives_by_descriptor},
 	  {"links in the guest lead nowhere", links_in_the_guest_lead_nowhere},
 	  {"without an agent", without_an_agent},
