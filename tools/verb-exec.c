@@ -140,26 +140,17 @@ static void start_terminal(struct vmboot_exec_opts *opts, bool interactive)
 	make_raw();
 }
 
-/* What podman says: the command was not there, could not be executed, or all else. */
+/* As run does: the command was not there, could not be executed, or all else. */
 static int failed(int r)
 {
-	switch (-r) {
-	case EPIPE:
+	int guest_errno = vmboot_last_error()->guest_errno;
+
+	if (r == -EPIPE)
 		return EXIT_SIGNAL + SIGPIPE;
-	case ENOENT:
-		show_error(EXIT_RUN_FAILED);
-		return EXIT_NOT_FOUND;
-	case EACCES:
-	case EISDIR:
-	case ENOEXEC:
-	case ENOTDIR:
-	case EPERM:
-	case ELOOP:
-		show_error(EXIT_RUN_FAILED);
-		return EXIT_CANNOT_EXEC;
-	default:
-		return show_error(EXIT_RUN_FAILED);
-	}
+	r = show_error(EXIT_RUN_FAILED);
+	if (!guest_errno)
+		return r;
+	return guest_errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXEC;
 }
 
 /*

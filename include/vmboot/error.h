@@ -33,7 +33,7 @@ struct vmboot_error {
 	const char *field;	     /**< the option at fault, as in JSON */
 	const char *phase;	     /**< the boot phase at fault, see event.h */
 	const char *device;	     /**< the device at fault, e.g. "vdb vmboot-overlay" */
-	int guest_errno;	     /**< errno in the guest, positive */
+	int guest_errno;	     /**< errno in the guest, of a boot or a program's start */
 	int libvirt_code;	     /**< virErrorNumber */
 	const char *libvirt_message; /**< libvirt's own words */
 	const char *console;	     /**< the last lines of the guest's console */

@@ -129,15 +129,17 @@ static int not_started(int r)
 		const char *words;
 		int code;
 	} reasons[] = {
-		{"(No such file or directory)", ENOENT},
-		{"(Permission denied)", EACCES},
-		{"(Exec format error)", ENOEXEC},
+		{"No such file or directory", ENOENT},
+		{"Permission denied", EACCES},
+		{"Exec format error", ENOEXEC},
 	};
 	const char *said = vmboot_last_error()->message;
 
 	for (size_t i = 0; i < ARRAY_SIZE(reasons) && r == -VMBOOT_ELIBVIRT; i++)
-		if (strstr(said, reasons[i].words))
-			return vmb_error(reasons[i].code, "the guest cannot run it: %s", said);
+		if (strstr(said, reasons[i].words)) {
+			r = vmb_error(reasons[i].code, "the guest cannot run it: %s", said);
+			vmb_error_boot("", "", reasons[i].code, "");
+		}
 	return r;
 }
 

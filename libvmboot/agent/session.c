@@ -49,8 +49,10 @@ static int look_started(const struct vmb_session *x)
 	case OPENING:
 		return x->stream->broken ? vmb_stream_broken_error(x->stream) : 0;
 	case FAILED:
-		return vmb_error(x->status, "the guest cannot run it: %s",
-				 *x->words ? x->words : vmboot_strerror(x->status));
+		vmb_errno(x->status, "in the guest: %s",
+			  *x->words ? x->words : "cannot start the program");
+		vmb_error_boot("", "", x->status, "");
+		return -x->status;
 	default:
 		return 1;
 	}

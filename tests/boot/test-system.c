@@ -314,7 +314,7 @@ static void *hold_the_stream(void *data)
 /* While another handle has the stream: an error that says so, and the QEMU guest agent's way. */
 static void while_it_is_held(const char *name)
 {
-	const char *const args[] = {"echo", "hi", NULL};
+	const char *const args[] = {"echo", "hi", NULL}, *const missing[] = {"/no/such", NULL};
 	struct vmboot_exec_opts opts = VMBOOT_EXEC_OPTS(.args = args);
 	struct vmboot_opts here = boot_where();
 	struct vmboot_exec_result *result;
@@ -327,6 +327,9 @@ static void while_it_is_held(const char *name)
 	ASSERT_OK(vmboot_exec(vm, &opts, &result));
 	ASSERT_STR(result->out, "hi\n");
 	vmboot_exec_result_free(result);
+	opts.args = missing;
+	ASSERT_ERROR(vmboot_exec(vm, &opts, &result), ENOENT, "/no/such");
+	CU_ASSERT_EQUAL(vmboot_last_error()->guest_errno, ENOENT);
 	vmboot_close(vm);
 }
 

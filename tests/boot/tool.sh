@@ -130,6 +130,10 @@ expect 0 vmboot logs web
 expect 0 vmboot ps -q && has out web # on_exit is keep
 expect 1 vmboot rmi test && has err test
 expect 0 vmboot wait --phase agent -t 60 web
+expect 7 vmboot exec web -- sh -c 'exit 7'
+expect 127 vmboot exec web -- /no/such && has err 'cannot run "/no/such": No such file'
+expect 126 vmboot exec web -- /etc/greeting && has err "Permission denied"
+expect 126 vmboot exec -u nobody-such web -- id && has err nobody-such
 echo packed >"$tmp/packed"
 tar -C "$tmp" -cz packed | vmboot cp - web:/tmp || fail "cp from standard input"
 expect 0 vmboot cp web:/tmp/packed -
