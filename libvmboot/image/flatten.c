@@ -242,7 +242,7 @@ static int run(struct flatten *f, const char *disk)
 	if (r == 0 && f->layers->n == 1 && !f->layers->v[0].whiteouts)
 		r = check_not_nested(f);
 	if (r == 0 && vmb_tree_is_empty(f->tree))
-		r = vmb_error(VMBOOT_EIMAGE, "the image has nothing in it");
+		r = vmb_error(VMBOOT_EIMAGE, "%s: the image has nothing in it", f->import->what);
 	if (r == 0)
 		r = vmb_tree_finish(f->tree);
 	return r < 0 ? r : write_disk(f, disk);

@@ -368,7 +368,8 @@ static void sources_that_are_none(void)
 		{test_path("tar:%s", file), "cannot be read as an archive"},
 		{test_path("disk:%s", dir), "is not a regular file"},
 		{test_path("tar:%s/pipe", dir), "is not a regular file"},
-		{test_path("tar:%s/empty", dir), "nothing in it"},
+		{test_path("tar:%s/empty", dir),
+		 "importing localhost/empty:latest: the image has nothing in it"},
 	};
 
 	RUN("mkdir", dir);
