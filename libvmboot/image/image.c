@@ -107,8 +107,11 @@ static int place(const struct vmb_store *store, const struct vmb_source *source,
 		r = vmb_shelf_find(store, image);
 	if (r == 0 && !source)
 		return no_image(image->name, image->name);
-	if (r == 0)
+	if (r == 0) {
 		r = vmb_shelf_import(store, source, log, image);
+		if (r < 0)
+			vmb_shelf_drop_lock(store, image->digest);
+	}
 	return r < 0 ? r : vmb_shelf_name(store, image->name, image->digest);
 }
 

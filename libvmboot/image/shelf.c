@@ -320,16 +320,21 @@ int vmb_shelf_delete(const struct vmb_store *store, const char *digest)
 	return vmb_rm_rf(tmp);
 }
 
+void vmb_shelf_drop_lock(const struct vmb_store *store, const char *digest)
+{
+	_cleanup_free_ char *lock = NULL;
+
+	if (vmb_shelf_path(store, digest, ".lock", &lock) == 0)
+		unlink(lock);
+}
+
 /* With its lock, which the caller holds and no one will need. */
 static int delete_with_lock(const struct vmb_store *store, const char *digest)
 {
-	_cleanup_free_ char *lock = NULL;
 	int r = vmb_shelf_delete(store, digest);
 
 	if (r == 0)
-		r = vmb_shelf_path(store, digest, ".lock", &lock);
-	if (r == 0)
-		unlink(lock);
+		vmb_shelf_drop_lock(store, digest);
 	return r;
 }
 

@@ -23,8 +23,11 @@ int vmb_shelf_find(const struct vmb_store *store, struct vmb_image *image);
 int vmb_shelf_path(const struct vmb_store *store, const char *digest, const char *suffix,
 		   char **ret);
 
-/* Removes images/<digest>, used or not. This and the next are for who holds its lock. */
+/* Removes images/<digest>, used or not. This and the next two are for who holds its lock. */
 int vmb_shelf_delete(const struct vmb_store *store, const char *digest);
+
+/* Removes the lock's file, where there is no images/<digest> to lock. */
+void vmb_shelf_drop_lock(const struct vmb_store *store, const char *digest);
 
 /* Makes images/<digest> from the source, whole or not at all. In import.c. */
 int vmb_shelf_import(const struct vmb_store *store, const struct vmb_source *source,
