@@ -159,6 +159,10 @@ class Exec(Base):
         self.assertEqual(done.stdout, "1 2 yes\n/home/app\n1234\n2345\n")
         self.assertEqual(shared.exec(["id", "-u"], user=1234, text=True).stdout, "1234\n")
         self.assertEqual(shared.exec("pwd", text=True).stdout, "/\n")
+        raw = shared.exec(["sh", "-c", 'printf %s "$RAW"'], env={"RAW": b"\xff"})
+        self.assertEqual(raw.stdout, b"\xff")
+        with self.assertRaises(vmboot.OptionError):
+            shared.exec(["true"], env={"A=B": "c"})
 
     def test_what_cannot_run(self) -> None:
         with self.assertRaises(FileNotFoundError) as caught:

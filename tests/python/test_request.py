@@ -50,11 +50,16 @@ class Request(unittest.TestCase):
             asked(
                 store=pathlib.Path("/tmp/x"),
                 cmd=("a", pathlib.PurePosixPath("/b")),
-                env={"A": "1", "B": ""},
+                env={"A": "1", "B": "", "C": 2, b"D": b"=3"},
                 workdir=b"/srv",
                 user=None,
             ),
-            {"store": "/tmp/x", "cmd": ["a", "/b"], "env": ["A=1", "B="], "workdir": "/srv"},
+            {
+                "store": "/tmp/x",
+                "cmd": ["a", "/b"],
+                "env": ["A=1", "B=", "C=2", "D==3"],
+                "workdir": "/srv",
+            },
         )
 
     def test_refused(self) -> None:
@@ -69,6 +74,12 @@ class Request(unittest.TestCase):
             ("cmd", [1], "cmd"),
             ("cmd", {"a"}, "cmd"),
             ("env", ["no equals"], "env"),
+            ("env", {"A=B": "c"}, "env"),
+            ("env", {"": "c"}, "env"),
+            ("env", {1: "c"}, "env"),
+            ("env", {"A": None}, "env"),
+            ("env", {"A": ["b"]}, "env"),
+            ("env", {"A": b"\xff"}, "env"),
             ("accel", "warp", "accel"),
             ("image", "a\0b", "image"),
             ("image", "a\udc80b", "image"),

@@ -33,7 +33,7 @@ from . import _abi, errors
 from ._communicate import Communication
 from ._handle import Deadline, Handle, milliseconds
 from ._lib import call, lib, view
-from ._request import StrPath
+from ._request import EnvValue, StrPath, env_words
 
 if TYPE_CHECKING:
     from typing_extensions import Literal, Self
@@ -43,7 +43,7 @@ STDOUT = subprocess.STDOUT
 DEVNULL = subprocess.DEVNULL
 
 Args = Union[StrPath, Sequence[StrPath]]
-Env = Union[Mapping[str, str], Sequence[str]]
+Env = Union[Mapping[str, EnvValue], Sequence[str]]
 #: PIPE, DEVNULL, STDOUT, a descriptor, an open file, or None
 File = Union[None, int, IO[Any]]
 _WORD = 0xFFFF
@@ -130,7 +130,7 @@ class Program(NamedTuple):
     ) -> Program:
         words = [args] if isinstance(args, (str, bytes, os.PathLike)) else list(args)
         if isinstance(env, Mapping):
-            env = [f"{key}={value}" for key, value in env.items()]
+            env = env_words(env)
         n_args, args_list = _strings([guest_path(word) for word in words])
         n_env, env_list = _strings([guest_path(item) for item in env or ()])
         struct = _abi.ExecOpts()

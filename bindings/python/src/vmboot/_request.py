@@ -11,6 +11,7 @@ from . import _abi, errors
 from ._lib import call, call_for_text, lib, text
 from ._log import Progress, on_log, progress_callback
 
+EnvValue = Union[str, bytes, float]
 StrPath = Union[str, "os.PathLike[str]"]
 
 
@@ -31,7 +32,7 @@ class Request(TypedDict, total=False):
     overlay_mib: int
     entrypoint: Sequence[str]
     cmd: Sequence[str]
-    env: Union[Sequence[str], Mapping[str, str]]
+    env: Union[Sequence[str], Mapping[str, EnvValue]]
     workdir: StrPath
     user: str
     init_mode: str
@@ -90,6 +91,22 @@ def _field(row: _abi.Field) -> Field:
     )
 
 
+def env_words(env: Mapping[Any, Any]) -> List[str]:
+    """``KEY=VALUE`` of each, where one that is none, or another's, is refused."""
+    items = []
+    for key, value in env.items():
+        key, value = (
+            os.fsdecode(word) if isinstance(word, (bytes, os.PathLike)) else word
+            for word in (key, value)
+        )
+        if not isinstance(key, str) or not key or "=" in key:
+            raise _refused("env", f"{key!r} is no name of a variable")
+        if not isinstance(value, (str, int, float)):
+            raise _refused("env", f"{key} cannot be a {type(value).__name__}")
+        items.append(f"{key}={value}")
+    return items
+
+
 def _plain(name: str, value: Any) -> Any:
     """A value as JSON has it. What JSON has no word for is refused by name."""
     if isinstance(value, os.PathLike):
@@ -97,7 +114,7 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, bytes):
         value = os.fsdecode(value)
     if name == "env" and isinstance(value, Mapping):
-        return [f"{key}={_plain(name, item)}" for key, item in value.items()]
+        return [_utf8(name, item) for item in env_words(value)]
     if isinstance(value, (list, tuple)):
         return [_plain(name, item) for item in value]
     if isinstance(value, str):
