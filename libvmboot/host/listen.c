@@ -512,6 +512,15 @@ static int step(struct vmboot_vm *vm, struct waiting *w)
 	return ended_error(vm);
 }
 
+static int timed_out(struct vmboot_vm *vm, enum vmboot_phase phase)
+{
+	char words[80];
+
+	snprintf(words, sizeof(words), "phase %s was not reached in time",
+		 vmboot_phase_name(phase));
+	return wait_error(vm, ETIMEDOUT, words);
+}
+
 static int wait_for(struct vmboot_vm *vm, struct waiting *w)
 {
 	struct pollfd fds[] = {{.events = POLLIN}, {.events = POLLIN}};
@@ -523,7 +532,7 @@ static int wait_for(struct vmboot_vm *vm, struct waiting *w)
 		fds[0].fd = vm->watch ? vmb_watch_fd(vm->watch) : -1;
 		fds[1].fd = w->agent ? vmb_lifecycle_fd(w->agent) : -1;
 		if (r == 0 && vmb_deadline_passed(w->deadline))
-			r = wait_error(vm, ETIMEDOUT, "that did not happen in time");
+			r = timed_out(vm, w->phase);
 		VMB_UNLOCK(vm);
 		if (r != 0)
 			return r < 0 ? r : 0;

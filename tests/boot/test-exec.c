@@ -143,7 +143,8 @@ static void keeps_the_vm_when_the_program_ends(void)
 	opts.skip_guest_agent = true;
 	vm = boot_run(&opts, 0);
 	/* nothing is to happen, so some time must pass in which it does not */
-	CU_ASSERT_EQUAL(vmboot_wait(vm, VMBOOT_PHASE_STOPPED, 3000), -ETIMEDOUT);
+	ASSERT_ERROR(vmboot_wait(vm, VMBOOT_PHASE_STOPPED, 3000), ETIMEDOUT,
+		     "phase stopped was not reached");
 	ASSERT_OK(vmboot_info(vm, &info));
 	CU_ASSERT_EQUAL(info->state, VMBOOT_STATE_RUNNING);
 	CU_ASSERT(info->skip_guest_agent);

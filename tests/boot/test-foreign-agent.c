@@ -255,7 +255,8 @@ static void one_that_is_killed_and_comes_again(void)
 	struct vmboot_exec_result *result = NULL;
 
 	kill_agent("");
-	ASSERT_ERROR(vmboot_wait(shared, VMBOOT_PHASE_AGENT, 0), ETIMEDOUT, "not happen in time");
+	ASSERT_ERROR(vmboot_wait(shared, VMBOOT_PHASE_AGENT, 0), ETIMEDOUT,
+		     "phase agent was not reached");
 	ASSERT_ERROR(vmboot_exec(shared, &opts, &result), VMBOOT_ENOAGENT, "no agent answers");
 	ASSERT_OK(vmboot_wait(shared, VMBOOT_PHASE_AGENT, IN_TIME_MS));
 	ASSERT_STR(run(&opts)->out, "again\n");

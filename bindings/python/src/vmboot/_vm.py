@@ -195,7 +195,7 @@ class VM(ExecMixin):
         >>> vm.wait(vmboot.Phase.STOPPED, timeout=0)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        vmboot.errors.Timeout: web: that did not happen in time (last phase: ...)
+        vmboot.errors.Timeout: web: phase stopped was not reached in time (last phase: ...)
         """
         wanted = to_phase(phase)
         deadline = Deadline(timeout)
