@@ -20,16 +20,30 @@ _Static_assert((int)VMB_OPTS_LIST_MAX == (int)VMB_CONFIG_ARGS_MAX &&
 		       (int)VMB_OPTS_LIST_MAX == (int)VMB_CONFIG_ENV_MAX,
 	       "what a request may ask for is what a guest config can hold");
 
-int vmb_field_refuse(const struct vmb_field *field, const char *value)
+static int refuse(const struct vmb_field *field, const char *value, const char *quote,
+		  const char *type)
 {
 	char shown[80];
 
 	vmb_strlcpy(shown, value, sizeof(shown));
 	vmb_wire_clean_line(shown);
-	vmb_error(VMBOOT_EOPTS, "%s: \"%s%s\" is not acceptable: it must be %s", field->pub.name,
-		  shown, strlen(value) >= sizeof(shown) ? "…" : "", field->pub.rule);
+	vmb_error(VMBOOT_EOPTS, "%s: %s%s%s%s is not acceptable: it must be %s%s", field->pub.name,
+		  quote, shown, strlen(value) >= sizeof(shown) ? "…" : "", quote, type,
+		  field->pub.rule);
 	vmb_error_field(field->pub.name);
 	return -VMBOOT_EOPTS;
+}
+
+int vmb_field_refuse(const struct vmb_field *field, const char *value)
+{
+	return refuse(field, value, "\"", "");
+}
+
+int vmb_field_refuse_json(const struct vmb_field *field, const char *json)
+{
+	bool text = field->pub.type == VMBOOT_FIELD_STRING || field->pub.type == VMBOOT_FIELD_ENUM;
+
+	return refuse(field, json, "", text && *json != '"' ? "a string: " : "");
 }
 
 int vmb_field_check_text(const struct vmb_field *field, const char *value)

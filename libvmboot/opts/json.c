@@ -14,8 +14,8 @@ VMB_DEFINE_CLEANUP(opts_freep, struct vmboot_opts *, vmboot_opts_free)
 
 static int refuse_type(const struct vmb_field *field, struct json_object *value)
 {
-	return vmb_field_refuse(field,
-				json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
+	return vmb_field_refuse_json(field,
+				     json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
 }
 
 /* A JSON string without a 0 byte inside, or NULL. */

@@ -32,6 +32,9 @@ const char *vmb_field_choice(const struct vmb_field *field, const struct vmboot_
 /* -VMBOOT_EOPTS with field, value and rule in the error. */
 int vmb_field_refuse(const struct vmb_field *field, const char *value);
 
+/* The same for a value in JSON, of another type than the field's. */
+int vmb_field_refuse_json(const struct vmb_field *field, const char *json);
+
 /* Checks one text by a STRING's or LIST's rule, one number by a UINT's, and how long a LIST is. */
 int vmb_field_check_text(const struct vmb_field *field, const char *value);
 int vmb_field_check_uint(const struct vmb_field *field, uint64_t value);

@@ -227,7 +227,7 @@ def check(**request: Any) -> None:
     >>> vmboot.check(name="web", image="node:20", vcpus=0.5)
     Traceback (most recent call last):
     ...
-    vmboot.errors.OptionError: vcpus: "0.5" is not acceptable: it must be a number from 1 to 255
+    vmboot.errors.OptionError: vcpus: 0.5 is not acceptable: it must be a number from 1 to 255
     """
     with Options(request) as opts:
         call("vmboot_opts_check", opts)
