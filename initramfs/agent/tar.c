@@ -37,8 +37,8 @@ static unsigned checksum(const uint8_t *block)
 int tar_complain(const char *what, const char *which, int err)
 {
 	char text[PATH_MAX + 256];
-	size_t n = init_format(text, sizeof(text), "vmboot: %s%s%s%s%s\n", what, *which ? " " : "",
-			       which, err ? ": " : "", err ? strerror(err) : "");
+	size_t n = init_format(text, sizeof(text), "%s%s%s%s%s\n", what, *which ? " " : "", which,
+			       err ? ": " : "", err ? strerror(err) : "");
 
 	if (n >= sizeof(text))
 		n = sizeof(text) - 1;

@@ -572,7 +572,9 @@ static void files_and_new_names(void)
 	ASSERT_ERROR(vmboot_copy_to(vm(), "/no/such", "/tmp"), ENOENT, "/no/such");
 	ASSERT_ERROR(vmboot_copy_to(vm(), test_path("%s/one", dir), "/tmp/new/"), ENOENT,
 		     "/tmp/new/");
-	CU_ASSERT(vmboot_copy_to(vm(), test_path("%s/one", dir), "/no/folder/file") < 0);
+	ASSERT_ERROR(
+		vmboot_copy_to(vm(), test_path("%s/one", dir), "/no/folder/file"), EIO,
+		"the guest cannot write the copy: opening the folder /no/folder: No such file");
 	ASSERT_ERROR(vmboot_copy_from(vm(), "/etc/greeting", "/no/folder/file"), ENOENT,
 		     "/no/folder");
 }
