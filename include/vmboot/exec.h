@@ -116,7 +116,7 @@ struct vmboot_exec_control {
 /**
  * vmboot_stat: what a path in a guest is.
  * @vm: the handle.
- * @path: absolute.
+ * @path: absolute, in UTF-8.
  * @follow: true: of a link's target; false: of the link itself.
  * @ret_stat: (out) freed with vmboot_stat_free().
  *

@@ -16,6 +16,7 @@
 #include "base/sigpipe.h"
 #include "base/str.h"
 #include "host/vm.h"
+#include "wire/text.h"
 
 /* LOOK_MS: a connection that broke tells no more */
 enum { STAT_MS = 10000, LOOK_MS = 1000 };
@@ -134,6 +135,9 @@ int vmboot_stat(struct vmboot_vm *vm, const char *path, bool follow, struct vmbo
 		return vmb_oom();
 	if (!path || *path != '/' || strlen(path) >= PATH_MAX)
 		return vmb_error(EINVAL, "\"%s\" is not an absolute path", path ? path : "");
+	if (!vmb_wire_is_utf8(path, strlen(path)))
+		return vmb_error(EILSEQ, "\"%s\" is not UTF-8, as what an agent is asked has to be",
+				 path);
 	r = vmb_agent_wanted(vm);
 	if (r == 0)
 		r = by_agent(vm, path, follow, st);

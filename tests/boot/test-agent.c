@@ -479,6 +479,7 @@ static void stats(void)
 	CU_ASSERT_FALSE(st->exists);
 	vmboot_stat_free(st);
 	ASSERT_ERROR(vmboot_stat(vm(), "tmp", true, &st), EINVAL, "absolute");
+	ASSERT_ERROR(vmboot_stat(vm(), "/tmp/\xff", true, &st), EILSEQ, "is not UTF-8");
 }
 
 static void host_sh(const char *folder, const char *script)
