@@ -179,6 +179,8 @@ int vmboot_open(const struct vmboot_opts *where, const char *name, struct vmboot
 	_cleanup_domain_ virDomainPtr d = NULL;
 	int r;
 
+	if (!name)
+		return vmb_error(EINVAL, "which VM? the name is NULL");
 	r = vmb_vm_new(where, name, &vm);
 	if (r == 0)
 		r = vmb_conn_domain(vm->conn, name, &d);

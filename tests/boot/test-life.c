@@ -100,6 +100,7 @@ static void opens_and_lists_by_name(void)
 	CU_ASSERT_EQUAL(infos[0]->state, VMBOOT_STATE_RUNNING);
 	CU_ASSERT_EQUAL(infos[0]->memory_mib, 256);
 	vmboot_list_free(infos);
+	ASSERT_ERROR(vmboot_open(&here, NULL, &again), EINVAL, "which VM?");
 	ASSERT_OK(vmboot_open(&here, "life-list", &again));
 	ASSERT_OK(vmboot_wait(again, VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
 	ASSERT_OK(vmboot_info(again, &info));
