@@ -24,6 +24,7 @@
 #   BENCH_SHARED    a folder for what peers share
 #   BENCH_BUILD     the build folder; BENCH_SOURCE, the source
 #   BENCH_HEADERS   where that kernel's headers are
+#   BENCH_OTHER_KERNEL   the kernel of --kernel, for the rows that end in -kernel
 #   BENCH_WRAP      set while instructions are counted: a folder with another qemu-system-x86_64
 set -euo pipefail
 
@@ -137,6 +138,20 @@ make_debian() {
 		WantedBy=multi-user.target
 	END
 	ln -s ../bench.service "$1/etc/systemd/system/multi-user.target.wants/"
+}
+
+import_debian() {
+	"$BENCH_BUILD/tools/vmboot" import --name debian "dir:$shared/debian" >"$1"
+}
+
+# request_debian [MEMBER,]: ours of that Debian, with what the request has besides
+request_debian() {
+	once debian make_debian
+	once imported import_debian
+	cat >"$dir/request.json" <<-END
+		{${1-} "name": "debian", "image": "debian", "cmd": ["/sbin/init"], "uri": "embed",
+		 "store": "$VMBOOT_STORE", "accel": "$BENCH_ACCEL", "memory_mib": $memory_mib}
+	END
 }
 
 make_debian_disk() {

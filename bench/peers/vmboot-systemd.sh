@@ -11,12 +11,7 @@ kind=ours stored=yes
 slow=yes
 
 prepare() {
-	once debian make_debian
-	"$BENCH_BUILD/tools/vmboot" import --name debian "dir:$shared/debian" >&2
-	cat >"$dir/request.json" <<-END
-		{"name": "debian", "image": "debian", "cmd": ["/sbin/init"], "store": "$VMBOOT_STORE",
-		 "uri": "embed", "accel": "$BENCH_ACCEL", "memory_mib": $memory_mib}
-	END
+	request_debian
 }
 
 run() {
