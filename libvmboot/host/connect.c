@@ -70,20 +70,32 @@ static const struct vmb_conn *opened_embed(void)
 	return c;
 }
 
+/* Why there is no connection, with the mend before libvirt's words. */
+static int not_connected(const struct vmb_conn *conn)
+{
+	if (conn->embed && opened_embed())
+		return vmb_libvirt_error("a process has one embedded driver, and this one has %s: "
+					 "give that as the URI",
+					 opened_embed()->uri);
+	if (conn->embed && strstr(virGetLastErrorMessage(), "pid file"))
+		return vmb_libvirt_error("another process has %s, which serves one at a time: wait "
+					 "for its end, or use a libvirt with a daemon, such as "
+					 "qemu:///session",
+					 conn->uri);
+	if (conn->embed)
+		return vmb_libvirt_error("cannot use %s", conn->uri);
+	return vmb_libvirt_error("cannot connect to %s (is libvirtd or virtqemud running, and may "
+				 "you use it?)",
+				 conn->uri);
+}
+
 static int open_connection(struct vmb_conn *conn)
 {
 	VMB_KEEP_SIGPIPE;
 	virConnectPtr c = virConnectOpen(conn->uri);
 
-	if (!c && conn->embed && opened_embed())
-		return vmb_libvirt_error("a process has one embedded driver, and this one has %s: "
-					 "give that as the URI",
-					 opened_embed()->uri);
 	if (!c)
-		return vmb_libvirt_error(
-			"cannot connect to %s (is libvirtd or virtqemud running, and may you use "
-			"it?)",
-			conn->uri);
+		return not_connected(conn);
 	virConnSetErrorFunc(c, NULL, quiet);
 	if (conn->embed)
 		wait_for_guests(c);

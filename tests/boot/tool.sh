@@ -76,6 +76,9 @@ echo "- SIGTERM, and a second one for a program that does not care"
 	>"$tmp/out" 2>"$tmp/err" &
 pid=$!
 started "$tmp/out" up
+vmboot ps 2>"$tmp/busy" && fail "two processes have one embedded libvirt"
+grep -q "another process has qemu:///embed.*serves one at a time" "$tmp/busy" ||
+	fail "no word of the other process: $(cat "$tmp/busy")"
 kill -TERM $pid
 status=0
 wait $pid || status=$?
