@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "verbs.h"
 
@@ -11,12 +12,26 @@ typedef int (*vm_fn)(struct args *args, struct vmboot_vm *vm);
 
 enum { STOP_SECONDS = 10 };
 
+/* One whose files are gone cannot be opened, but libvirt may run it. */
+static bool is_listed(const struct args *args, const char *name)
+{
+	struct vmboot_info **infos = NULL;
+	bool found = false;
+
+	if (vmboot_list(args->opts, &infos) < 0)
+		return true;
+	for (size_t i = 0; infos[i] && !found; i++)
+		found = strcmp(infos[i]->name, name) == 0;
+	vmboot_list_free(infos);
+	return found;
+}
+
 static int open_and(struct args *args, const char *name, vm_fn fn)
 {
 	_cleanup_(vm) struct vmboot_vm *vm = NULL;
 	int r = vmboot_open(args->opts, name, &vm);
 
-	if (r == -VMBOOT_ENOVM && args->force)
+	if (r == -VMBOOT_ENOVM && args->force && !is_listed(args, name))
 		return 0;
 	if (r >= 0)
 		r = fn(args, vm);

@@ -81,7 +81,10 @@ int vmb_files_lock(const char *folder, int operation, int *ret_lock)
 		return r;
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 && errno == ENOENT)
-		return vmb_error(VMBOOT_ENOVM, "the VM's files are gone from %s", folder);
+		return vmb_error(VMBOOT_ENOVM,
+				 "the VM's files are gone from %s; `virsh destroy` ends it if it "
+				 "runs, and `vmboot gc` removes the rest",
+				 folder);
 	if (fd < 0)
 		return vmb_errno(errno, "cannot open %s", path);
 	if (flock(fd, operation | LOCK_NB) < 0)

@@ -178,6 +178,13 @@ expect 0 vmboot run --name stay --on-exit keep "$@" test true
 expect 0 vmboot ps -q && has out stay
 expect 0 vmboot rm -f stay && has out stay
 nothing_left "rm -f"
+
+echo "- a VM whose files are gone"
+expect 0 vmboot run --name bare "$@" test true
+rm -rf "$VMBOOT_STORE/vms/bare"
+expect 1 vmboot rm -f bare && has err "files are gone" "virsh destroy" "vmboot gc"
+expect 0 vmboot gc
+nothing_left "gc of a VM whose files are gone"
 expect 0 vmboot gc --json
 [ "$(jq length "$tmp/out")" = 0 ] || fail "gc finds: $(cat "$tmp/out")"
 
