@@ -97,6 +97,16 @@ static const char *stock(const struct init *init, const char *unit)
 	return NULL;
 }
 
+/* sysinit.target wants it, and it is the distribution's. */
+static bool is_wanted(const struct init *init, const char *unit)
+{
+	const char *folder = stock(init, unit);
+	char wanted[64];
+
+	init_format(wanted, sizeof(wanted), "sysinit.target.wants/%s", unit);
+	return folder && is_there(init, folder, wanted);
+}
+
 /* ---- file systems that systemd would start /bin/mount for, each ---- */
 
 static const struct {
@@ -114,13 +124,10 @@ static const struct {
 /* Its unit then finds it mounted. A line of fstab's may want it otherwise. */
 static void mount_all(const struct init *init, const char *fstab)
 {
-	char path[INIT_PATH_MAX], wanted[64];
-	const char *folder;
+	char path[INIT_PATH_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
-		folder = stock(init, mounts[i].unit);
-		init_format(wanted, sizeof(wanted), "sysinit.target.wants/%s", mounts[i].unit);
-		if (!folder || !is_there(init, folder, wanted) || strstr(fstab, mounts[i].target))
+		if (!is_wanted(init, mounts[i].unit) || strstr(fstab, mounts[i].target))
 			continue;
 		mkdir(init_path(init, path, "%s", mounts[i].target), 0755);
 		init->ops->mount(mounts[i].type, path, mounts[i].type, mounts[i].flags, NULL);
@@ -190,11 +197,13 @@ int init_generator_main(struct init *init, int argc, char **argv)
 
 /*
  * No service waits for these: they have no names below /dev but what the kernel gives them, and no
- * units. A CPU's event loads the modules of its features, ciphers and KVM, 1.6 MiB with signatures
- * to check. Of the terminals the real ones go first, for a login waits for them.
+ * units. The last three are no devices, but modules, drivers and buses; of fuse and configfs the
+ * event would start the mounts that sysinit.target starts. A CPU's event loads the modules of its
+ * features, ciphers and KVM, 1.6 MiB with signatures to check. Of the terminals the real ones go
+ * first, for a login waits for them.
  */
-static const char *const dull[] = {"acpi", "bdi", "container", "memory",   "pci_bus",
-				   "tty",  "vc",  "wakeup",    "workqueue"};
+static const char *const dull[] = {"acpi", "bdi",    "container", "memory", "pci_bus", "tty",
+				   "vc",   "wakeup", "workqueue", "module", "drivers", "subsystem"};
 
 /* Under KVM at once: a service may want /dev/kvm. */
 static const char cpu[] = "cpu";
@@ -286,7 +295,7 @@ static bool split_coldplug(const struct init *init)
 {
 	static const char *const targets[] = {"default.target.wants", "rescue.target.wants"};
 	static const char unit[] = INIT_LATER_NAME ".service";
-	char path[INIT_PATH_MAX], text[512];
+	char path[INIT_PATH_MAX], text[1024];
 	size_t n = init_format(text, sizeof(text), "VMBOOT_LATER=\"");
 
 	for (size_t i = 0; i < ARRAY_SIZE(dull); i++)
@@ -307,6 +316,8 @@ static bool split_coldplug(const struct init *init)
 	return init_write_file(init_path(init, path, INIT_STARTING), 0644, text, n) == 0;
 }
 
+/* ---- when the default target is reached ---- */
+
 static void run_and_wait(const char *const *args)
 {
 	pid_t pid = fork();
@@ -322,10 +333,12 @@ static void run_and_wait(const char *const *args)
 /* From now on all units are the image's own. Nobody waits for this process. */
 int init_later_main(struct init *init, int argc, char **argv)
 {
-	static const char *const modprobe[] = {"modprobe", "-abq", "dm_mod", NULL};
-	const char *trigger[5 + ARRAY_SIZE(dull)] = {"udevadm", "trigger", "--action=add"};
+	static const char *const fuse[] = {"modprobe", "-bq", "fuse", NULL};
+	static const char *const dm_mod[] = {"modprobe", "-bq", "dm_mod", NULL};
+	const char *trigger[6 + ARRAY_SIZE(dull)] = {"udevadm", "trigger", "--type=all",
+						     "--action=add"};
 	char path[INIT_PATH_MAX], matches[ARRAY_SIZE(dull) + 1][64];
-	size_t n = 3;
+	size_t n = 4;
 
 	(void)argc, (void)argv;
 	if (unlink(init_path(init, path, INIT_STARTING)) < 0)
@@ -335,7 +348,10 @@ int init_later_main(struct init *init, int argc, char **argv)
 			    i < ARRAY_SIZE(dull) ? dull[i] : cpu);
 		trigger[n++] = matches[i];
 	}
-	run_and_wait(modprobe);
+	if (is_there(init, UNITS, "/modprobe@fuse.service.d"))
+		run_and_wait(fuse);
+	if (is_there(init, UNITS, "/modprobe@dm_mod.service.d"))
+		run_and_wait(dm_mod);
 	run_and_wait(trigger);
 	return 0;
 }
@@ -344,28 +360,45 @@ int init_later_main(struct init *init, int argc, char **argv)
 
 static const struct {
 	const char *unit, *stock, *condition;
-	bool later, no_fstab; /* only with INIT_STARTING; without a line in /etc/fstab */
+	bool later;	   /* only with INIT_STARTING */
+	const char *empty; /* a file without a line that says anything */
+	const char *mount; /* who wants it, together with sysinit.target */
 } idle[] = {
+	/* its own script's first question; then there is nothing to remove */
+	{"e2scrub_reap.service", "e2scrub_reap.service", "PathExistsGlob=/dev/mapper/*.e2scrub*",
+	 false, "/etc/e2scrub.conf", NULL},
 	/* whoever opens /dev/mapper/control before has the kernel load it */
-	{"modprobe@dm_mod.service", "modprobe@.service", "!" INIT_STARTING, true, false},
-	{"modprobe@drm.service", "modprobe@.service", "/lib/modules/%v/kernel/drivers/gpu/drm",
-	 false, false},
-	{"modprobe@efi_pstore.service", "modprobe@.service", "/sys/firmware/efi", false, false},
-	{"systemd-remount-fs.service", "systemd-remount-fs.service", "!" INIT_STARTING, true, true},
+	{"modprobe@dm_mod.service", "modprobe@.service", "PathExists=!" INIT_STARTING, true, NULL,
+	 NULL},
+	{"modprobe@efi_pstore.service", "modprobe@.service", "PathExists=/sys/firmware/efi", false,
+	 NULL, NULL},
+	/* and so with /dev/fuse. The mount comes with the module's event */
+	{"modprobe@fuse.service", "modprobe@.service", "PathExists=!" INIT_STARTING, true, NULL,
+	 "sys-fs-fuse-connections.mount"},
+	{"systemd-remount-fs.service", "systemd-remount-fs.service", "PathExists=!" INIT_STARTING,
+	 true, "/etc/fstab", NULL},
 	/* skip_kernel_headers; the last of its kind, for then it is changed */
-	{"modprobe@.service", "modprobe@.service", "/lib/modules/%v", false, false},
+	{"modprobe@.service", "modprobe@.service", "PathExists=/lib/modules/%v", false, NULL, NULL},
 };
 
-static void add_conditions(const struct init *init, bool later, const char *fstab)
+static bool says_nothing(const struct init *init, const char *name)
+{
+	_cleanup_free_ char *text = read_or_empty(init, name);
+
+	return text && only_comments(text);
+}
+
+static void add_conditions(const struct init *init, bool later)
 {
 	char text[256];
 
 	for (size_t i = 0; i < ARRAY_SIZE(idle); i++) {
-		if ((idle[i].later && !later) || (idle[i].no_fstab && !only_comments(fstab)) ||
-		    is_changed(init, idle[i].unit) || !stock(init, idle[i].stock))
+		if ((idle[i].later && !later) || is_changed(init, idle[i].unit) ||
+		    !stock(init, idle[i].stock) ||
+		    (idle[i].empty && !says_nothing(init, idle[i].empty)) ||
+		    (idle[i].mount && !is_wanted(init, idle[i].mount)))
 			continue;
-		init_format(text, sizeof(text), MADE_BY "[Unit]\nConditionPathExists=%s\n",
-			    idle[i].condition);
+		init_format(text, sizeof(text), MADE_BY "[Unit]\nCondition%s\n", idle[i].condition);
 		add_to(init, idle[i].unit, text);
 	}
 }
@@ -380,5 +413,5 @@ void init_spare(const struct init *init)
 		return;
 	mount_all(init, fstab);
 	mask_generators(init);
-	add_conditions(init, split_coldplug(init), fstab);
+	add_conditions(init, split_coldplug(init));
 }

@@ -136,6 +136,10 @@ static void puts_off_only_what_nobody_waits_for(void)
 	ASSERT_STR(run("chmod 600 /dev/tty63; systemctl restart systemd-udev-trigger; "
 		       "udevadm settle; stat -c %G:%a /dev/tty63"),
 		   "tty:620");
+	/* as the module does, its mount comes with an event */
+	ASSERT_STR(run("systemctl is-active sys-fs-fuse-connections.mount; "
+		       "systemctl show --value -p ConditionResult e2scrub_reap"),
+		   "active\nno");
 	ASSERT_STR(run("modprobe -r dm_mod; systemctl start modprobe@dm_mod; "
 		       "test -e /sys/module/dm_mod; echo $?"),
 		   "0");

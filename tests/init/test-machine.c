@@ -262,6 +262,9 @@ static struct init *machine_with_units(void)
 					    "sysinit.target.wants/dev-mqueue.mount",
 					    "sysinit.target.wants/dev-hugepages.mount",
 					    "sys-kernel-debug.mount",
+					    "sys-fs-fuse-connections.mount",
+					    "sysinit.target.wants/sys-fs-fuse-connections.mount",
+					    "e2scrub_reap.service",
 					    "modprobe@.service",
 					    "systemd-remount-fs.service"};
 	struct init *init = machine("/sbin/systemd");
@@ -297,7 +300,9 @@ static void spares_systemd_what_would_do_nothing(void)
 	CU_ASSERT(masked(init, "veritysetup") && masked(init, "run"));
 	CU_ASSERT_FALSE(masked(init, "cryptsetup")); /* which has a table */
 	CU_ASSERT(there(init, UNITS "/systemd-remount-fs.service.d"));
-	CU_ASSERT(there(init, UNITS "/modprobe@drm.service.d"));
+	CU_ASSERT(there(init, UNITS "/e2scrub_reap.service.d"));
+	CU_ASSERT(there(init, UNITS "/modprobe@efi_pstore.service.d"));
+	CU_ASSERT(there(init, UNITS "/modprobe@fuse.service.d"));
 	CU_ASSERT(there(init, UNITS "/modprobe@.service.d"));
 	text = test_read(test_path("%s/" UNITS "/" TRIGGER_UNIT ".d/50-vmboot.conf", init->root));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nExecStart=\n"));
@@ -305,6 +310,7 @@ static void spares_systemd_what_would_do_nothing(void)
 	CU_ASSERT(there(init, UNITS "/default.target.wants/vmboot-later.service"));
 	text = test_read(test_path("%s/run/vmboot/starting", init->root));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "VMBOOT_LATER=\"--subsystem-nomatch=acpi "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, " --subsystem-nomatch=module "));
 	/* and gives it back */
 	CU_ASSERT_EQUAL(init_generator_main(init, 0, NULL), 0);
 	CU_ASSERT_FALSE(masked(init, "veritysetup") || there(init, GENERATORS "/vmboot"));
@@ -324,16 +330,30 @@ static void leaves_what_somebody_has_changed(void)
 	guest_write(init, "", "etc/systemd/system-generators/systemd-run-generator");
 	guest_write(init, "", "etc/systemd/system/modprobe@.service.d/own.conf");
 	guest_write(init, "ExecStart=-/bin/other trigger\n", STOCK "/" TRIGGER_UNIT);
+	guest_write(init, "# how often\nperiodic_e2scrub=1\n", "etc/e2scrub.conf");
 	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
 	CU_ASSERT_PTR_NULL(strstr(mounts, "mqueue"));
 	CU_ASSERT_PTR_NULL(strstr(mounts, "hugetlbfs"));
 	CU_ASSERT(masked(init, "veritysetup"));
 	CU_ASSERT_FALSE(masked(init, "run"));
-	CU_ASSERT_FALSE(there(init, UNITS "/modprobe@drm.service.d"));
+	CU_ASSERT_FALSE(there(init, UNITS "/modprobe@efi_pstore.service.d"));
 	CU_ASSERT_FALSE(there(init, UNITS "/systemd-remount-fs.service.d"));
+	CU_ASSERT_FALSE(there(init, UNITS "/e2scrub_reap.service.d"));
 	CU_ASSERT_FALSE(there(init, UNITS "/" TRIGGER_UNIT ".d"));
 	CU_ASSERT_FALSE(there(init, UNITS "/vmboot-later.service"));
 	CU_ASSERT_FALSE(there(init, "run/vmboot/starting"));
+	machine_free(init);
+}
+
+static void loads_no_module_whose_mount_is_masked(void)
+{
+	struct init *init = machine_with_units();
+	struct init_report report = {0};
+
+	guest_write(init, "", "etc/systemd/system/sys-fs-fuse-connections.mount");
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT(there(init, UNITS "/modprobe@dm_mod.service.d"));
+	CU_ASSERT_FALSE(there(init, UNITS "/modprobe@fuse.service.d"));
 	machine_free(init);
 }
 
@@ -346,7 +366,8 @@ static void splits_no_coldplug_with_own_rules(void)
 	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
 	CU_ASSERT_FALSE(there(init, UNITS "/" TRIGGER_UNIT ".d"));
 	CU_ASSERT_FALSE(there(init, UNITS "/modprobe@dm_mod.service.d"));
-	CU_ASSERT(there(init, UNITS "/modprobe@drm.service.d"));
+	CU_ASSERT_FALSE(there(init, UNITS "/modprobe@fuse.service.d"));
+	CU_ASSERT(there(init, UNITS "/modprobe@efi_pstore.service.d"));
 	machine_free(init);
 }
 
@@ -375,5 +396,6 @@ TEST_MAIN("init/machine", {"finds the init system", finds_the_init_system},
 	  {"asks OpenRC by its fifo", asks_openrc_by_its_fifo},
 	  {"spares systemd what would do nothing", spares_systemd_what_would_do_nothing},
 	  {"leaves what somebody has changed", leaves_what_somebody_has_changed},
+	  {"loads no module whose mount is masked", loads_no_module_whose_mount_is_masked},
 	  {"splits no coldplug with own rules", splits_no_coldplug_with_own_rules},
 	  {"spares nothing if the kernel is told more", spares_nothing_if_the_kernel_is_told_more})
