@@ -316,6 +316,33 @@ static bool split_coldplug(const struct init *init)
 	return init_write_file(init_path(init, path, INIT_STARTING), 0644, text, n) == 0;
 }
 
+/* ---- grace periods ---- */
+
+/*
+ * systemd's start waits for some ten of RCU's, of which each takes three ticks, and the guest idles.
+ * The kernel hurries them until it starts init, by this very switch; so does ours a while longer.
+ */
+#define HURRY "/sys/kernel/rcu_expedited"
+#define HURRIED INIT_RUN "/hurried"
+
+static void hurry(const struct init *init)
+{
+	char path[INIT_PATH_MAX], now[8];
+
+	init_read_text(init_path(init, path, HURRY), now, sizeof(now));
+	if (strcmp(now, "0") == 0 &&
+	    init_write_file(init_path(init, path, HURRIED), 0644, "", 0) == 0)
+		init_write_file(init_path(init, path, HURRY), 0644, "1", 1);
+}
+
+static void hurry_no_more(const struct init *init)
+{
+	char path[INIT_PATH_MAX];
+
+	if (unlink(init_path(init, path, HURRIED)) == 0)
+		init_write_file(init_path(init, path, HURRY), 0644, "0", 1);
+}
+
 /* ---- when the default target is reached ---- */
 
 static void run_and_wait(const char *const *args)
@@ -343,6 +370,7 @@ int init_later_main(struct init *init, int argc, char **argv)
 	(void)argc, (void)argv;
 	if (unlink(init_path(init, path, INIT_STARTING)) < 0)
 		return errno != ENOENT;
+	hurry_no_more(init);
 	for (size_t i = 0; i <= ARRAY_SIZE(dull); i++) {
 		init_format(matches[i], sizeof(matches[i]), "--subsystem-match=%s",
 			    i < ARRAY_SIZE(dull) ? dull[i] : cpu);
@@ -408,10 +436,14 @@ static void add_conditions(const struct init *init, bool later)
 void init_spare(const struct init *init)
 {
 	_cleanup_free_ char *fstab = read_or_empty(init, "/etc/fstab");
+	bool later;
 
 	if (!fstab || is_told_more(init))
 		return;
 	mount_all(init, fstab);
 	mask_generators(init);
-	add_conditions(init, split_coldplug(init));
+	later = split_coldplug(init);
+	add_conditions(init, later);
+	if (later)
+		hurry(init);
 }

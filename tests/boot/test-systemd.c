@@ -136,6 +136,7 @@ static void puts_off_only_what_nobody_waits_for(void)
 	ASSERT_STR(run("chmod 600 /dev/tty63; systemctl restart systemd-udev-trigger; "
 		       "udevadm settle; stat -c %G:%a /dev/tty63"),
 		   "tty:620");
+	ASSERT_STR(run("cat /sys/kernel/rcu_expedited"), "0");
 	/* as the module does, its mount comes with an event */
 	ASSERT_STR(run("systemctl is-active sys-fs-fuse-connections.mount; "
 		       "systemctl show --value -p ConditionResult e2scrub_reap"),

@@ -278,6 +278,7 @@ static struct init *machine_with_units(void)
 		    STOCK "/" TRIGGER_UNIT);
 	guest_write(init, "# nothing\n \n\t# at all", "etc/fstab");
 	guest_write(init, "", "etc/crypttab");
+	guest_write(init, "0\n", "sys/kernel/rcu_expedited");
 	vmb_mkdir_p(test_path("%s/run", init->root), 0755);
 	return init;
 }
@@ -311,12 +312,29 @@ static void spares_systemd_what_would_do_nothing(void)
 	text = test_read(test_path("%s/run/vmboot/starting", init->root));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "VMBOOT_LATER=\"--subsystem-nomatch=acpi "));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, " --subsystem-nomatch=module "));
+	text = test_read(test_path("%s/sys/kernel/rcu_expedited", init->root));
+	ASSERT_STR(text, "1");
 	/* and gives it back */
 	CU_ASSERT_EQUAL(init_generator_main(init, 0, NULL), 0);
 	CU_ASSERT_FALSE(masked(init, "veritysetup") || there(init, GENERATORS "/vmboot"));
 	CU_ASSERT_EQUAL(init_later_main(init, 0, NULL), 0);
 	CU_ASSERT_FALSE(there(init, "run/vmboot/starting"));
+	text = test_read(test_path("%s/sys/kernel/rcu_expedited", init->root));
+	ASSERT_STR(text, "0");
 	CU_ASSERT_EQUAL(init_later_main(init, 0, NULL), 0);
+	machine_free(init);
+}
+
+/* rcupdate.rcu_expedited=1 on the kernel's command line */
+static void leaves_a_kernel_in_its_hurry(void)
+{
+	struct init *init = machine_with_units();
+	struct init_report report = {0};
+
+	guest_write(init, "1\n", "sys/kernel/rcu_expedited");
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT_EQUAL(init_later_main(init, 0, NULL), 0);
+	ASSERT_STR(test_read(test_path("%s/sys/kernel/rcu_expedited", init->root)), "1\n");
 	machine_free(init);
 }
 
@@ -395,6 +413,7 @@ TEST_MAIN("init/machine", {"finds the init system", finds_the_init_system},
 	  {"late events are one sequence", late_events_are_one_sequence},
 	  {"asks OpenRC by its fifo", asks_openrc_by_its_fifo},
 	  {"spares systemd what would do nothing", spares_systemd_what_would_do_nothing},
+	  {"leaves a kernel in its hurry", leaves_a_kernel_in_its_hurry},
 	  {"leaves what somebody has changed", leaves_what_somebody_has_changed},
 	  {"loads no module whose mount is masked", loads_no_module_whose_mount_is_masked},
 	  {"splits no coldplug with own rules", splits_no_coldplug_with_own_rules},
