@@ -28,10 +28,12 @@ static inline void vmb_freep(void *p)
 	free(*(void **)p);
 }
 
+/* Twice does no harm: the number may be another file's by then. */
 static inline void vmb_closep(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
+	*fd = -1;
 }
 
 static inline void vmb_fclosep(FILE **f)

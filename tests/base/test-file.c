@@ -28,6 +28,18 @@ static mode_t mode_of(const char *path)
 	return st.st_mode & 07777;
 }
 
+static void a_descriptor_is_closed_once(void)
+{
+	int fd = open("/", O_PATH | O_CLOEXEC), next;
+
+	vmb_closep(&fd);
+	CU_ASSERT_EQUAL(fd, -1);
+	next = open("/", O_PATH | O_CLOEXEC); /* gets the number that is free again */
+	vmb_closep(&fd);
+	CU_ASSERT(fcntl(next, F_GETFD) >= 0);
+	vmb_closep(&next);
+}
+
 static void reads_up_to_the_bound(void)
 {
 	const char *path = test_path("%s/f", test_tmpdir());
@@ -391,6 +403,7 @@ TEST_MAIN("base/file", {"reads up to the bound", reads_up_to_the_bound},
 	  {"rm_rf stops at a mount and removes the rest",
 	   rm_rf_stops_at_a_mount_and_removes_the_rest},
 	  {"rm_rf gives the first failure", rm_rf_gives_the_first_failure},
+	  {"a descriptor is closed once", a_descriptor_is_closed_once},
 	  {"absolute paths", absolute_paths},
 	  {"sparse copies stay sparse", sparse_copies_stay_sparse},
 	  {"a sparse copy of nothing and of holes", a_sparse_copy_of_nothing_and_of_holes})
