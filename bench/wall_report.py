@@ -363,10 +363,12 @@ def bar(f: Figures, name: str, y: float, scale: float) -> List[str]:
 #: After "medians of … s from the call to the program's line": what is told, if it was measured.
 TOLD: Tuple[Tuple[str, str], ...] = (
     ("vmboot-fastest", ", {} for who skips all that can be skipped on request"),
+    ("vmboot-kernel", ", {} with a kernel of one's own ([how](docs/fast-kernel.md))"),
     ("initramfs-tools", "; {} for the same program by initramfs-tools' initrd and the leanest QEMU"),
     ("libguestfs", ", {} for libguestfs' appliance"),
     ("virtme-ng", ", {} for virtme-ng"),
     ("vmboot-systemd", "; and for a Debian with systemd {}"),
+    ("vmboot-systemd-kernel", ", {} with that kernel,"),
     ("libvirt-systemd", " beside {} by libvirt's default XML"),
 )
 PLACE = re.compile(r"(<!-- BEGIN GENERATED benchmark -->\n).*?(<!-- END GENERATED -->)", re.DOTALL)
