@@ -62,15 +62,15 @@ static int add_initramfs(const struct vmb_store *store, const struct vmb_kernel 
 static int add_each_initramfs(const struct vmb_store *store, const struct vmb_kernel *kernel,
 			      char ***list)
 {
-	static const char *const fstypes[] = {"squashfs", "erofs", "ext4"};
+	const char *const *fstype = vmb_config_root_fstypes;
 	const unsigned all = VMB_NEED_NETWORK | VMB_NEED_KERNEL_DISK;
 	_cleanup_free_ char *init = NULL;
 	int r = vmb_initrd_find_init(&init);
 
 	/* a kernel may be without one of the file systems */
-	for (size_t i = 0; i < ARRAY_SIZE(fstypes) && init; i++)
+	for (; *fstype && init; fstype++)
 		for (unsigned needs = 0; needs <= all && r != -ENOMEM; needs++)
-			r = add_initramfs(store, kernel, init, fstypes[i], needs, list);
+			r = add_initramfs(store, kernel, init, *fstype, needs, list);
 	return r;
 }
 

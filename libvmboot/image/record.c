@@ -116,7 +116,11 @@ static int decode_members(struct json_object *o, struct vmb_image *image)
 
 static bool is_fstype(const char *s)
 {
-	return vmb_streq(s, "squashfs") || vmb_streq(s, "erofs") || vmb_streq(s, "ext4");
+	const char *const *known = vmb_config_root_fstypes;
+
+	while (*known && !vmb_streq(*known, s))
+		known++;
+	return *known;
 }
 
 int vmb_record_decode(const char *json, size_t n, struct vmb_image *ret)

@@ -27,6 +27,8 @@ enum {
 
 enum value_type { TEXT, FLAG, LIST };
 
+const char *const vmb_config_root_fstypes[] = {"squashfs", "erofs", "ext4", NULL};
+
 /* The one table of keys: encoder and decoder both walk it. */
 static const struct key {
 	const char *name;
@@ -37,8 +39,7 @@ static const struct key {
 } keys[] = {
 #define AT(member) offsetof(struct vmb_guest_config, member)
 	{"hostname", TEXT, AT(hostname), 0, NULL},
-	{"root_fstype", TEXT, AT(root_fstype), 0,
-	 (const char *const[]){"squashfs", "erofs", "ext4", NULL}},
+	{"root_fstype", TEXT, AT(root_fstype), 0, vmb_config_root_fstypes},
 	{"mode", TEXT, AT(mode), 0, (const char *const[]){"exec", "systemd", NULL}},
 	{"on_exit", TEXT, AT(on_exit), 0, (const char *const[]){"keep", "poweroff", NULL}},
 	{"kernel_fstype", TEXT, AT(kernel_fstype), 0,

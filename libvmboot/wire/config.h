@@ -49,6 +49,9 @@ struct vmb_guest_config {
 	const char *env[VMB_CONFIG_ENV_MAX + 1];   /* NULL-ended, "K=V" */
 };
 
+/* What root_fstype may be; NULL-ended. */
+extern const char *const vmb_config_root_fstypes[];
+
 /*
  * Writes the whole disk to out (size bytes). Returns its length, also when out is NULL or too
  * small (then nothing is written); or -E2BIG: over a bound, -EINVAL: a value that cannot be. A
