@@ -16,14 +16,11 @@
 #include "host/files.h"
 #include "host/kvm.h"
 #include "host/tsc.h"
-#include "initrd/initrd.h"
-#include "store/shared.h"
 
 enum {
 	/* A kernel that runs reaches init in well under a second under KVM. */
 	PROBE_TIMEOUT_MS = 10000,
 	PROBE_CHECK_MS = 100, /* a broken guest is paused, which no file shows */
-	HOLD_MS = 60000,
 	BOOT_ID_MAX = 64,
 	MEMO_MAX = 256,
 };
@@ -183,11 +180,7 @@ static bool kvm_works(const struct vmb_store *store, virConnectPtr c, struct vmb
 	int r;
 
 	vmb_log(log, VMBOOT_LOG_INFO, "trying whether a guest runs under KVM here");
-	r = vmb_shared_hold(store, HOLD_MS, &shared);
-	if (r == 0)
-		r = vmb_kernel_ensure(store, &f->kernel, log, &f->kernel_direct, &f->kernel_copy);
-	if (r == 0)
-		r = vmb_initrd_ensure(store, &f->kernel, &f->modules, f->init, log);
+	r = vmb_files_share(store, f, log, &shared);
 	if (r == 0)
 		r = probe_files(store, f, &p);
 	if (r == 0)

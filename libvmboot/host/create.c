@@ -11,11 +11,7 @@
 #include "host/facts.h"
 #include "host/files.h"
 #include "host/vm.h"
-#include "initrd/initrd.h"
 #include "opts/opts.h"
-#include "store/shared.h"
-
-enum { HOLD_MS = 60000 }; /* who removes shared files does so in less */
 
 /* What has been made so far, so that a failure can take it back. */
 struct creation {
@@ -117,11 +113,7 @@ static int ensure_shared(struct creation *c)
 			return r;
 	}
 	vmb_host_phases_mark(phases, VMBOOT_PHASE_IMAGE);
-	r = vmb_shared_hold(store, HOLD_MS, &c->shared);
-	if (r == 0)
-		r = vmb_kernel_ensure(store, &f->kernel, log, &f->kernel_direct, &f->kernel_copy);
-	if (r == 0)
-		r = vmb_initrd_ensure(store, &f->kernel, &f->modules, f->init, log);
+	r = vmb_files_share(store, f, log, &c->shared);
 	if (r == 0)
 		vmb_host_phases_mark(phases, VMBOOT_PHASE_INITRAMFS);
 	return r < 0 ? r : ensure_kernel_disk(c);

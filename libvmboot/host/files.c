@@ -11,9 +11,13 @@
 #include "base/file.h"
 #include "disk/disk.h"
 #include "guest/tail.h"
+#include "initrd/initrd.h"
 #include "store/shared.h"
 
-enum { FOLDER_MODE = 0711 };
+enum {
+	FOLDER_MODE = 0711,
+	HOLD_MS = 60000, /* who removes shared files does so in less */
+};
 
 static int parse_id(const char *s, const char **ret_rest, unsigned *ret)
 {
@@ -130,6 +134,21 @@ static int make_config(const struct vmb_plan *plan)
 	r = vmb_plan_guest_config(plan, config);
 	if (r == 0)
 		r = vmb_config_disk_create(plan->files.config, config);
+	return r;
+}
+
+int vmb_files_share(const struct vmb_store *store, struct vmb_facts *f, const struct vmb_log *log,
+		    int *ret_held)
+{
+	_cleanup_close_ int held = -1;
+	int r = vmb_shared_hold(store, HOLD_MS, &held);
+
+	if (r == 0)
+		r = vmb_kernel_ensure(store, &f->kernel, log, &f->kernel_direct, &f->kernel_copy);
+	if (r == 0)
+		r = vmb_initrd_ensure(store, &f->kernel, &f->modules, f->init, log);
+	if (r == 0)
+		*ret_held = TAKE_FD(held);
 	return r;
 }
 

@@ -29,6 +29,13 @@ int vmb_files_claim(const struct vmb_plan *plan, int *ret_lock);
  * lock forbids it; -VMBOOT_ENOVM if the folder is gone. */
 int vmb_files_lock(const char *folder, int operation, int *ret_lock);
 
+/*
+ * The kernel's copy and the initramfs of facts, in the store; made, unless they are there. Until
+ * *ret_held is closed, nobody removes these or a kernel disk.
+ */
+int vmb_files_share(const struct vmb_store *store, struct vmb_facts *facts,
+		    const struct vmb_log *log, int *ret_held);
+
 /* Disks, logs, and links to what it shares with others, in the folder that was claimed. */
 int vmb_files_make(const struct vmb_plan *plan, const struct vmb_store *store,
 		   const struct vmb_log *log);
