@@ -357,11 +357,19 @@ static void run_and_wait(const char *const *args)
 		;
 }
 
+static void load_if_put_off(const struct init *init, const char *module)
+{
+	const char *const modprobe[] = {"modprobe", "-bq", module, NULL};
+	char condition[64];
+
+	init_format(condition, sizeof(condition), "/modprobe@%s.service.d", module);
+	if (is_there(init, UNITS, condition))
+		run_and_wait(modprobe);
+}
+
 /* From now on all units are the image's own. Nobody waits for this process. */
 int init_later_main(struct init *init, int argc, char **argv)
 {
-	static const char *const fuse[] = {"modprobe", "-bq", "fuse", NULL};
-	static const char *const dm_mod[] = {"modprobe", "-bq", "dm_mod", NULL};
 	const char *trigger[6 + ARRAY_SIZE(dull)] = {"udevadm", "trigger", "--type=all",
 						     "--action=add"};
 	char path[INIT_PATH_MAX], matches[ARRAY_SIZE(dull) + 1][64];
@@ -376,10 +384,8 @@ int init_later_main(struct init *init, int argc, char **argv)
 			    i < ARRAY_SIZE(dull) ? dull[i] : cpu);
 		trigger[n++] = matches[i];
 	}
-	if (is_there(init, UNITS, "/modprobe@fuse.service.d"))
-		run_and_wait(fuse);
-	if (is_there(init, UNITS, "/modprobe@dm_mod.service.d"))
-		run_and_wait(dm_mod);
+	load_if_put_off(init, "fuse");
+	load_if_put_off(init, "dm_mod");
 	run_and_wait(trigger);
 	return 0;
 }
