@@ -140,20 +140,6 @@ make_debian() {
 	ln -s ../bench.service "$1/etc/systemd/system/multi-user.target.wants/"
 }
 
-import_debian() {
-	"$BENCH_BUILD/tools/vmboot" import --name debian "dir:$shared/debian" >"$1"
-}
-
-# request_debian [MEMBER,]: ours of that Debian, with what the request has besides
-request_debian() {
-	once debian make_debian
-	once imported import_debian
-	cat >"$dir/request.json" <<-END
-		{${1-} "name": "debian", "image": "debian", "cmd": ["/sbin/init"], "uri": "embed",
-		 "store": "$VMBOOT_STORE", "accel": "$BENCH_ACCEL", "memory_mib": $memory_mib}
-	END
-}
-
 make_debian_disk() {
 	once debian make_debian
 	disk "$shared/debian" "$1" 1536
