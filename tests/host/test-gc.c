@@ -184,9 +184,11 @@ static void what_the_next_vm_uses_stays(void)
 
 /* ---- at the same time ---- */
 
-enum { ROUNDS = 100 };
+/* So many at least, and more until something was removed. */
+enum { ROUNDS = 100, ROUNDS_MAX = 100000 };
 
 static _Atomic bool made_all;
+static _Atomic size_t removed;
 
 static bool make_vm(const char *folder, const char *kernel, const char *initramfs)
 {
@@ -215,7 +217,7 @@ static void *make_vms(void *arg)
 		   *initramfs = in_store("initramfs/" OLD_LONG ".cpio");
 	size_t *lost = arg;
 
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; i < ROUNDS || (removed == 0 && i < ROUNDS_MAX); i++) {
 		*lost += !make_vm(folder, kernel, initramfs);
 		*lost += vmb_rm_rf(folder) < 0;
 	}
@@ -227,11 +229,12 @@ static void who_makes_a_vm_loses_nothing(void)
 {
 	_cleanup_list_ char **unused = NULL;
 	_cleanup_free_ char *silent = NULL;
-	size_t lost = 0, removed = 0;
+	size_t lost = 0;
 	pthread_t thread;
 
 	ASSERT_OK(vmb_store_open(test_path("%s/store", test_tmpdir()), &store));
 	made_all = false;
+	removed = 0;
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, make_vms, &lost), 0);
 	while (!made_all) {
 		_cleanup_close_ int lock = -1;
