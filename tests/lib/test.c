@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,29 +9,45 @@
 
 #include "base/file.h"
 
+/* What the running test function has, whichever of its threads asked for it. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char *tmpdir;
-static char **strings; /* of the running test function */
-
-static void **blocks; /* likewise, each with a link in front */
-
-static const char *keep(char *s)
-{
-	if (vmb_list_add(&strings, s) < 0)
-		abort();
-	free(s);
-	return strings[vmb_list_len(vmb_list_const(strings)) - 1];
-}
+static void **blocks; /* each with a link in front */
 
 const char *test_tmpdir(void)
 {
 	char template[] = "/tmp/vmboot-test-XXXXXX";
 
+	pthread_mutex_lock(&lock);
 	if (!tmpdir) {
 		if (!mkdtemp(template) || chmod(template, 0711) < 0)
 			abort();
 		tmpdir = strdup(template);
 	}
+	pthread_mutex_unlock(&lock);
 	return tmpdir;
+}
+
+void *test_alloc(size_t n)
+{
+	void **link = calloc(1, sizeof(*link) + n);
+
+	if (!link)
+		abort();
+	pthread_mutex_lock(&lock);
+	*link = blocks;
+	blocks = link;
+	pthread_mutex_unlock(&lock);
+	return link + 1;
+}
+
+static const char *keep(char *s)
+{
+	char *kept = test_alloc(strlen(s) + 1);
+
+	strcpy(kept, s);
+	free(s);
+	return kept;
 }
 
 const char *test_path(const char *fmt, ...)
@@ -45,17 +62,6 @@ const char *test_path(const char *fmt, ...)
 	if (n < 0)
 		abort();
 	return keep(s);
-}
-
-void *test_alloc(size_t n)
-{
-	void **link = calloc(1, sizeof(*link) + n);
-
-	if (!link)
-		abort();
-	*link = blocks;
-	blocks = link;
-	return link + 1;
 }
 
 void test_write(const char *path, const char *text)
@@ -142,8 +148,6 @@ static void after_each(void)
 		fprintf(stderr, "%s\n", vmboot_last_error()->message);
 	free(tmpdir);
 	tmpdir = NULL;
-	vmb_list_free(strings);
-	strings = NULL;
 	while (blocks) {
 		void **next = *blocks;
 

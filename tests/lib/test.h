@@ -29,13 +29,13 @@ int test_run(const char *suite, const struct test_case *cases, size_t n);
 		return test_run(suite, cases, sizeof(cases) / sizeof(cases[0]));                   \
 	}
 
-/* A fresh folder, removed with all that is in it when the test function ends. */
+/* A fresh folder, removed with all that is in it when the test function ends. Any thread may ask. */
 const char *test_tmpdir(void);
 
-/* Formats into a string that lives until the test function ends. */
+/* Formats into a string that lives until the test function ends. Any thread may ask. */
 const char *test_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Zeroed memory that lives as long. */
+/* Zeroed memory that lives as long, for any thread. */
 void *test_alloc(size_t n);
 
 /* Write or read a whole text file; abort on failure. The text lives as above. */
