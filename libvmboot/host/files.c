@@ -97,20 +97,29 @@ int vmb_files_lock(const char *folder, int operation, int *ret_lock)
 	return 0;
 }
 
+/* A name in vms/ is there with its lock held, or not at all: gc takes what nobody holds. */
 int vmb_files_claim(const struct vmb_plan *plan, int *ret_lock)
 {
 	const char *folder = plan->files.folder;
 	_cleanup_free_ char *above = NULL;
+	_cleanup_tmp_folder_ char *tmp = NULL;
+	_cleanup_close_ int held = -1, lock = -1;
 	int r;
 
 	r = vmb_asprintf(&above, "%s/vms", plan->facts.store);
 	if (r == 0)
 		r = vmb_mkdir_p(above, FOLDER_MODE);
+	if (r == 0)
+		r = vmb_store_tmp_folder(folder, &tmp, &held);
+	if (r == 0)
+		r = vmb_files_lock(tmp, LOCK_EX, &lock);
 	if (r < 0)
 		return r;
 	/* whatever the program's umask is: QEMU's user must get through */
-	if (mkdir(folder, FOLDER_MODE) < 0 || chmod(folder, FOLDER_MODE) < 0) {
-		if (errno == EEXIST)
+	if (chmod(tmp, FOLDER_MODE) < 0)
+		return vmb_errno(errno, "cannot set the mode of %s", tmp);
+	if (rename(tmp, folder) < 0) {
+		if (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR)
 			return vmb_error(EEXIST,
 					 "the VM \"%s\" has files in %s already: choose another "
 					 "name, or remove it (`vmboot rm`, or `vmboot gc` if "
@@ -118,10 +127,9 @@ int vmb_files_claim(const struct vmb_plan *plan, int *ret_lock)
 					 plan->name, folder);
 		return vmb_errno(errno, "cannot make %s", folder);
 	}
-	r = vmb_files_lock(folder, LOCK_EX, ret_lock);
-	if (r < 0)
-		(void)vmb_rm_rf(folder);
-	return r;
+	free(TAKE_PTR(tmp));
+	*ret_lock = TAKE_FD(lock);
+	return 0;
 }
 
 static int make_config(const struct vmb_plan *plan)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -252,6 +253,28 @@ static void a_name_is_claimed_once(void)
 	vmb_plan_files_done(&p.files);
 }
 
+/* Else gc could take it before its lock is held. */
+static void a_claimed_folder_appears_with_its_lock(void)
+{
+	_Alignas(struct inotify_event) char buf[4096];
+	_cleanup_close_ int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), fd = -1;
+	struct vmb_plan p = plan_for("a");
+	const struct inotify_event *e = NULL;
+	ssize_t n;
+
+	ASSERT_OK(vmb_mkdir_p(test_path("%s/vms", test_tmpdir()), 0711));
+	CU_ASSERT_FATAL(inotify_add_watch(watch, test_path("%s/vms", test_tmpdir()),
+					  IN_CREATE | IN_MOVED_TO) >= 0);
+	ASSERT_OK(vmb_files_claim(&p, &fd));
+	n = read(watch, buf, sizeof(buf));
+	for (ssize_t at = 0; at < n; at += (ssize_t)(sizeof(*e) + e->len)) {
+		e = (const struct inotify_event *)(const void *)(buf + at);
+		CU_ASSERT_EQUAL(strcmp(e->name, "a") == 0, (e->mask & IN_MOVED_TO) != 0);
+	}
+	CU_ASSERT(e && strcmp(e->name, "a") == 0);
+	vmb_plan_files_done(&p.files);
+}
+
 static void a_claim_keeps_others_out(void)
 {
 	struct vmb_plan p = plan_for("a");
@@ -308,6 +331,7 @@ TEST_MAIN("host/files", {"labels", labels},
 	  {"who needs no check", who_needs_no_check},
 	  {"an ACL may allow more", an_acl_may_allow_more},
 	  {"a name is claimed once", a_name_is_claimed_once},
+	  {"a claimed folder appears with its lock", a_claimed_folder_appears_with_its_lock},
 	  {"a claim keeps others out", a_claim_keeps_others_out},
 	  {"a folder that is gone has no lock", a_folder_that_is_gone_has_no_lock},
 	  {"logs begin anew", logs_begin_anew})
