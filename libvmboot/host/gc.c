@@ -111,7 +111,7 @@ static int collect_domain(struct gc *gc, const struct vmb_domains_row *row)
 	return 0;
 }
 
-static bool has_domain(const struct gc *gc, const char *name)
+static bool is_listed_domain(const struct gc *gc, const char *name)
 {
 	for (size_t i = 0; i < gc->domains.n; i++)
 		if (vmb_streq(virDomainGetName(gc->domains.list[i].domain), name) &&
@@ -120,13 +120,27 @@ static bool has_domain(const struct gc *gc, const char *name)
 	return false;
 }
 
+/* 1 if libvirt has such a VM with its files in our store; 0 if not. */
+static int has_domain(const struct gc *gc, const char *name)
+{
+	_cleanup_metadata_ struct vmb_metadata metadata = {0};
+	_cleanup_domain_ virDomainPtr d = NULL;
+	int r = vmb_conn_domain(gc->vm->conn, name, &d);
+
+	if (r == 0)
+		r = vmb_vm_metadata(d, name, &metadata);
+	if (r < 0)
+		return r == -VMBOOT_ENOVM ? 0 : r;
+	return vmb_streq(metadata.store, gc->vm->store.path);
+}
+
 static int collect_folder(struct gc *gc, const char *name)
 {
 	_cleanup_plan_files_ struct vmb_plan_files files = {0};
 	_cleanup_close_ int lock = -1;
 	int r;
 
-	if (has_domain(gc, name))
+	if (is_listed_domain(gc, name))
 		return 0;
 	r = vmb_plan_files(gc->vm->store.path, name, &files);
 	if (r < 0)
@@ -134,7 +148,9 @@ static int collect_folder(struct gc *gc, const char *name)
 	r = vmb_files_lock(files.folder, LOCK_EX, &lock);
 	if (r == -EBUSY || r == -VMBOOT_ENOVM)
 		return 0; /* in use, or gone by itself */
-	return r < 0 ? r : remove_path(gc, files.folder, "libvirt knows no such VM");
+	if (r == 0)
+		r = has_domain(gc, name); /* it may have been made since all were listed */
+	return r ? (r < 0 ? r : 0) : remove_path(gc, files.folder, "libvirt knows no such VM");
 }
 
 /* Old, and nobody holds a lock on it. */
@@ -251,8 +267,8 @@ static int collect_shared(struct gc *gc)
 
 static int collect(struct gc *gc)
 {
-	static const char *const folders[] = {"images", "names",     "kernels",
-					      "memo",	"initramfs", "overlay"};
+	static const char *const folders[] = {"images",	   "names",   "kernels", "memo",
+					      "initramfs", "overlay", "vms"};
 	int r;
 
 	r = vmb_domains_list(gc->vm->conn, &gc->domains);

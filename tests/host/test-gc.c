@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Kernels, initramfs files and kernel disks; libvirt's own test driver knows none of these VMs. */
+#include <dlfcn.h>
+#include <libvirt/libvirt.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -9,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "disk/kernel.h"
+#include "domain/domain.h"
 #include "host/files.h"
 #include "initrd/initrd.h"
 #include "store/shared.h"
@@ -184,6 +187,44 @@ static void what_the_next_vm_uses_stays(void)
 
 /* ---- at the same time ---- */
 
+static const char *late_xml;
+
+/* For all of this program: libvirt's own, and then somebody is done with a VM. */
+int virConnectListAllDomains(virConnectPtr c, virDomainPtr **list, unsigned flags)
+{
+	__typeof__(virConnectListAllDomains) *real;
+	int n;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "virConnectListAllDomains");
+	n = real(c, list, flags);
+	if (late_xml)
+		virDomainFree(virDomainDefineXML(c, late_xml));
+	return n;
+}
+
+static void a_vm_that_was_made_meanwhile_stays(void)
+{
+	virConnectPtr c = virConnectOpen("test:///default");
+	virDomainPtr d;
+
+	begin();
+	late_xml = test_path("<domain type='test'><name>stopped</name><memory>9000</memory>"
+			     "<os><type>hvm</type></os><metadata>"
+			     "<v:vm xmlns:v='" VMB_DOMAIN_XMLNS "'><v:store>%s</v:store></v:vm>"
+			     "</metadata></domain>",
+			     store.path);
+	CU_ASSERT_EQUAL(collect(0, NULL), 3); /* the old kernel's */
+	CU_ASSERT(vmb_exists(in_store("vms/stopped")));
+	CU_ASSERT(vmb_exists(in_store("kernels/" VM_KERNEL "/vmlinux")));
+	late_xml = NULL;
+	d = virDomainLookupByName(c, "stopped");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	CU_ASSERT_EQUAL(virDomainUndefine(d), 0);
+	virDomainFree(d);
+	virConnectClose(c);
+	vmb_store_done(&store);
+}
+
 /* So many at least, and more until something was removed. */
 enum { ROUNDS = 100, ROUNDS_MAX = 100000 };
 
@@ -258,4 +299,5 @@ TEST_MAIN("host/gc", {"what no VM uses goes", what_no_vm_uses_goes},
 	  {"an older version's VM stops it", an_older_versions_vm_stops_it},
 	  {"a VM that is being made stops it", a_vm_that_is_being_made_stops_it},
 	  {"what the next VM uses stays", what_the_next_vm_uses_stays},
+	  {"a VM that was made meanwhile stays", a_vm_that_was_made_meanwhile_stays},
 	  {"who makes a VM loses nothing", who_makes_a_vm_loses_nothing})
