@@ -302,13 +302,13 @@ VMBOOT_API int vmboot_xml(struct vmboot_vm *vm, char **ret_xml);
 #define VMBOOT_GC_DRY_RUN 1U
 
 /**
- * vmboot_gc: remove what a killed program left: folders of VMs that libvirt does not know, stopped
- * ephemeral VMs, our domains whose folder is gone, half-made files. And what the store need not keep:
- * images that lost their name to a newer one while a VM used them; kernels, their initramfs files
- * and kernel disks that neither a VM uses nor one that is made now would, unless it asked for a
- * kernel or headers of its own. These can be made again. Nothing that is in use, and nothing that
- * this library did not make. All kernels stay while a VM is being made, or if one has files of an
- * older version, which do not say what it uses; the log says so.
+ * vmboot_gc: remove what a killed program left: folders of VMs that were made at this libvirt, which
+ * does not know them, stopped ephemeral VMs, our domains whose folder is gone, half-made files. And
+ * what the store need not keep: images that lost their name to a newer one while a VM used them;
+ * kernels, their initramfs files and kernel disks that neither a VM uses nor one that is made now
+ * would, unless it asked for a kernel or headers of its own. These can be made again. Nothing that is
+ * in use, and nothing that this library did not make. All kernels stay while a VM is being made, or
+ * if one has files of an older version, which do not say what it uses; the log says so.
  * @where: as for vmboot_open().
  * @flags: 0 or VMBOOT_GC_DRY_RUN.
  * @ret_json: (out, may be NULL) a list of what was removed; freed with vmboot_free().

@@ -411,6 +411,21 @@ const char *vmb_conn_uri(const struct vmb_conn *conn)
 	return conn->uri;
 }
 
+int vmb_conn_real_uri(struct vmb_conn *conn, char **ret)
+{
+	_cleanup_connect_ virConnectPtr c = NULL;
+	char *uri;
+	int r = vmb_conn_get(conn, NULL, &c);
+
+	if (r < 0)
+		return r;
+	uri = virConnectGetURI(c);
+	if (!uri)
+		return vmb_libvirt_error("cannot ask for the URI of %s", conn->uri);
+	*ret = uri;
+	return 0;
+}
+
 int vmb_conn_domain(struct vmb_conn *conn, const char *name, virDomainPtr *ret)
 {
 	_cleanup_connect_ virConnectPtr c = NULL, again = NULL;

@@ -37,6 +37,9 @@ int vmb_conn_with_events(struct vmb_conn *conn, struct vmb_conn **ret);
 
 const char *vmb_conn_uri(const struct vmb_conn *conn); /* for messages */
 
+/* libvirt's own word for which libvirt it is, whatever alias it was opened by. */
+int vmb_conn_real_uri(struct vmb_conn *conn, char **ret);
+
 /* A domain by name; -VMBOOT_ENOVM if there is none. Opens a broken connection again. */
 int vmb_conn_domain(struct vmb_conn *conn, const char *name, virDomainPtr *ret);
 

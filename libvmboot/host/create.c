@@ -119,6 +119,14 @@ static int ensure_shared(struct creation *c)
 	return r < 0 ? r : ensure_kernel_disk(c);
 }
 
+static int note_libvirt(const struct creation *c)
+{
+	_cleanup_free_ char *uri = NULL;
+	int r = vmb_conn_real_uri(c->vm->conn, &uri);
+
+	return r < 0 ? r : vmb_files_note_libvirt(c->plan.files.folder, uri);
+}
+
 static int make_files(struct creation *c)
 {
 	int r;
@@ -127,7 +135,9 @@ static int make_files(struct creation *c)
 	if (r < 0)
 		return r;
 	c->claimed = true;
-	r = vmb_files_make(&c->plan, &c->vm->store, &c->vm->log);
+	r = note_libvirt(c);
+	if (r == 0)
+		r = vmb_files_make(&c->plan, &c->vm->store, &c->vm->log);
 	vmb_closep(&c->shared);
 	if (r == 0)
 		r = vmb_files_check_access(&c->plan);

@@ -2,6 +2,7 @@
 #include "host/files.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -13,6 +14,8 @@
 #include "guest/tail.h"
 #include "initrd/initrd.h"
 #include "store/shared.h"
+
+#define LIBVIRT_LINK "libvirt"
 
 enum {
 	FOLDER_MODE = 0711,
@@ -130,6 +133,35 @@ int vmb_files_claim(const struct vmb_plan *plan, int *ret_lock)
 	free(TAKE_PTR(tmp));
 	*ret_lock = TAKE_FD(lock);
 	return 0;
+}
+
+int vmb_files_note_libvirt(const char *folder, const char *uri)
+{
+	_cleanup_free_ char *link = NULL;
+	int r = vmb_asprintf(&link, "%s/" LIBVIRT_LINK, folder);
+
+	if (r == 0 && symlink(uri, link) < 0)
+		r = vmb_errno(errno, "cannot make the link %s", link);
+	return r;
+}
+
+int vmb_files_read_libvirt(const char *folder, char **ret_uri)
+{
+	_cleanup_free_ char *link = NULL;
+	char uri[PATH_MAX];
+	ssize_t n;
+	int r = vmb_asprintf(&link, "%s/" LIBVIRT_LINK, folder);
+
+	if (r < 0)
+		return r;
+	n = readlink(link, uri, sizeof(uri) - 1);
+	if (n < 0 && errno != ENOENT && errno != EINVAL)
+		return vmb_errno(errno, "cannot read %s", link);
+	if (n < 0)
+		return 0;
+	uri[n] = '\0';
+	r = vmb_strdup(uri, ret_uri);
+	return r < 0 ? r : 1;
 }
 
 static int make_config(const struct vmb_plan *plan)

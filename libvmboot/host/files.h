@@ -30,6 +30,13 @@ int vmb_files_claim(const struct vmb_plan *plan, int *ret_lock);
 int vmb_files_lock(const char *folder, int operation, int *ret_lock);
 
 /*
+ * Which libvirt, by its URI, has or will have the VM's domain: said in the VM's folder, for gc. read:
+ * 1; 0 if the folder does not say it.
+ */
+int vmb_files_note_libvirt(const char *folder, const char *uri);
+int vmb_files_read_libvirt(const char *folder, char **ret_uri);
+
+/*
  * The kernel's copy and the initramfs of facts, in the store; made, unless they are there. Until
  * *ret_held is closed, nobody removes these or a kernel disk.
  */

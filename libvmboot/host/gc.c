@@ -48,6 +48,22 @@ static int remove_path(struct gc *gc, const char *path, const char *why)
 	return r;
 }
 
+/* The store that a VM names is the one that is cleaned, if by another path. */
+static bool is_ours(const struct gc *gc, const char *store)
+{
+	struct stat ours, theirs;
+
+	return vmb_streq(store, gc->vm->store.path) ||
+	       (stat(gc->vm->store.path, &ours) == 0 && stat(store, &theirs) == 0 &&
+		ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino);
+}
+
+/* Or was, before somebody moved it: what is in the VM's disks is not ours to throw away. */
+static bool may_be_ours(const struct gc *gc, const char *store)
+{
+	return is_ours(gc, store) || !vmb_exists(store);
+}
+
 /* A probe whose prober died: nobody holds its folder's lock. */
 static int collect_probe(struct gc *gc, virDomainPtr d)
 {
@@ -93,7 +109,7 @@ static int collect_domain(struct gc *gc, const struct vmb_domains_row *row)
 	enum vmboot_state state;
 	int r;
 
-	if (!vmb_streq(row->metadata.store, gc->vm->store.path))
+	if (!is_ours(gc, row->metadata.store))
 		return 0; /* another store's */
 	if (row->metadata.probe)
 		return collect_probe(gc, row->domain);
@@ -115,12 +131,12 @@ static bool is_listed_domain(const struct gc *gc, const char *name)
 {
 	for (size_t i = 0; i < gc->domains.n; i++)
 		if (vmb_streq(virDomainGetName(gc->domains.list[i].domain), name) &&
-		    vmb_streq(gc->domains.list[i].metadata.store, gc->vm->store.path))
+		    may_be_ours(gc, gc->domains.list[i].metadata.store))
 			return true;
 	return false;
 }
 
-/* 1 if libvirt has such a VM with its files in our store; 0 if not. */
+/* 1 if libvirt has such a VM with its files in our store, as far as can be told; 0 if not. */
 static int has_domain(const struct gc *gc, const char *name)
 {
 	_cleanup_metadata_ struct vmb_metadata metadata = {0};
@@ -131,7 +147,22 @@ static int has_domain(const struct gc *gc, const char *name)
 		r = vmb_vm_metadata(d, name, &metadata);
 	if (r < 0)
 		return r == -VMBOOT_ENOVM ? 0 : r;
-	return vmb_streq(metadata.store, gc->vm->store.path);
+	return may_be_ours(gc, metadata.store);
+}
+
+/* 1 if another libvirt than the one that was asked may have the VM; 0 if not. */
+static int is_of_another(const struct gc *gc, const char *folder, const char *name)
+{
+	_cleanup_free_ char *theirs = NULL, *ours = NULL;
+	int r = vmb_files_read_libvirt(folder, &theirs);
+
+	if (r > 0)
+		r = vmb_conn_real_uri(gc->vm->conn, &ours);
+	if (r < 0 || !theirs || vmb_streq(theirs, ours))
+		return r;
+	vmb_log(&gc->vm->log, VMBOOT_LOG_WARNING,
+		"the VM %s is left alone: it was made at %s, and this is %s", name, theirs, ours);
+	return 1;
 }
 
 static int collect_folder(struct gc *gc, const char *name)
@@ -150,6 +181,8 @@ static int collect_folder(struct gc *gc, const char *name)
 		return 0; /* in use, or gone by itself */
 	if (r == 0)
 		r = has_domain(gc, name); /* it may have been made since all were listed */
+	if (r == 0)
+		r = is_of_another(gc, files.folder, name);
 	return r ? (r < 0 ? r : 0) : remove_path(gc, files.folder, "libvirt knows no such VM");
 }
 

@@ -31,7 +31,7 @@ static int default_path(char **ret)
 
 int vmb_store_open(const char *path, struct vmb_store *ret)
 {
-	_cleanup_free_ char *chosen = NULL, *absolute = NULL;
+	_cleanup_free_ char *chosen = NULL, *absolute = NULL, *real = NULL;
 	int r;
 
 	r = path ? vmb_strdup(path, &chosen) : default_path(&chosen);
@@ -48,7 +48,10 @@ int vmb_store_open(const char *path, struct vmb_store *ret)
 				 "cannot write to the store %s; choose another with `store` or "
 				 "$VMBOOT_STORE",
 				 absolute);
-	ret->path = TAKE_PTR(absolute);
+	real = realpath(absolute, NULL);
+	if (!real)
+		return vmb_errno(errno, "cannot use the store %s", absolute);
+	ret->path = TAKE_PTR(real);
 	return 0;
 }
 

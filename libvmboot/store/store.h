@@ -21,7 +21,8 @@
  *   vms/<name>/               overlay.img config.img console.log stdout.log stderr.log events
  *                             ledger lock; image, a link to ../../images/sha256-<hex>, which
  *                             keeps that image from being removed; so do kernel, initramfs and
- *                             kernel-disk, links to these files
+ *                             kernel-disk, links to these files; libvirt, a link whose text is
+ *                             the URI of the libvirt that has its domain
  *   embed/                    root of libvirt's embedded driver
  *
  * Anything called *.tmp-XXXXXX is half-made; gc removes it when nobody holds its lock any more.
@@ -31,7 +32,7 @@
 #include "base/str.h"
 
 struct vmb_store {
-	char *path; /* absolute */
+	char *path; /* absolute, without links: each store has one, and VMs are known by it */
 };
 
 /*

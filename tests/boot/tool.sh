@@ -154,6 +154,9 @@ expect 0 vmboot gc -n --json
 [ "$(jq length "$tmp/out")" = 3 ] || fail "gc -n finds: $(cat "$tmp/out")"
 expect 0 vmboot gc && has out "kernels/$old.squashfs" "initramfs/$old.cpio"
 [ -z "$(find "$VMBOOT_STORE" -name "$old*")" ] || fail "gc leaves $(ls "$VMBOOT_STORE"/*)"
+ln -s "$VMBOOT_STORE" "$tmp/same"
+expect 0 vmboot gc --store "$tmp/same" && [ ! -s "$tmp/out" ] || fail "gc by a link: $(cat "$tmp/out")"
+expect 0 vmboot gc -v --uri test:///default && has err "web is left alone"
 expect 0 vmboot start web
 expect 0 vmboot wait --phase program -t 300 web
 "$builddir/tools/vmboot" logs -f web >"$tmp/follow" 2>/dev/null &

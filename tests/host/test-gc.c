@@ -202,25 +202,84 @@ int virConnectListAllDomains(virConnectPtr c, virDomainPtr **list, unsigned flag
 	return n;
 }
 
-static void a_vm_that_was_made_meanwhile_stays(void)
+static void define_domain(const char *store_path)
 {
-	virConnectPtr c = virConnectOpen("test:///default");
-	virDomainPtr d;
+	late_xml =
+		test_path("<domain type='test'><name>stopped</name>"
+			  "<uuid>8a5f5b0e-36a5-4c7d-9e61-0d8c3f2b7a10</uuid><memory>9000</memory>"
+			  "<os><type>hvm</type></os><metadata>"
+			  "<v:vm xmlns:v='" VMB_DOMAIN_XMLNS "'><v:store>%s</v:store></v:vm>"
+			  "</metadata></domain>",
+			  store_path);
+}
 
-	begin();
-	late_xml = test_path("<domain type='test'><name>stopped</name><memory>9000</memory>"
-			     "<os><type>hvm</type></os><metadata>"
-			     "<v:vm xmlns:v='" VMB_DOMAIN_XMLNS "'><v:store>%s</v:store></v:vm>"
-			     "</metadata></domain>",
-			     store.path);
-	CU_ASSERT_EQUAL(collect(0, NULL), 3); /* the old kernel's */
-	CU_ASSERT(vmb_exists(in_store("vms/stopped")));
-	CU_ASSERT(vmb_exists(in_store("kernels/" VM_KERNEL "/vmlinux")));
+static void undefine_domain(virConnectPtr c)
+{
+	virDomainPtr d = virDomainLookupByName(c, "stopped");
+
 	late_xml = NULL;
-	d = virDomainLookupByName(c, "stopped");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
 	CU_ASSERT_EQUAL(virDomainUndefine(d), 0);
 	virDomainFree(d);
+}
+
+static void a_vm_that_was_made_meanwhile_stays(void)
+{
+	virConnectPtr c = virConnectOpen("test:///default");
+
+	begin();
+	define_domain(store.path);
+	CU_ASSERT_EQUAL(collect(0, NULL), 3); /* the old kernel's */
+	CU_ASSERT(vmb_exists(in_store("vms/stopped")));
+	CU_ASSERT(vmb_exists(in_store("kernels/" VM_KERNEL "/vmlinux")));
+	undefine_domain(c);
+	virConnectClose(c);
+	vmb_store_done(&store);
+}
+
+/* ---- one store, two ways to it ---- */
+
+static int collect_at(const char *path, const char *uri)
+{
+	const struct vmboot_opts where = VMBOOT_OPTS(.store = path, .uri = uri, .log = keep_words);
+
+	*words = '\0';
+	return vmboot_gc(&where, 0, NULL);
+}
+
+static void another_libvirts_vm_stays(void)
+{
+	begin();
+	ASSERT_OK(vmb_files_note_libvirt(in_store("vms/stopped"), "qemu:///elsewhere"));
+	CU_ASSERT_EQUAL(collect(0, NULL), 3); /* the old kernel's */
+	CU_ASSERT_PTR_NOT_NULL(strstr(words, "stopped is left alone: it was made at qemu:///else"));
+	CU_ASSERT(vmb_exists(in_store("vms/stopped")));
+	CU_ASSERT_EQUAL(unlink(in_store("vms/stopped/libvirt")), 0);
+	ASSERT_OK(vmb_files_note_libvirt(in_store("vms/stopped"), "test:///default"));
+	CU_ASSERT_EQUAL(collect(0, NULL), 3); /* the VM, and what it used */
+	CU_ASSERT_FALSE(vmb_exists(in_store("vms/stopped")));
+	vmb_store_done(&store);
+}
+
+static void a_store_is_the_same_by_another_path(void)
+{
+	virConnectPtr c = virConnectOpen("test:///default");
+	const char *link = test_path("%s/link", test_tmpdir());
+
+	begin();
+	put_file("vms/stopped/ledger"); /* all was made */
+	CU_ASSERT_EQUAL(symlink(store.path, link), 0);
+	define_domain(store.path);
+	CU_ASSERT_EQUAL(collect_at(link, "test:///default"), 3); /* the old kernel's */
+	CU_ASSERT(vmb_exists(in_store("vms/stopped")));
+	define_domain(link); /* the store was moved, and this left in its place */
+	CU_ASSERT_EQUAL(collect(0, NULL), 0);
+	CU_ASSERT_EQUAL(unlink(link), 0); /* and that is gone, too */
+	CU_ASSERT_EQUAL(collect(0, NULL), 0);
+	CU_ASSERT(vmb_exists(in_store("vms/stopped")));
+	undefine_domain(c);
+	CU_ASSERT_EQUAL(collect_at(store.path, "test:///default"), 3);
+	CU_ASSERT_FALSE(vmb_exists(in_store("vms/stopped")));
 	virConnectClose(c);
 	vmb_store_done(&store);
 }
@@ -300,4 +359,6 @@ TEST_MAIN("host/gc", {"what no VM uses goes", what_no_vm_uses_goes},
 	  {"a VM that is being made stops it", a_vm_that_is_being_made_stops_it},
 	  {"what the next VM uses stays", what_the_next_vm_uses_stays},
 	  {"a VM that was made meanwhile stays", a_vm_that_was_made_meanwhile_stays},
+	  {"another libvirt's VM stays", another_libvirts_vm_stays},
+	  {"a store is the same by another path", a_store_is_the_same_by_another_path},
 	  {"who makes a VM loses nothing", who_makes_a_vm_loses_nothing})
