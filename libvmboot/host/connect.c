@@ -143,7 +143,7 @@ static void drop_dangling_links(const char *folder)
 }
 
 /*
- * The driver's sockets lie below its root, and a socket's path is short: a long root gets a short
+ * The driver's sockets lie below its root, and a socket's path is short: a long or odd root gets a short
  * link, always the same one. What stands there already must be ours.
  */
 static int shorten_root(const char *root, char **ret)
@@ -188,6 +188,16 @@ static int shorten_root(const char *root, char **ret)
  */
 static const char *const embed_folders[] = {"lib/qemu", "run/qemu", "cache/qemu", "log/qemu"};
 
+/*
+ * The root stands in a URI, and libvirt puts it into arguments of QEMU that it does not quote when it
+ * asks what QEMU can: a blank spoils the one, a comma the other.
+ */
+static bool is_plain(const char *root)
+{
+	return !root[strspn(root, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				  "0123456789/-._")];
+}
+
 /* The embedded driver's root and its configuration: output goes to files, not to virtlogd. */
 static int prepare_embed(const struct vmb_store *store, char **ret_uri)
 {
@@ -208,7 +218,7 @@ static int prepare_embed(const struct vmb_store *store, char **ret_uri)
 		r = vmb_write_file_atomic(file, conf, sizeof(conf) - 1, 0644);
 	if (r == 0)
 		r = vmb_asprintf(&root, "%s/" EMBED, store->path);
-	if (r == 0 && strlen(root) > EMBED_ROOT_MAX)
+	if (r == 0 && (strlen(root) > EMBED_ROOT_MAX || !is_plain(root)))
 		r = shorten_root(root, &link);
 	if (r < 0)
 		return r;

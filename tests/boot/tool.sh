@@ -202,6 +202,13 @@ for store in "$tmp/a-store-with-a-long-name" "$tmp/a-store-with-a-longer-name"; 
 	[ "$(count_links)" = 1 ] || fail "$store: $(count_links) links in $links"
 	rm -rf "$store"
 done
+
+echo "- a store with a name that is not for a URI, nor for what QEMU parses"
+store="$tmp/a-store-ä ?&#%,\"<"
+expect 0 vmboot import --name test "oci:$tmp/image:test" --store "$store"
+expect 0 vmboot run --rm "$@" --store "$store" test echo odd && has out odd
+[ -d "$store/embed/run" ] || fail "the embedded libvirt is elsewhere: $(ls "$tmp")"
+rm -rf "$store"
 find "$links" -maxdepth 1 -lname "$tmp/a-store-*" -delete
 
 done_testing
