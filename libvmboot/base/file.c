@@ -212,17 +212,23 @@ static int remove_children(int dir, const char *what)
 
 static int remove_at(int parent, const char *name, const char *what)
 {
-	int dir, r = 0, flag = AT_REMOVEDIR, err = open_child(parent, name, &dir);
+	int dir, r, err, why;
 
+	/* not opened first: what is no folder, or empty, goes when descriptors have run out, too */
+	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	why = errno;
+	if (why == EISDIR && unlinkat(parent, name, AT_REMOVEDIR) == 0)
+		return 0;
+	err = open_child(parent, name, &dir);
 	if (err == ENOENT)
 		return 0;
 	if (err == ENOTDIR || err == ELOOP)
-		flag = 0;
-	else if (err)
+		err = why;
+	if (err)
 		return vmb_errno(err, "cannot remove %s (in %s)", name, what);
-	else
-		r = remove_children(dir, what);
-	if (r == 0 && unlinkat(parent, name, flag) < 0 && errno != ENOENT)
+	r = remove_children(dir, what);
+	if (r == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		r = vmb_errno(errno, "cannot remove %s (in %s)", name, what);
 	return r;
 }

@@ -32,16 +32,17 @@ static void undo(struct creation *c)
 		if (!c->plan.ephemeral)
 			virDomainUndefine(c->domain);
 	}
+	/* before the files are removed, which takes descriptors: they may have run out */
+	if (c->domain)
+		virDomainFree(c->domain);
+	vmb_closep(&c->shared);
+	vmboot_close(c->vm);
 	if (!c->done && c->claimed)
 		(void)vmb_rm_rf(c->plan.files.folder);
 	if (!c->done)
 		vmb_error_restore(saved);
-	if (c->domain)
-		virDomainFree(c->domain);
-	vmb_closep(&c->shared);
 	vmb_closep(&c->lock);
 	vmb_plan_done(&c->plan);
-	vmboot_close(c->vm);
 }
 
 static int make_plan(const struct vmboot_opts *opts, struct vmboot_vm *vm, struct vmb_plan *ret)

@@ -102,7 +102,7 @@ static int add_to_list(const struct vmb_store *store, const char *name, struct v
 		r = publish(&image, &list[*n]);
 	if (r == 0)
 		++*n;
-	return r == -ENOMEM ? r : 0;
+	return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : 0;
 }
 
 int vmboot_image_list(const struct vmboot_opts *where, struct vmboot_image ***ret_images)

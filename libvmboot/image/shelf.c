@@ -107,8 +107,8 @@ int vmb_shelf_find(const struct vmb_store *store, struct vmb_image *image)
 		r = vmb_read_file(path, VMB_RECORD_MAX, &json, &n);
 	if (r == 0)
 		r = vmb_record_decode(json, n, &record);
-	if (r == -ENOMEM || r == -EACCES)
-		return r;
+	if (r == -ENOMEM || r == -EACCES || r == -EMFILE || r == -ENFILE)
+		return r; /* it may be whole */
 	whole = r == 0 && vmb_streq(record.digest, image->digest);
 	if (whole)
 		adopt(image, &record);

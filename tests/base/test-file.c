@@ -232,6 +232,37 @@ static void rm_rf_removes_links_but_never_follows_them(void)
 	CU_ASSERT_EQUAL(entries_in(outside), 0);
 }
 
+/* Takes all descriptors but so many; 0, or 1 if the folder is not removed then. */
+static int remove_with(const char *folder, int n)
+{
+	const struct rlimit few = {64, 64};
+	int fd, last = -1;
+
+	if (setrlimit(RLIMIT_NOFILE, &few) < 0)
+		return 1;
+	while ((fd = dup(0)) >= 0)
+		last = fd;
+	while (n-- > 0)
+		close(last--);
+	return vmb_rm_rf(folder) < 0;
+}
+
+static void rm_rf_needs_no_descriptor_for_a_file(void)
+{
+	const char *folder = test_path("%s/folder", test_tmpdir());
+	int status = -1;
+	pid_t pid;
+
+	ASSERT_OK(vmb_mkdir_p(folder, 0755));
+	test_write(test_path("%s/file", folder), "x");
+	pid = fork();
+	if (pid == 0)
+		_exit(remove_with(folder, 2));
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
+	CU_ASSERT(!vmb_exists(folder));
+}
+
 static void rm_rf_of_nothing_is_no_error(void)
 {
 	ASSERT_OK(vmb_rm_rf(test_path("%s/none", test_tmpdir())));
@@ -398,6 +429,7 @@ TEST_MAIN("base/file", {"reads up to the bound", reads_up_to_the_bound},
 	  {"folders are made as needed", folders_are_made_as_needed},
 	  {"rm_rf removes links but never follows them",
 	   rm_rf_removes_links_but_never_follows_them},
+	  {"rm_rf needs no descriptor for a file", rm_rf_needs_no_descriptor_for_a_file},
 	  {"rm_rf of nothing is no error", rm_rf_of_nothing_is_no_error},
 	  {"rm_rf takes paths of any length", rm_rf_takes_paths_of_any_length},
 	  {"rm_rf stops at a mount and removes the rest",

@@ -71,6 +71,16 @@ expect 127 vmboot "$@" test /bin/nosuch && has err /bin/nosuch "No such file"
 expect 126 vmboot "$@" test /etc/greeting && has err /etc/greeting "Permission denied"
 nothing_left "a boot that fails"
 
+echo "- descriptors run out, sooner or later"
+for limit in 10 12 14 16 18 20; do
+	(
+		ulimit -n $limit
+		vmboot "$@" --name few test true
+	) >"$tmp/out" 2>"$tmp/err" && fail "with $limit descriptors it works: take fewer"
+	lacks err "removed just now"
+	nothing_left "$limit descriptors"
+done
+
 echo "- SIGTERM, and a second one for a program that does not care"
 "$builddir/tools/vmboot" "$@" test /bin/sh -c 'echo up; exec sleep 1000' \
 	>"$tmp/out" 2>"$tmp/err" &

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -713,6 +714,24 @@ static void a_vm_keeps_its_image(void)
 	CU_ASSERT_EQUAL(fixture_count(vm, ""), 0);
 }
 
+static void without_descriptors_no_image_is_said_to_be_missing(void)
+{
+	const char *oci = test_path("%s/a", test_tmpdir());
+	_cleanup_image_ struct vmb_image image = {0};
+	struct rlimit old, none;
+	int r;
+
+	fixture_image(oci, NULL, NULL, plain, 1, "gzip");
+	disk_of(test_path("oci:%s", oci), "x");
+	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 0;
+	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &none), 0);
+	r = find("x", &image);
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &old), 0);
+	CU_ASSERT_EQUAL(r, -EMFILE);
+}
+
 static void a_store_that_lost_a_disk_gets_it_again(void)
 {
 	const char *oci = test_path("%s/a", test_tmpdir()), *disk;
@@ -938,6 +957,8 @@ TEST_MAIN("image/import", {"an image made by umoci", an_image_made_by_umoci},
 	  {"a layer without padding", a_layer_without_padding},
 	  {"a layer that ends within a file", a_layer_that_ends_within_a_file},
 	  {"names come and go", names_come_and_go}, {"a VM keeps its image", a_vm_keeps_its_image},
+	  {"without descriptors no image is said to be missing",
+	   without_descriptors_no_image_is_said_to_be_missing},
 	  {"a store that lost a disk gets it again", a_store_that_lost_a_disk_gets_it_again},
 	  {"others may read disks but not write", others_may_read_disks_but_not_write},
 	  {"what was hashed once is not hashed again", what_was_hashed_once_is_not_hashed_again},
