@@ -45,6 +45,8 @@ VMBOOT_API int vmboot_image_import(const struct vmboot_opts *where, const char *
  * @where: as above.
  * @ret_images: (out) NULL-ended; freed with vmboot_image_list_free().
  *
+ * A store that is not there has none, and is not made.
+ *
  * Returns: how many, or a negative errno. Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_image_list(const struct vmboot_opts *where,

@@ -114,6 +114,8 @@ VMBOOT_API int vmboot_render_xml(const struct vmboot_opts *opts, char **ret_xml)
  * @name: the VM's.
  * @ret_vm: (out) closed with vmboot_close().
  *
+ * A store that is not there is not made, here and in vmboot_list() and vmboot_gc(): it has nothing.
+ *
  * Returns: 0, -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_open(const struct vmboot_opts *where, const char *name,

@@ -225,7 +225,7 @@ static int prepare_embed(const struct vmb_store *store, char **ret_uri)
 	return vmb_asprintf(ret_uri, "qemu:///embed?root=%s", link ? link : root);
 }
 
-static int choose_uri(const struct vmboot_opts *opts, const struct vmb_store *store, char **ret)
+static const char *wanted_uri(const struct vmboot_opts *opts)
 {
 	const char *uri = opts->uri;
 
@@ -233,7 +233,19 @@ static int choose_uri(const struct vmboot_opts *opts, const struct vmb_store *st
 		uri = secure_getenv("LIBVIRT_DEFAULT_URI");
 	if (!uri || !*uri)
 		uri = geteuid() == 0 ? "qemu:///system" : "qemu:///session";
-	if (vmb_streq(uri, "embed"))
+	return uri;
+}
+
+bool vmb_conn_is_in_store(const struct vmboot_opts *opts)
+{
+	return !opts->connection && vmb_streq(wanted_uri(opts), EMBED);
+}
+
+static int choose_uri(const struct vmboot_opts *opts, const struct vmb_store *store, char **ret)
+{
+	const char *uri = wanted_uri(opts);
+
+	if (vmb_streq(uri, EMBED))
 		return prepare_embed(store, ret);
 	return vmb_strdup(uri, ret);
 }

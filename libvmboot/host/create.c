@@ -11,6 +11,7 @@
 #include "host/facts.h"
 #include "host/files.h"
 #include "host/vm.h"
+#include "image/source.h"
 #include "opts/opts.h"
 
 /* What has been made so far, so that a failure can take it back. */
@@ -223,6 +224,18 @@ static int prepare(const struct vmboot_opts *opts, struct creation *c, char **re
 	return r;
 }
 
+/* With no store there is no image of any name: it is not made to tell that. */
+static int check_store(const struct vmboot_opts *opts)
+{
+	_cleanup_store_ struct vmb_store store = {0};
+	_cleanup_image_ struct vmb_image image = {0};
+	int r = vmb_store_find(opts->store, &store);
+
+	if (r != 0 || vmb_is_source(opts->image))
+		return r < 0 ? r : 0;
+	return vmb_image_find(&store, opts->image, &image);
+}
+
 /* The handle, with the time at which the call began. */
 static int begin(const struct vmboot_opts *opts, struct vmboot_opts *own, struct creation *c)
 {
@@ -231,6 +244,8 @@ static int begin(const struct vmboot_opts *opts, struct vmboot_opts *own, struct
 
 	vmb_host_phases_begin(&phases);
 	r = vmb_opts_read(opts, true, own);
+	if (r == 0)
+		r = check_store(own);
 	if (r == 0)
 		r = vmb_vm_new(own, own->name, &c->vm);
 	if (r == 0)
@@ -296,6 +311,8 @@ static int plan_only(const struct vmboot_opts *opts, struct vmb_plan *ret)
 	int r;
 
 	r = vmb_opts_read(opts, true, &own);
+	if (r == 0)
+		r = check_store(&own);
 	if (r == 0)
 		r = vmb_vm_new(&own, own.name, &vm);
 	if (r == 0)

@@ -307,8 +307,9 @@ static int collect(struct gc *gc)
 	r = vmb_domains_list(gc->vm->conn, &gc->domains);
 	for (size_t i = 0; i < gc->domains.n && r == 0; i++)
 		r = collect_domain(gc, &gc->domains.list[i]);
-	if (r == 0)
-		r = each_entry(gc, "vms", collect_vm_folder);
+	if (r < 0 || !vmb_exists(gc->vm->store.path))
+		return r; /* no store, nothing in it */
+	r = each_entry(gc, "vms", collect_vm_folder);
 	for (size_t i = 0; i < ARRAY_SIZE(folders) && r == 0; i++)
 		r = each_entry(gc, folders[i], collect_tmp);
 	if (r == 0)
@@ -329,12 +330,12 @@ int vmboot_gc(const struct vmboot_opts *where, unsigned flags, char **ret_json)
 	list = json_object_new_array();
 	if (!list)
 		return vmb_oom();
-	r = vmb_vm_new(where, "", &vm);
-	if (r < 0)
+	r = vmb_vm_find(where, "", &vm);
+	if (r < 0 && r != -VMBOOT_ENOVM)
 		return r;
 	gc.vm = vm;
 	gc.report = list;
-	r = collect(&gc);
+	r = vm ? collect(&gc) : 0;
 	vmb_domains_done(&gc.domains);
 	if (r == 0 && ret_json)
 		r = vmb_json_text(list, ret_json);

@@ -110,10 +110,10 @@ int vmboot_list(const struct vmboot_opts *where, struct vmboot_info ***ret_infos
 	size_t n = 0;
 	int r;
 
-	r = vmb_vm_new(where, "", &vm);
+	r = vmb_vm_find(where, "", &vm);
 	if (r == 0)
 		r = vmb_domains_list(vm->conn, &domains);
-	if (r < 0)
+	if (r < 0 && r != -VMBOOT_ENOVM) /* no store yet, no VM */
 		return r;
 	infos = calloc(domains.n + 1, sizeof(struct vmboot_info *));
 	if (!infos)

@@ -11,7 +11,18 @@
 #include "host/files.h"
 #include "opts/opts.h"
 
-int vmb_vm_new(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret)
+static int find_store(const struct vmboot_opts *opts, const char *name, struct vmb_store *ret)
+{
+	int r = vmb_store_find(opts->store, ret);
+
+	if (r == 0 && vmb_conn_is_in_store(opts))
+		return vmb_error(VMBOOT_ENOVM, "there is no VM \"%s\": there is no store %s", name,
+				 ret->path);
+	return r < 0 ? r : 0;
+}
+
+static int new_vm(const struct vmboot_opts *where, const char *name, bool make,
+		  struct vmboot_vm **ret)
 {
 	_cleanup_vm_ struct vmboot_vm *vm = calloc(1, sizeof(*vm));
 	struct vmboot_opts own;
@@ -27,7 +38,7 @@ int vmb_vm_new(const struct vmboot_opts *where, const char *name, struct vmboot_
 	if (r < 0)
 		return r;
 	vm->log = vmb_log_of(&own);
-	r = vmb_store_open(own.store, &vm->store);
+	r = make ? vmb_store_open(own.store, &vm->store) : find_store(&own, name, &vm->store);
 	if (r == 0)
 		r = vmb_conn_open(&own, &vm->store, &vm->conn);
 	if (r == 0)
@@ -36,6 +47,16 @@ int vmb_vm_new(const struct vmboot_opts *where, const char *name, struct vmboot_
 		return r;
 	*ret = TAKE_PTR(vm);
 	return 0;
+}
+
+int vmb_vm_new(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret)
+{
+	return new_vm(where, name, true, ret);
+}
+
+int vmb_vm_find(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret)
+{
+	return new_vm(where, name, false, ret);
 }
 
 void vmboot_close(struct vmboot_vm *vm)
@@ -172,6 +193,13 @@ static int read_label(struct vmboot_vm *vm)
 	return r;
 }
 
+/* Not the caller's, which may be another: what is locked in it, others must find locked. */
+static int use_its_store(struct vmboot_vm *vm)
+{
+	vmb_store_done(&vm->store);
+	return vmb_strdup(vm->metadata.store, &vm->store.path);
+}
+
 int vmboot_open(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret_vm)
 {
 	VMB_NO_SIGPIPE;
@@ -181,11 +209,13 @@ int vmboot_open(const struct vmboot_opts *where, const char *name, struct vmboot
 
 	if (!name)
 		return vmb_error(EINVAL, "which VM? the name is NULL");
-	r = vmb_vm_new(where, name, &vm);
+	r = vmb_vm_find(where, name, &vm);
 	if (r == 0)
 		r = vmb_conn_domain(vm->conn, name, &d);
 	if (r == 0)
 		r = vmb_vm_metadata(d, name, &vm->metadata);
+	if (r == 0)
+		r = use_its_store(vm);
 	if (r == 0)
 		r = vmb_plan_files(vm->metadata.store, name, &vm->files);
 	if (r == 0)

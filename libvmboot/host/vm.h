@@ -50,6 +50,10 @@ struct vmboot_vm {
 
 /* An empty handle: store open, connected; the rest is the caller's to fill. */
 int vmb_vm_new(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret);
+
+/* The same for who makes no VM: a store that is not there is not made. -VMBOOT_ENOVM if the libvirt
+ * that was asked for would lie in it. */
+int vmb_vm_find(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret);
 VMB_DEFINE_CLEANUP(vmb_vm_closep, struct vmboot_vm *, vmboot_close)
 #define _cleanup_vm_ vmb_cleanup(vmb_vm_closep)
 

@@ -63,11 +63,6 @@ static int publish(struct vmb_image *image, struct vmboot_image **ret)
 	return 0;
 }
 
-static int open_store(const struct vmboot_opts *where, struct vmb_store *ret)
-{
-	return vmb_store_open(where ? where->store : NULL, ret);
-}
-
 int vmboot_image_import(const struct vmboot_opts *where, const char *source, const char *name,
 			struct vmboot_image **ret_image)
 {
@@ -83,7 +78,7 @@ int vmboot_image_import(const struct vmboot_opts *where, const char *source, con
 			"\"%s\" is nothing to import; it has to be oci:DIR[:TAG], dir:DIR, "
 			"tar:FILE or disk:FILE",
 			vmb_show(source).text);
-	r = open_store(where, &store);
+	r = vmb_store_open(where ? where->store : NULL, &store);
 	if (r == 0)
 		r = vmb_image_ensure(&store, source, name, &log, &image);
 	if (r < 0 || !ret_image)
@@ -111,9 +106,9 @@ int vmboot_image_list(const struct vmboot_opts *where, struct vmboot_image ***re
 	_cleanup_store_ struct vmb_store store = {0};
 	_cleanup_list_ char **names = NULL;
 	size_t n = 0;
-	int r = open_store(where, &store);
+	int r = vmb_store_find(where ? where->store : NULL, &store);
 
-	if (r == 0)
+	if (r >= 0)
 		r = vmb_shelf_names(&store, NULL, &names);
 	if (r < 0)
 		return r;
@@ -135,6 +130,6 @@ int vmboot_image_remove(const struct vmboot_opts *where, const char *name)
 	int r = vmb_image_full_name(name, &full);
 
 	if (r == 0)
-		r = open_store(where, &store);
+		r = vmb_store_find(where ? where->store : NULL, &store);
 	return r < 0 ? r : vmb_shelf_remove(&store, full);
 }

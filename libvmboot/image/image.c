@@ -26,12 +26,12 @@ void vmb_image_done(struct vmb_image *image)
 	vmb_image_config_done(&image->config);
 }
 
-static int no_image(const char *name, const char *full)
+static int no_image(const struct vmb_store *store, const char *name, const char *full)
 {
 	return vmb_error(VMBOOT_ENOIMAGE,
-			 "the store has no image %s; import it: `skopeo copy docker://%s "
+			 "the store %s has no image %s; import it: `skopeo copy docker://%s "
 			 "oci:DIR:TAG`, then `vmboot import oci:DIR:TAG --name %s`",
-			 full, full, name);
+			 store->path, full, full, name);
 }
 
 /* A name with a digest is also found if the digest is there under another name. */
@@ -56,7 +56,7 @@ static int find_name(const struct vmb_store *store, const char *name, struct vmb
 		r = vmb_shelf_find(store, image);
 	if (r < 0)
 		return r;
-	return r > 0 ? 0 : no_image(name, image->name);
+	return r > 0 ? 0 : no_image(store, name, image->name);
 }
 
 /* name NULL: made from the source */
@@ -106,7 +106,7 @@ static int place(const struct vmb_store *store, const struct vmb_source *source,
 	if (r == 0)
 		r = vmb_shelf_find(store, image);
 	if (r == 0 && !source)
-		return no_image(image->name, image->name);
+		return no_image(store, image->name, image->name);
 	if (r == 0) {
 		r = vmb_shelf_import(store, source, log, image);
 		if (r < 0)

@@ -128,7 +128,7 @@ static int name_path(const struct vmb_store *store, const char *full, char **ret
 	_cleanup_free_ char *file = NULL;
 	int r = vmb_store_encode(full, &file);
 
-	return r < 0 ? r : vmb_store_path(store, ret, "names/%s", file);
+	return r < 0 ? r : vmb_asprintf(ret, "%s/names/%s", store->path, file);
 }
 
 /* The digest that the link leads to: 1, or 0 if it is no link of ours. */
@@ -197,17 +197,17 @@ static int replace_link(const char *target, const char *folder, const char *file
 
 int vmb_shelf_name(const struct vmb_store *store, const char *full, const char *digest)
 {
-	_cleanup_free_ char *path = NULL;
-	char folder[80], target[100], *slash;
-	int r = name_path(store, full, &path);
+	_cleanup_free_ char *file = NULL, *names = NULL;
+	char folder[80], target[100];
+	int r = vmb_store_encode(full, &file);
 
+	if (r == 0)
+		r = vmb_store_path(store, &names, "names/"); /* makes the folder */
 	if (r < 0)
 		return r;
 	folder_of(digest, folder);
 	snprintf(target, sizeof(target), "../images/%s", folder);
-	slash = strrchr(path, '/');
-	*slash = '\0';
-	return replace_link(target, path, slash + 1);
+	return replace_link(target, names, file);
 }
 
 static int compare(const void *a, const void *b)
@@ -375,7 +375,8 @@ int vmb_shelf_remove(const struct vmb_store *store, const char *full)
 	if (r < 0)
 		return r;
 	if (!now)
-		return vmb_error(VMBOOT_ENOIMAGE, "the store has no image %s", full);
+		return vmb_error(VMBOOT_ENOIMAGE, "the store %s has no image %s", store->path,
+				 full);
 	if (!vmb_streq(digest, now))
 		return vmb_error(EBUSY, "the image %s was replaced just now; try again", full);
 	return remove_locked(store, full, digest);

@@ -29,15 +29,29 @@ static int default_path(char **ret)
 	return vmb_error(VMBOOT_EOPTS, "no store folder: set `store`, $VMBOOT_STORE or $HOME");
 }
 
+static int absolute_path(const char *path, char **ret)
+{
+	_cleanup_free_ char *chosen = NULL;
+	int r = path ? vmb_strdup(path, &chosen) : default_path(&chosen);
+
+	return r < 0 ? r : vmb_absolute(chosen, ret);
+}
+
+static int use(const char *path, struct vmb_store *ret)
+{
+	char *real = realpath(path, NULL);
+
+	if (!real)
+		return vmb_errno(errno, "cannot use the store %s", path);
+	ret->path = real;
+	return 0;
+}
+
 int vmb_store_open(const char *path, struct vmb_store *ret)
 {
-	_cleanup_free_ char *chosen = NULL, *absolute = NULL, *real = NULL;
-	int r;
+	_cleanup_free_ char *absolute = NULL;
+	int r = absolute_path(path, &absolute);
 
-	r = path ? vmb_strdup(path, &chosen) : default_path(&chosen);
-	if (r < 0)
-		return r;
-	r = vmb_absolute(chosen, &absolute);
 	if (r < 0)
 		return r;
 	r = vmb_mkdir_p(absolute, STORE_MODE);
@@ -48,11 +62,31 @@ int vmb_store_open(const char *path, struct vmb_store *ret)
 				 "cannot write to the store %s; choose another with `store` or "
 				 "$VMBOOT_STORE",
 				 absolute);
-	real = realpath(absolute, NULL);
-	if (!real)
-		return vmb_errno(errno, "cannot use the store %s", absolute);
-	ret->path = TAKE_PTR(real);
-	return 0;
+	return use(absolute, ret);
+}
+
+int vmb_store_find(const char *path, struct vmb_store *ret)
+{
+	_cleanup_free_ char *absolute = NULL;
+	struct stat st;
+	int r = absolute_path(path, &absolute);
+
+	if (r < 0)
+		return r;
+	if (stat(absolute, &st) < 0) {
+		if (errno != ENOENT)
+			return vmb_errno(errno, "cannot use the store %s", absolute);
+		ret->path = TAKE_PTR(absolute);
+		return 0;
+	}
+	r = !S_ISDIR(st.st_mode) ? -ENOTDIR : access(absolute, R_OK | X_OK) < 0 ? -errno : 0;
+	if (r < 0)
+		return vmb_errno(-r,
+				 "cannot read the store %s; choose another with `store` or "
+				 "$VMBOOT_STORE",
+				 absolute);
+	r = use(absolute, ret);
+	return r < 0 ? r : 1;
 }
 
 void vmb_store_done(struct vmb_store *store)

@@ -40,6 +40,10 @@ struct vmb_store {
  * for root and $XDG_DATA_HOME/vmboot (~/.local/share/vmboot) for others.
  */
 int vmb_store_open(const char *path, struct vmb_store *ret);
+
+/* For who only looks: the same, but makes nothing and need not write. 0: it is not there; its path is
+ * returned all the same; 1: it is. */
+int vmb_store_find(const char *path, struct vmb_store *ret);
 void vmb_store_done(struct vmb_store *store);
 #define _cleanup_store_ vmb_cleanup(vmb_store_done)
 

@@ -74,6 +74,7 @@ nothing_left "a boot that fails"
 echo "- descriptors run out, sooner or later"
 for limit in 10 12 14 16 18 20; do
 	(
+		# shellcheck disable=SC3045
 		ulimit -n $limit
 		vmboot "$@" --name few test true
 	) >"$tmp/out" 2>"$tmp/err" && fail "with $limit descriptors it works: take fewer"
@@ -208,6 +209,7 @@ count_links() {
 	find "$links" -maxdepth 1 -lname "$tmp/a-store-*" | wc -l
 }
 for store in "$tmp/a-store-with-a-long-name" "$tmp/a-store-with-a-longer-name"; do
+	mkdir "$store"
 	expect 0 vmboot ps -a --store "$store"
 	[ "$(count_links)" = 1 ] || fail "$store: $(count_links) links in $links"
 	rm -rf "$store"
