@@ -159,6 +159,24 @@ static bool reached(const struct vmboot_ledger *ledger, enum vmboot_phase phase)
 	return false;
 }
 
+/* The kernel panicked, as when PID 1 ends, or QEMU died. */
+static bool crashed(const struct vmboot_ledger *ledger)
+{
+	for (size_t i = 0; i < ledger->n_events; i++)
+		if (ledger->events[i]->phase == VMBOOT_PHASE_STOPPED &&
+		    strcmp(ledger->events[i]->detail, "crashed") == 0)
+			return true;
+	return false;
+}
+
+/* An init system reports no exit: powering off is its end. */
+static bool powered_off(const struct run *run)
+{
+	return run->ledger && !crashed(run->ledger) &&
+	       (reached(run->ledger, VMBOOT_PHASE_READY) ||
+		run->args->opts->init_mode == VMBOOT_INIT_SYSTEMD);
+}
+
 static int follow(struct run *run);
 
 static int program_status(const struct vmboot_ledger *ledger)
@@ -220,10 +238,9 @@ static int follow(struct run *run)
 		return finish(run);
 	if (r == -ETIMEDOUT || r == -EINTR)
 		return interrupted(run);
-	if (r == -VMBOOT_EENDED) { /* an init system reports no exit: powering off is its end */
+	if (r == -VMBOOT_EENDED) {
 		take_ledger(run);
-		if (run->ledger && (reached(run->ledger, VMBOOT_PHASE_READY) ||
-				    run->args->opts->init_mode == VMBOOT_INIT_SYSTEMD))
+		if (powered_off(run))
 			return 0;
 	}
 	r = failed_boot();

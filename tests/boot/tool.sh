@@ -71,6 +71,13 @@ expect 127 vmboot "$@" test /bin/nosuch && has err /bin/nosuch "No such file"
 expect 126 vmboot "$@" test /etc/greeting && has err /etc/greeting "Permission denied"
 nothing_left "a boot that fails"
 
+echo "- an init system that dies, or powers off"
+expect 125 vmboot "$@" --init-mode systemd test /bin/sh -c \
+	'mount -t sysfs sysfs /sys; until [ -d /sys/module/pvpanic_mmio ]; do sleep 0.1; done; exit 3'
+has err "its kernel panicked" "Attempted to kill init"
+expect 0 vmboot "$@" --init-mode systemd test /bin/sh -c 'poweroff -f'
+nothing_left "an init system"
+
 echo "- descriptors run out, sooner or later"
 for limit in 10 12 14 16 18 20; do
 	(
