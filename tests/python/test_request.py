@@ -109,6 +109,16 @@ class Request(unittest.TestCase):
             with self.assertRaises(TypeError):
                 vmboot.list(connection=connection)
 
+    def test_names(self) -> None:
+        """One with a 0 in it would be another one for the library."""
+        for call in (vmboot.open, vmboot.images.remove, vmboot.images.import_image):
+            with self.assertRaisesRegex(ValueError, "null byte"):
+                call("web\0.old")
+            with self.assertRaises(TypeError):
+                call(None)  # type: ignore[arg-type]
+        with self.assertRaisesRegex(ValueError, "null byte"):
+            vmboot.images.import_image("dir:/nosuch", name="web\0.old")
+
     def test_missing(self) -> None:
         with self.assertRaisesRegex(vmboot.OptionError, "image is missing"):
             vmboot.check(name="web")

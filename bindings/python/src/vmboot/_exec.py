@@ -32,7 +32,7 @@ from typing import (
 from . import _abi, errors
 from ._communicate import Communication
 from ._handle import Deadline, Handle, milliseconds
-from ._lib import call, lib, view
+from ._lib import call, encoded, lib, view
 from ._request import EnvValue, StrPath, env_words
 
 if TYPE_CHECKING:
@@ -47,14 +47,6 @@ Env = Union[Mapping[str, EnvValue], Sequence[str]]
 #: PIPE, DEVNULL, STDOUT, a descriptor, an open file, or None
 File = Union[None, int, IO[Any]]
 _WORD = 0xFFFF
-
-
-def guest_path(path: StrPath) -> bytes:
-    """A path for the library; one with a 0 in it would be cut, so it is refused."""
-    found = os.fsencode(path)
-    if b"\0" in found:
-        raise ValueError("embedded null byte")
-    return found
 
 
 def descriptor(file: Union[int, IO[Any]], writes: bool) -> int:
@@ -131,14 +123,14 @@ class Program(NamedTuple):
         words = [args] if isinstance(args, (str, bytes, os.PathLike)) else list(args)
         if isinstance(env, Mapping):
             env = env_words(env)
-        n_args, args_list = _strings([guest_path(word) for word in words])
-        n_env, env_list = _strings([guest_path(item) for item in env or ()])
+        n_args, args_list = _strings([encoded(word) for word in words])
+        n_env, env_list = _strings([encoded(item) for item in env or ()])
         struct = _abi.ExecOpts()
         struct.size = ctypes.sizeof(struct)
         struct.args = args_list
         struct.env = env_list
-        struct.workdir = None if cwd is None else guest_path(cwd)
-        struct.user = None if user is None else guest_path(str(user))
+        struct.workdir = None if cwd is None else encoded(cwd)
+        struct.user = None if user is None else encoded(str(user))
         # 0 is no limit; a time that is up already is the shortest there is
         struct.timeout_ms = 0 if timeout is None else max(1, milliseconds(timeout))
         struct.tty = tty

@@ -10,7 +10,7 @@ import ctypes
 import functools
 import os
 import threading
-from typing import Any, Callable, Optional, Tuple, Type, TypeVar, cast
+from typing import Any, Callable, Optional, Tuple, Type, TypeVar, Union, cast
 
 from . import _abi, errors
 from ._version import __version__
@@ -76,6 +76,14 @@ def load(path: str) -> ctypes.CDLL:
 
 
 lib = load(find(os.environ.get(OVERRIDE)))
+
+
+def encoded(value: Union[str, "os.PathLike[str]"]) -> bytes:
+    """A name or a path for the library; one with a 0 in it would be cut, so it is refused."""
+    found = os.fsencode(value)
+    if b"\0" in found:
+        raise ValueError("embedded null byte")
+    return found
 
 
 # ---- what interrupts a callback: kept, and raised when the call that it came in has returned

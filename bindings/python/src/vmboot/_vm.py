@@ -13,9 +13,9 @@ from typing import IO, TYPE_CHECKING, Any, Callable, Iterator, List, Optional, T
 
 from . import _abi, _results, errors
 from ._abi import Phase, State, Stream
-from ._exec import ExecMixin, descriptor, guest_path
+from ._exec import ExecMixin, descriptor
 from ._handle import Deadline, Handle
-from ._lib import call, call_for_text, guarded, lib, text, view
+from ._lib import call, call_for_text, encoded, guarded, lib, text, view
 from ._log import Progress
 from ._request import Options, StrPath, Where, where
 
@@ -34,7 +34,7 @@ def to_phase(phase: Union[Phase, int, str]) -> Phase:
     """A phase of its name, e.g. ``"agent"``, or its number."""
     if not isinstance(phase, str):
         return Phase(phase)
-    found = lib.vmboot_phase_from_name(phase.encode())
+    found = lib.vmboot_phase_from_name(encoded(phase))
     if found < 0:
         raise errors.OptionError(f'there is no phase "{phase}"', _abi.ErrorCode.EOPTS, field="phase")
     return Phase(found)
@@ -313,7 +313,7 @@ class VM(ExecMixin):
     def _stat(self, path: StrPath, follow: bool) -> Tuple[_abi.Stat, bytes]:
         with self._handle.use() as pointer:
             place = ctypes.POINTER(_abi.Stat)()
-            call("vmboot_stat", pointer, guest_path(path), follow, ctypes.byref(place))
+            call("vmboot_stat", pointer, encoded(path), follow, ctypes.byref(place))
             try:
                 struct = view(place, _abi.Stat)
                 return struct, struct.target or b""
@@ -334,7 +334,7 @@ class VM(ExecMixin):
         times, links and holes are kept.
         """
         with self._handle.use() as pointer:
-            call("vmboot_copy_to", pointer, guest_path(source), guest_path(target))
+            call("vmboot_copy_to", pointer, encoded(source), encoded(target))
 
     def copy_from(self, source: StrPath, target: StrPath) -> None:
         """Copy a file or a tree out of the guest.
@@ -343,7 +343,7 @@ class VM(ExecMixin):
         outside the copy; but for root it may hold devices and programs that run as root.
         """
         with self._handle.use() as pointer:
-            call("vmboot_copy_from", pointer, guest_path(source), guest_path(target))
+            call("vmboot_copy_from", pointer, encoded(source), encoded(target))
 
     def copy_archive_to(self, source: Union[int, IO[bytes]], target: StrPath) -> None:
         """Unpack a tar archive, compressed or not, in a folder of the guest's.
@@ -351,7 +351,7 @@ class VM(ExecMixin):
         ``source`` is a descriptor or a file that has one; it is read from where the descriptor is.
         """
         with self._handle.use() as pointer:
-            call("vmboot_copy_archive_to", pointer, descriptor(source, writes=False), guest_path(target))
+            call("vmboot_copy_archive_to", pointer, descriptor(source, writes=False), encoded(target))
 
     def copy_archive_from(self, source: StrPath, target: Union[int, IO[bytes]]) -> None:
         """Write a file or a tree of the guest's as a tar archive to a descriptor or a file.
@@ -359,7 +359,7 @@ class VM(ExecMixin):
         These are the guest's bytes, which nobody has looked at: beware of what unpacks them.
         """
         with self._handle.use() as pointer:
-            call("vmboot_copy_archive_from", pointer, guest_path(source), descriptor(target, writes=True))
+            call("vmboot_copy_archive_from", pointer, encoded(source), descriptor(target, writes=True))
 
 
 class Listener:
@@ -527,7 +527,7 @@ def open_at(name: str, place: Where) -> VM:
     options = place.options()
     pointer = ctypes.c_void_p()
     with options as opts:
-        call("vmboot_open", opts, name.encode(), ctypes.byref(pointer))
+        call("vmboot_open", opts, encoded(name), ctypes.byref(pointer))
     return _vm(pointer, options, place, made=False)
 
 

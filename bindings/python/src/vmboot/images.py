@@ -7,11 +7,10 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from typing import Any, List, Optional
 
 from . import _abi, _results
-from ._lib import call, lib
+from ._lib import call, encoded, lib
 from ._log import Progress
 from ._request import StrPath, where
 from ._results import Image
@@ -38,9 +37,9 @@ def import_image(
     vmboot.errors.ImageError: ...
     """
     place = ctypes.POINTER(_abi.Image)()
-    named = None if name is None else name.encode()
+    named = None if name is None else encoded(name)
     with where(None, store, None, progress).options() as opts:
-        call("vmboot_image_import", opts, os.fsencode(source), named, ctypes.byref(place))
+        call("vmboot_image_import", opts, encoded(source), named, ctypes.byref(place))
     try:
         return _results.image(place)
     finally:
@@ -56,7 +55,7 @@ def remove(name: str, *, store: Optional[StrPath] = None) -> None:
     vmboot.errors.ErrnoError: ...
     """
     with where(None, store).options() as opts:
-        call("vmboot_image_remove", opts, name.encode())
+        call("vmboot_image_remove", opts, encoded(name))
 
 
 def list(*, store: Optional[StrPath] = None) -> List[Image]:  # pylint: disable=redefined-builtin
