@@ -9,7 +9,7 @@ import pathlib
 import subprocess
 import sys
 import unittest
-from typing import Any, Dict
+from typing import Any, Callable, Dict, List
 
 import vmboot
 
@@ -111,11 +111,16 @@ class Request(unittest.TestCase):
 
     def test_names(self) -> None:
         """One with a 0 in it would be another one for the library."""
-        for call in (vmboot.open, vmboot.images.remove, vmboot.images.import_image):
+        calls: List[Callable[[Any], object]] = [
+            vmboot.open,
+            vmboot.images.remove,
+            vmboot.images.import_image,
+        ]
+        for call in calls:
             with self.assertRaisesRegex(ValueError, "null byte"):
                 call("web\0.old")
             with self.assertRaises(TypeError):
-                call(None)  # type: ignore[arg-type]
+                call(None)
         with self.assertRaisesRegex(ValueError, "null byte"):
             vmboot.images.import_image("dir:/nosuch", name="web\0.old")
 
