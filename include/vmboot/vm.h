@@ -115,6 +115,8 @@ VMBOOT_API int vmboot_render_xml(const struct vmboot_opts *opts, char **ret_xml)
  * @ret_vm: (out) closed with vmboot_close().
  *
  * A store that is not there is not made, here and in vmboot_list() and vmboot_gc(): it has nothing.
+ * The handle is of this one VM: once that is removed, by whomever, calls end with -VMBOOT_ENOVM, even
+ * if another VM has its name by then.
  *
  * Returns: 0, -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.1.
  */

@@ -74,6 +74,8 @@ static int connect_stream(struct vmboot_vm *vm, struct vmb_deadline until, struc
 	if (r == 0)
 		r = vmb_conn_domain(vm->agent.conn, vm->name, &d);
 	if (r == 0)
+		r = vmb_vm_check_same(vm);
+	if (r == 0)
 		r = vmb_link_open(d, VMB_STREAM_PORT, &link, &fd);
 	if (r < 0)
 		return r;

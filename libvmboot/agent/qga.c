@@ -70,7 +70,7 @@ int vmb_qga_cannot(struct vmboot_vm *vm, const char *what, const char *lacks)
 	struct vmb_reply_info info;
 	int r;
 
-	r = vmb_conn_domain(vm->conn, vm->name, &d);
+	r = vmb_vm_domain(vm, &d);
 	if (r == 0)
 		r = ask_info(vm, d, "", &info);
 	if (r < 0)
@@ -113,7 +113,7 @@ int vmb_qga(struct vmboot_vm *vm, const char *command, struct json_object *argum
 				 "%s: with all that belongs to it the command is over %d "
 				 "bytes, which libvirt does not bring to an agent",
 				 command, REQUEST_MAX);
-	r = vmb_conn_domain(vm->conn, vm->name, &d);
+	r = vmb_vm_domain(vm, &d);
 	if (r == 0)
 		r = call(vm, d, text, &reply);
 	if (r == -VMBOOT_ELIBVIRT)

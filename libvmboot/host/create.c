@@ -39,7 +39,7 @@ static void undo(struct creation *c)
 	vmb_closep(&c->shared);
 	vmboot_close(c->vm);
 	if (!c->done && c->claimed)
-		(void)vmb_rm_rf(c->plan.files.folder);
+		(void)vmb_store_remove_folder(c->plan.files.folder);
 	if (!c->done)
 		vmb_error_restore(saved);
 	vmb_closep(&c->lock);

@@ -4,28 +4,27 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/sigpipe.h"
 #include "base/str.h"
 #include "host/files.h"
 #include "host/tsc.h"
 #include "host/vm.h"
 
-enum { START_LOCK_MS = 30000, PRESS_MS = 500 };
+enum { PRESS_MS = 500 };
 
-/* Looks the domain up with its state. */
+/* Looks the domain up with its state; 1 if it is still on its way to that, see vmb_vm_state(). */
 static int find(struct vmboot_vm *vm, virDomainPtr *ret, enum vmboot_state *ret_state)
 {
 	_cleanup_domain_ virDomainPtr d = NULL;
 	int r;
 
-	r = vmb_conn_domain(vm->conn, vm->name, &d);
+	r = vmb_vm_domain(vm, &d);
 	if (r == 0)
 		r = vmb_vm_state(d, ret_state, NULL);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(d);
-	return 0;
+	return r;
 }
 
 /* The definition has the counter of the host, or of its boot, on which it was made. */
@@ -76,20 +75,14 @@ static int start_again(struct vmboot_vm *vm, virDomainPtr d)
 int vmboot_start(struct vmboot_vm *vm)
 {
 	VMB_NO_SIGPIPE;
-	_cleanup_domain_ virDomainPtr d = NULL, again = NULL;
+	_cleanup_domain_ virDomainPtr d = NULL;
 	_cleanup_close_ int lock = -1;
-	char lock_name[128];
 	enum vmboot_state state;
 	int r;
 
-	snprintf(lock_name, sizeof(lock_name), "vms/%s/start", vm->name);
-	r = find(vm, &d, &state);
-	if (r < 0)
-		return r;
-	/* two that start at once: the second must not empty the logs that the first fills */
-	r = vmb_store_lock(&vm->store, lock_name, START_LOCK_MS, &lock);
+	r = vmb_vm_seize(vm, &lock);
 	if (r == 0)
-		r = find(vm, &again, &state);
+		r = find(vm, &d, &state);
 	if (r < 0)
 		return r;
 	if (state != VMBOOT_STATE_STOPPED)
@@ -98,14 +91,6 @@ int vmboot_start(struct vmboot_vm *vm)
 	r = start_again(vm, d);
 	VMB_UNLOCK(vm);
 	return r;
-}
-
-/* An ephemeral VM leaves nothing; others keep their disks. */
-static int after_stop(struct vmboot_vm *vm)
-{
-	if (!vm->metadata.ephemeral)
-		return 0;
-	return vmb_rm_rf(vm->files.folder);
 }
 
 /*
@@ -126,6 +111,26 @@ static int ask_to_stop(struct vmboot_vm *vm, virDomainPtr d, int timeout_ms)
 	return r;
 }
 
+/*
+ * What is left to do once it was asked; went: it powered off. It may have been started again since
+ * then, or removed, by somebody else. An ephemeral VM leaves nothing; others keep their disks.
+ */
+static int end(struct vmboot_vm *vm, virDomainPtr d, bool went)
+{
+	_cleanup_close_ int lock = -1;
+	enum vmboot_state state;
+	int r = vmb_vm_seize(vm, &lock);
+
+	if (r < 0 && r != -VMBOOT_ENOVM)
+		return r;
+	if (went && vmb_vm_state(d, &state, NULL) >= 0 && state != VMBOOT_STATE_STOPPED)
+		return 0;
+	r = vmb_vm_cut_power(vm, d);
+	if (r < 0 || lock < 0 || !vm->metadata.ephemeral)
+		return r;
+	return vmb_store_remove_folder(vm->files.folder);
+}
+
 int vmboot_stop(struct vmboot_vm *vm, int timeout_ms)
 {
 	VMB_NO_SIGPIPE;
@@ -142,32 +147,37 @@ int vmboot_stop(struct vmboot_vm *vm, int timeout_ms)
 		asked = ask_to_stop(vm, d, timeout_ms);
 	if (asked == -EINTR)
 		return asked;
-	r = vmb_vm_cut_power(vm, d);
-	if (r == 0)
-		r = after_stop(vm);
+	r = end(vm, d, asked == 0);
 	return r < 0 ? r : asked < 0;
 }
 
+static int remove_domain(struct vmboot_vm *vm)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	int r = vmb_vm_domain(vm, &d);
+
+	if (r < 0)
+		return r == -VMBOOT_ENOVM ? 0 : r;
+	r = vmb_vm_cut_power(vm, d);
+	if (r == 0 && !vm->metadata.ephemeral && virDomainUndefine(d) < 0 &&
+	    vmb_libvirt_code() != VIR_ERR_NO_DOMAIN)
+		r = vmb_libvirt_error("cannot remove the VM \"%s\"", vm->name);
+	return r;
+}
+
+/* Files that are gone were removed by somebody else, perhaps without the domain. */
 int vmboot_destroy(struct vmboot_vm *vm)
 {
 	VMB_NO_SIGPIPE;
-	_cleanup_domain_ virDomainPtr d = NULL;
-	enum vmboot_state state;
-	int r;
+	_cleanup_close_ int lock = -1;
+	int r = vmb_vm_seize(vm, &lock);
 
-	r = find(vm, &d, &state);
-	if (r < 0 && r != -VMBOOT_ENOVM)
+	if (r == 0 || r == -VMBOOT_ENOVM)
+		r = remove_domain(vm);
+	if (r < 0 || lock < 0)
 		return r;
-	if (d) {
-		r = vmb_vm_cut_power(vm, d);
-		if (r < 0)
-			return r;
-	}
-	if (d && !vm->metadata.ephemeral && virDomainUndefine(d) < 0 &&
-	    vmb_libvirt_code() != VIR_ERR_NO_DOMAIN)
-		return vmb_libvirt_error("cannot remove the VM \"%s\"", vm->name);
 	VMB_LOCK(vm);
-	r = vmb_rm_rf(vm->files.folder);
+	r = vmb_store_remove_folder(vm->files.folder);
 	VMB_UNLOCK(vm);
 	return r;
 }

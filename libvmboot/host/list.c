@@ -90,7 +90,7 @@ int vmboot_info(struct vmboot_vm *vm, struct vmboot_info **ret_info)
 	_cleanup_domain_ virDomainPtr d = NULL;
 	int r;
 
-	r = vmb_conn_domain(vm->conn, vm->name, &d);
+	r = vmb_vm_domain(vm, &d);
 	return r < 0 ? r : make_info(d, &vm->metadata, ret_info);
 }
 

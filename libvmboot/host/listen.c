@@ -129,7 +129,7 @@ static int guest_ended(struct vmboot_vm *vm)
 	const char *why = NULL;
 	int r;
 
-	r = vmb_conn_domain(vm->conn, vm->name, &d);
+	r = vmb_vm_domain(vm, &d);
 	if (r == 0)
 		r = vmb_vm_state(d, &state, &why);
 	if (r < 0 && r != -VMBOOT_ENOVM)
@@ -272,7 +272,7 @@ static int end_aborted(struct vmboot_vm *vm)
 	if (vm->cut || vm->stopped)
 		return r;
 	saved = vmb_error_save();
-	vm->cut = vmb_conn_domain(vm->conn, vm->name, &d) == 0 && vmb_vm_cut_power(vm, d) == 0;
+	vm->cut = vmb_vm_domain(vm, &d) == 0 && vmb_vm_cut_power(vm, d) == 0;
 	vmb_error_restore(saved);
 	return r;
 }

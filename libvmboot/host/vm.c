@@ -11,6 +11,8 @@
 #include "host/files.h"
 #include "opts/opts.h"
 
+enum { SEIZE_MS = 30000 };
+
 static int find_store(const struct vmboot_opts *opts, const char *name, struct vmb_store *ret)
 {
 	int r = vmb_store_find(opts->store, ret);
@@ -137,6 +139,53 @@ int vmb_vm_cut_power(const struct vmboot_vm *vm, virDomainPtr d)
 	return vmb_libvirt_error("cannot stop the VM \"%s\"", vm->name);
 }
 
+/* A folder is there before its domain, and goes after it. */
+int vmb_vm_check_same(const struct vmboot_vm *vm)
+{
+	_cleanup_free_ char *path = NULL;
+	struct stat ours, now;
+	int r;
+
+	if (vm->folder_lock < 0)
+		return 0; /* it is being made */
+	r = vmb_asprintf(&path, "%s/lock", vm->files.folder);
+	if (r < 0)
+		return r;
+	if (stat(path, &now) < 0 || fstat(vm->folder_lock, &ours) < 0 ||
+	    (now.st_dev == ours.st_dev && now.st_ino == ours.st_ino))
+		return 0;
+	return vmb_error(VMBOOT_ENOVM,
+			 "the VM \"%s\" was removed, and another has its name now: open that",
+			 vm->name);
+}
+
+int vmb_vm_domain(struct vmboot_vm *vm, virDomainPtr *ret)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	int r = vmb_conn_domain(vm->conn, vm->name, &d);
+
+	if (r == 0)
+		r = vmb_vm_check_same(vm);
+	if (r == 0)
+		*ret = TAKE_PTR(d);
+	return r;
+}
+
+int vmb_vm_seize(const struct vmboot_vm *vm, int *ret_lock)
+{
+	_cleanup_close_ int lock = -1;
+	int r = vmb_store_lock_folder(vm->files.folder, SEIZE_MS, &lock);
+
+	if (r == -ENOENT)
+		return vmb_error(VMBOOT_ENOVM, "the files of the VM \"%s\" are gone from %s",
+				 vm->name, vm->files.folder);
+	if (r == 0)
+		r = vmb_vm_check_same(vm);
+	if (r == 0)
+		*ret_lock = TAKE_FD(lock);
+	return r;
+}
+
 void vmb_vm_forget_end(struct vmboot_vm *vm)
 {
 	vm->resets = 0;
@@ -151,13 +200,19 @@ int vmb_vm_listen(struct vmboot_vm *vm)
 		.events = vm->files.events,
 		.streams = {vm->files.out, vm->files.err, vm->files.console},
 	};
+	int r;
 
 	if (vm->watch)
 		return 0;
 	if (!vmb_exists(vm->files.folder))
 		return vmb_error(VMBOOT_ENOVM, "the files of the VM \"%s\" are gone from %s",
 				 vm->name, vm->files.folder);
-	return vmb_watch_open(&paths, &vm->watch);
+	r = vmb_watch_open(&paths, &vm->watch);
+	if (r == 0)
+		r = vmb_vm_check_same(vm);
+	if (r < 0)
+		vmb_watch_close(TAKE_PTR(vm->watch));
+	return r;
 }
 
 int vmb_vm_listen_anew(struct vmboot_vm *vm)
@@ -238,7 +293,7 @@ int vmboot_xml(struct vmboot_vm *vm, char **ret_xml)
 	char *xml;
 	int r;
 
-	r = vmb_conn_domain(vm->conn, vm->name, &d);
+	r = vmb_vm_domain(vm, &d);
 	if (r < 0)
 		return r;
 	xml = virDomainGetXMLDesc(d, 0);

@@ -23,7 +23,7 @@ struct vmboot_vm {
 	struct vmb_store store;
 	struct vmb_conn *conn;
 	char *name;
-	int folder_lock; /* shared: gc leaves the folder alone while it is open */
+	int folder_lock; /* shared: gc leaves the folder alone while it is open; and which it is */
 	char *dac_label; /* whom the VM's files belong to, or NULL */
 	struct vmb_metadata metadata;
 	struct vmb_plan_files files;
@@ -69,6 +69,19 @@ void vmb_vm_forget_end(struct vmboot_vm *vm);
 /* Which boot since the VM was started is the newest, as far as was heard; and a wait for a later. */
 size_t vmb_vm_boot_number(struct vmboot_vm *vm);
 int vmb_vm_wait_reboot(struct vmboot_vm *vm, size_t boot, int timeout_ms);
+
+/*
+ * The VM's domain; -VMBOOT_ENOVM, also if the VM was removed and another has its name by now. The
+ * latter alone, for who has looked up by name in another way: what is ours is asked afterwards.
+ */
+int vmb_vm_domain(struct vmboot_vm *vm, virDomainPtr *ret);
+int vmb_vm_check_same(const struct vmboot_vm *vm);
+
+/*
+ * Who starts the VM, cuts its power or removes it does that alone, until the descriptor is closed;
+ * -VMBOOT_ENOVM if its files are gone.
+ */
+int vmb_vm_seize(const struct vmboot_vm *vm, int *ret_lock);
 
 /* Our metadata of a domain; -VMBOOT_ENOVM if it has none: somebody else's domain. */
 int vmb_vm_metadata(virDomainPtr d, const char *name, struct vmb_metadata *ret);

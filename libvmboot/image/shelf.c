@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "image/shelf.h"
 
-#include <sys/random.h>
-
 #include "base/error.h"
 #include "base/file.h"
 #include "image/oci-json.h"
@@ -159,20 +157,6 @@ int vmb_shelf_resolve(const struct vmb_store *store, const char *full, char **re
 	return r < 0 ? r : read_name(path, ret_digest);
 }
 
-/* Puts letters that no one foresees over the X at the end of a name. */
-static int make_unique(char *name)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-	char *x = name + strlen(name) - strlen("XXXXXX");
-	uint8_t random[6];
-
-	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		return vmb_errno(errno, "cannot get random bytes");
-	for (size_t i = 0; i < sizeof(random); i++)
-		x[i] = letters[random[i] % (sizeof(letters) - 1)];
-	return 0;
-}
-
 /* A link cannot be overwritten, but another can be renamed over it. */
 static int replace_link(const char *target, const char *folder, const char *file)
 {
@@ -183,7 +167,7 @@ static int replace_link(const char *target, const char *folder, const char *file
 	if (r == 0)
 		r = vmb_asprintf(&name, "%s.tmp-XXXXXX", path);
 	if (r == 0)
-		r = make_unique(name);
+		r = vmb_store_make_unique(name);
 	if (r < 0)
 		return r;
 	if (symlink(target, name) < 0)
@@ -305,19 +289,10 @@ static int find_user(const struct vmb_store *store, const char *digest, char **r
 
 int vmb_shelf_delete(const struct vmb_store *store, const char *digest)
 {
-	_cleanup_free_ char *path = NULL, *tmp = NULL;
+	_cleanup_free_ char *path = NULL;
 	int r = vmb_shelf_path(store, digest, "", &path);
 
-	if (r == 0)
-		r = vmb_shelf_path(store, digest, ".tmp-XXXXXX", &tmp);
-	if (r == 0)
-		r = make_unique(tmp);
-	if (r < 0)
-		return r;
-	/* out of sight first, so that no one finds half of it */
-	if (rename(path, tmp) < 0 && errno != ENOENT)
-		return vmb_errno(errno, "cannot remove %s", path);
-	return vmb_rm_rf(tmp);
+	return r < 0 ? r : vmb_store_remove_folder(path);
 }
 
 void vmb_shelf_drop_lock(const struct vmb_store *store, const char *digest)

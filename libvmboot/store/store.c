@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <sys/file.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -183,6 +184,21 @@ int vmb_store_lock_shared(const struct vmb_store *store, const char *name, int t
 	return take_lock(store, name, LOCK_SH, timeout_ms, ret_fd);
 }
 
+int vmb_store_lock_folder(const char *path, int timeout_ms, int *ret_fd)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return vmb_errno(errno, "cannot open %s", path);
+	r = lock_file(fd, path, LOCK_EX, vmb_deadline_in(timeout_ms));
+	if (r == 0 && !still_there(fd, path))
+		r = vmb_error(ENOENT, "%s was removed just now", path);
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	return r;
+}
+
 int vmb_store_tmp_folder(const char *path, char **ret, int *ret_fd)
 {
 	_cleanup_free_ char *tmp = NULL;
@@ -214,6 +230,33 @@ void vmb_store_tmp_folder_done(char **path)
 	(void)vmb_rm_rf(*path);
 	vmb_error_restore(saved);
 	free(TAKE_PTR(*path));
+}
+
+int vmb_store_make_unique(char *name)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+	char *x = name + strlen(name) - strlen("XXXXXX");
+	uint8_t random[6];
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return vmb_errno(errno, "cannot get random bytes");
+	for (size_t i = 0; i < sizeof(random); i++)
+		x[i] = letters[random[i] % (sizeof(letters) - 1)];
+	return 0;
+}
+
+int vmb_store_remove_folder(const char *path)
+{
+	_cleanup_free_ char *tmp = NULL;
+	int r = vmb_asprintf(&tmp, "%s.tmp-XXXXXX", path);
+
+	if (r == 0)
+		r = vmb_store_make_unique(tmp);
+	if (r < 0)
+		return r;
+	if (rename(path, tmp) == 0)
+		return vmb_rm_rf(tmp);
+	return errno == ENOENT ? 0 : vmb_rm_rf(path); /* a full disk may have no room for a name */
 }
 
 /* What must not stand for itself in a name: it would be a path, hidden, half-made or a lock. */

@@ -22,7 +22,8 @@
  *                             ledger lock; image, a link to ../../images/sha256-<hex>, which
  *                             keeps that image from being removed; so do kernel, initramfs and
  *                             kernel-disk, links to these files; libvirt, a link whose text is
- *                             the URI of the libvirt that has its domain
+ *                             the URI of the libvirt that has its domain. The folder itself is
+ *                             locked by who starts the VM, cuts its power or removes it
  *   embed/                    root of libvirt's embedded driver
  *
  * Anything called *.tmp-XXXXXX is half-made; gc removes it when nobody holds its lock any more.
@@ -63,6 +64,12 @@ int vmb_store_lock_shared(const struct vmb_store *store, const char *name, int t
 			  int *ret_fd);
 
 /*
+ * The lock of a folder itself, waited for likewise; it goes with the folder. -ENOENT if there is
+ * none, or it was removed or became another meanwhile.
+ */
+int vmb_store_lock_folder(const char *path, int timeout_ms, int *ret_fd);
+
+/*
  * Makes the folder <path>.tmp-XXXXXX, to work in until what it is for is renamed to path. Its
  * descriptor holds its lock: as long as it is open, gc leaves the folder alone.
  */
@@ -71,6 +78,12 @@ int vmb_store_tmp_folder(const char *path, char **ret, int *ret_fd);
 /* Removes the folder, unless it was handed over; errors are not touched. */
 void vmb_store_tmp_folder_done(char **path);
 #define _cleanup_tmp_folder_ vmb_cleanup(vmb_store_tmp_folder_done)
+
+/* Puts letters that no one foresees over the XXXXXX at the end of a name. */
+int vmb_store_make_unique(char *name);
+
+/* Removes a folder, out of sight first, so that no one finds half of it; one that is gone is gone. */
+int vmb_store_remove_folder(const char *path);
 
 /*
  * An image's, kernel's or VM's name as one file name: '/' and '%' are %-encoded, and the dots that

@@ -294,6 +294,40 @@ static void a_lock_that_was_removed_is_taken_anew(void)
 	vmb_store_done(&w.store);
 }
 
+static void *wait_for_folder(void *arg)
+{
+	struct waiter *w = arg;
+
+	w->result = vmb_store_lock_folder(test_path("%s/folder", w->store.path), 60000, &w->fd);
+	return NULL;
+}
+
+/* Whether it waits or comes too late. */
+static void a_folder_goes_with_its_lock(void)
+{
+	struct waiter w = {.fd = -1};
+	const char *folder;
+	pthread_t thread;
+	int fd = -1;
+
+	ASSERT_OK(vmb_store_open(test_path("%s/s", test_tmpdir()), &w.store));
+	folder = test_path("%s/folder", w.store.path);
+	ASSERT_ERROR(vmb_store_lock_folder(folder, 0, &fd), ENOENT, folder);
+	ASSERT_OK(vmb_mkdir_p(folder, 0700));
+	ASSERT_OK(vmb_store_lock_folder(folder, 0, &fd));
+	ASSERT_ERROR(vmb_store_lock_folder(folder, 0, &w.fd), ETIMEDOUT, folder);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, wait_for_folder, &w), 0);
+	test_write(test_path("%s/file", folder), "x");
+	pause_ms(50); /* it may wait by now */
+	ASSERT_OK(vmb_store_remove_folder(folder));
+	CU_ASSERT_FALSE(vmb_exists(folder));
+	close(fd);
+	pthread_join(thread, NULL);
+	CU_ASSERT_EQUAL(w.result, -ENOENT);
+	ASSERT_OK(vmb_store_remove_folder(folder));
+	vmb_store_done(&w.store);
+}
+
 static void a_link_is_not_locked_through(void)
 {
 	_cleanup_store_ struct vmb_store store = {0};
@@ -373,6 +407,7 @@ TEST_MAIN("store", {"is made where it is asked for", is_made_where_it_is_asked_f
 	  {"a lock times out", a_lock_times_out},
 	  {"a killed process holds no lock", a_killed_process_holds_no_lock},
 	  {"a lock that was removed is taken anew", a_lock_that_was_removed_is_taken_anew},
+	  {"a folder goes with its lock", a_folder_goes_with_its_lock},
 	  {"a link is not locked through", a_link_is_not_locked_through},
 	  {"names become file names and back", names_become_file_names_and_back},
 	  {"every byte comes back", every_byte_comes_back},
