@@ -149,31 +149,37 @@ static int probe_start(const struct vmb_facts *f, virConnectPtr c, struct probe 
 	return p->domain ? 0 : vmb_libvirt_error("a guest under KVM does not start");
 }
 
-static bool still_running(virDomainPtr d)
+/* 1 or 0; or an error, if libvirt does not say: it was restarted, perhaps. */
+static int still_running(virDomainPtr d)
 {
 	int state;
 
-	return virDomainGetState(d, &state, NULL, 0) == 0 && state == VIR_DOMAIN_RUNNING;
+	if (virDomainGetState(d, &state, NULL, 0) == 0)
+		return state == VIR_DOMAIN_RUNNING;
+	if (vmb_libvirt_code() == VIR_ERR_NO_DOMAIN)
+		return 0;
+	return vmb_libvirt_error("cannot ask for the state of the guest that tries KVM");
 }
 
-/* True once init has said that it runs. */
-static bool probe_answers(struct probe *p)
+/* 1 once init has said that it runs; 0: it does not; or an error, and nobody knows. */
+static int probe_answers(struct probe *p)
 {
 	struct vmb_deadline deadline = vmb_deadline_in(PROBE_TIMEOUT_MS);
 	struct pollfd fd = {.fd = vmb_watch_fd(p->watch), .events = POLLIN};
-	bool running = true;
+	int running = 1;
 
-	while (running && !vmb_deadline_passed(deadline)) {
+	while (running > 0 && !vmb_deadline_passed(deadline)) {
 		poll(&fd, 1, vmb_deadline_poll(deadline, PROBE_CHECK_MS));
 		running = still_running(p->domain);
 		if (vmb_watch_take(p->watch, NULL) > 0)
-			return true;
+			return 1;
 	}
-	return false;
+	return running < 0 ? running : 0;
 }
 
-static bool kvm_works(const struct vmb_store *store, virConnectPtr c, struct vmb_facts *f,
-		      const struct vmb_log *log)
+/* 1, 0; or an error: there was no trial, for a reason that may pass, such as a full disk. */
+static int kvm_works(const struct vmb_store *store, virConnectPtr c, struct vmb_facts *f,
+		     const struct vmb_log *log)
 {
 	_cleanup_close_ int shared = -1; /* kernel and initramfs stay until QEMU is gone */
 	vmb_cleanup(probe_done) struct probe p = {.lock = -1};
@@ -185,12 +191,7 @@ static bool kvm_works(const struct vmb_store *store, virConnectPtr c, struct vmb
 		r = probe_files(store, f, &p);
 	if (r == 0)
 		r = probe_start(f, c, &p);
-	if (r < 0) {
-		vmb_log(log, VMBOOT_LOG_WARNING, "KVM is not used: %s",
-			vmboot_last_error()->message);
-		return false;
-	}
-	return probe_answers(&p);
+	return r < 0 ? r : probe_answers(&p);
 }
 
 static enum vmboot_accel find_out(const struct vmb_store *store, virConnectPtr c,
@@ -200,13 +201,17 @@ static enum vmboot_accel find_out(const struct vmb_store *store, virConnectPtr c
 
 	if (known < 0) {
 		known = kvm_works(store, c, f, log);
-		remember(store, &f->kernel, known);
-		if (!known)
+		if (known >= 0)
+			remember(store, &f->kernel, known);
+		if (known < 0)
+			vmb_log(log, VMBOOT_LOG_WARNING, "KVM is not used this time: %s",
+				vmboot_last_error()->message);
+		if (known == 0)
 			vmb_log(log, VMBOOT_LOG_WARNING,
 				"/dev/kvm is there, but no guest runs under it: TCG is used, which "
 				"is slower");
 	}
-	return known ? VMBOOT_ACCEL_KVM : VMBOOT_ACCEL_TCG;
+	return known > 0 ? VMBOOT_ACCEL_KVM : VMBOOT_ACCEL_TCG;
 }
 
 int vmb_accel_resolve(enum vmboot_accel asked, const struct vmb_store *store, struct vmb_conn *conn,

@@ -6,7 +6,8 @@
  * KVM or TCG. That /dev/kvm exists says little: there are hosts where it opens, makes a VM, and
  * then runs no kernel. So "auto" boots the real kernel and our init once under KVM, with no disks,
  * and believes it when init says so (a boot event) within a deadline. What was found out is kept
- * in the store for this boot of the host, this load of its KVM module, this kernel and this QEMU.
+ * in the store for this boot of the host, this load of its KVM module, this kernel and this QEMU. A
+ * trial that did not come about, on a full disk or with libvirt gone, is not remembered.
  */
 
 #include "host/connect.h"
