@@ -101,8 +101,10 @@ static int watch_events(struct vmb_watch *w)
 {
 	struct stat st;
 
-	/* first: a file that is replaced meanwhile is found to be another, then */
-	if (stat(w->events_path, &st) < 0)
+	/* first: a file that is replaced meanwhile is found to be another, then; and as long as it is
+	 * open, no other gets its number */
+	w->events_fd = open(w->events_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (w->events_fd < 0 || fstat(w->events_fd, &st) < 0)
 		return vmb_errno(errno, "cannot watch %s", w->events_path);
 	w->events_dev = st.st_dev;
 	w->events_ino = st.st_ino;
@@ -165,14 +167,14 @@ int vmb_watch_open(const struct vmb_watch_paths *paths, struct vmb_watch **ret)
 	if (r == 0)
 		r = vmb_strdup(paths->events, &w->events_path);
 	if (r == 0)
+		r = watch_folder(w);
+	if (r == 0)
 		r = watch_events(w);
 	for (int i = 0; i < VMB_WATCH_STREAMS && r == 0; i++) {
 		r = vmb_strdup(paths->streams[i], &w->streams[i].path);
 		if (r == 0)
 			r = watch_stream(w, i);
 	}
-	if (r == 0)
-		r = watch_folder(w);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(w);
@@ -235,15 +237,6 @@ bool vmb_watch_writer_left(struct vmb_watch *w)
 
 	w->writer_left = false;
 	return left;
-}
-
-static int open_once(int *fd, const char *path)
-{
-	if (*fd < 0)
-		*fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (*fd < 0)
-		return vmb_errno(errno, "cannot read %s, where the guest's words are", path);
-	return 0;
 }
 
 /* Read just now, so it happened before: by how much, the smallest such offset tells best. */
@@ -399,7 +392,7 @@ int vmb_watch_take(struct vmb_watch *w, const struct vmb_host_phases *host)
 	drain_inotify(w);
 	if (w->broken)
 		return vmb_error(w->broken, "the guest sent what is no boot event");
-	r = open_once(&w->events_fd, w->events_path);
+	r = w->events_fd < 0 ? watch_events(w) : 0;
 	if (r < 0)
 		return r;
 	/* with another's start the host's clock is not the one that counts */
