@@ -77,10 +77,19 @@ int vmb_files_create(const char *path, const char *dac_label)
 	return vmb_files_give(path, dac_label);
 }
 
+static int files_are_gone(const char *folder)
+{
+	return vmb_error(VMBOOT_ENOVM,
+			 "the VM's files are gone from %s; `virsh destroy` ends it if it "
+			 "runs, and `vmboot gc` removes the rest",
+			 folder);
+}
+
 int vmb_files_lock(const char *folder, int operation, int *ret_lock)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_close_ int fd = -1;
+	struct stat ours, now;
 	int r;
 
 	r = vmb_asprintf(&path, "%s/lock", folder);
@@ -88,14 +97,15 @@ int vmb_files_lock(const char *folder, int operation, int *ret_lock)
 		return r;
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 && errno == ENOENT)
-		return vmb_error(VMBOOT_ENOVM,
-				 "the VM's files are gone from %s; `virsh destroy` ends it if it "
-				 "runs, and `vmboot gc` removes the rest",
-				 folder);
+		return files_are_gone(folder);
 	if (fd < 0)
 		return vmb_errno(errno, "cannot open %s", path);
 	if (flock(fd, operation | LOCK_NB) < 0)
 		return vmb_errno(errno == EWOULDBLOCK ? EBUSY : errno, "cannot lock %s", path);
+	/* what was opened may have been removed before it was locked, and another be there now */
+	if (fstat(fd, &ours) < 0 || stat(path, &now) < 0 || ours.st_ino != now.st_ino ||
+	    ours.st_dev != now.st_dev)
+		return files_are_gone(folder);
 	*ret_lock = TAKE_FD(fd);
 	return 0;
 }

@@ -89,23 +89,37 @@ static int collect_probe(struct gc *gc, virDomainPtr d)
 
 /*
  * A domain whose maker died: either its files are gone, or they are there without a ledger, which
- * is written when all else is done, and nobody holds them any more.
+ * is written when all else is done, and nobody holds them any more: then *ret_lock does.
  */
-static const char *why_remove(const struct vmb_plan_files *files)
+static const char *why_remove(const struct vmb_plan_files *files, int *ret_lock)
 {
-	_cleanup_close_ int lock = -1;
-
 	if (!vmb_exists(files->folder))
 		return "its files are gone";
-	if (vmb_exists(files->ledger) || vmb_files_lock(files->folder, LOCK_EX, &lock) < 0)
+	if (vmb_exists(files->ledger) || vmb_files_lock(files->folder, LOCK_EX, ret_lock) < 0)
 		return NULL;
 	return "half-made, and nobody works on it";
+}
+
+/* 1; or 0 if somebody else did so. Without a lock the files, if there are any, are of another VM. */
+static int remove_half_made(const struct vmb_domains_row *row, const struct vmb_plan_files *files,
+			    int lock)
+{
+	if (virDomainUndefine(row->domain) < 0) {
+		if (vmb_libvirt_code() == VIR_ERR_NO_DOMAIN)
+			return 0;
+		return vmb_libvirt_error("cannot remove the domain \"%s\"",
+					 virDomainGetName(row->domain));
+	}
+	if (lock >= 0)
+		(void)vmb_store_remove_folder(files->folder);
+	return 1;
 }
 
 static int collect_domain(struct gc *gc, const struct vmb_domains_row *row)
 {
 	_cleanup_plan_files_ struct vmb_plan_files files = {0};
 	const char *name = virDomainGetName(row->domain), *why;
+	_cleanup_close_ int lock = -1;
 	enum vmboot_state state;
 	int r;
 
@@ -116,15 +130,13 @@ static int collect_domain(struct gc *gc, const struct vmb_domains_row *row)
 	r = vmb_plan_files(row->metadata.store, name, &files);
 	if (r < 0)
 		return r;
-	why = why_remove(&files);
+	why = why_remove(&files, &lock);
 	if (!why || vmb_vm_state(row->domain, &state, NULL) < 0 || state != VMBOOT_STATE_STOPPED)
 		return 0;
-	if (!gc->dry && virDomainUndefine(row->domain) < 0)
-		return vmb_libvirt_error("cannot remove the domain \"%s\"", name);
-	if (!gc->dry)
-		(void)vmb_rm_rf(files.folder);
-	report(gc, "domain", name, why);
-	return 0;
+	r = gc->dry ? 1 : remove_half_made(row, &files, lock);
+	if (r > 0)
+		report(gc, "domain", name, why);
+	return r < 0 ? r : 0;
 }
 
 static bool is_listed_domain(const struct gc *gc, const char *name)

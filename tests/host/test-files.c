@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host/files.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -293,6 +294,45 @@ static void a_claim_keeps_others_out(void)
 	vmb_plan_files_done(&p.files);
 }
 
+static void (*before_flock)(void);
+
+/* For all of this program: somebody was faster. */
+int flock(int fd, int operation)
+{
+	__typeof__(flock) *real;
+	void (*fn)(void) = before_flock;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "flock");
+	before_flock = NULL;
+	if (fn)
+		fn();
+	return real(fd, operation);
+}
+
+static void replace_folder(void)
+{
+	const char *folder = test_path("%s/vms/a", test_tmpdir());
+
+	ASSERT_OK(vmb_rename(folder, test_path("%s.old", folder)));
+	ASSERT_OK(vmb_mkdir_p(folder, 0711));
+	test_write(test_path("%s/lock", folder), "");
+}
+
+static void a_lock_is_of_the_folder_that_is_there(void)
+{
+	struct vmb_plan p = plan_for("a");
+	int fd = -1;
+
+	ASSERT_OK(vmb_mkdir_p(p.files.folder, 0711));
+	test_write(test_path("%s/lock", p.files.folder), "");
+	before_flock = replace_folder;
+	ASSERT_ERROR(vmb_files_lock(p.files.folder, LOCK_EX, &fd), VMBOOT_ENOVM, "are gone from");
+	CU_ASSERT_EQUAL(fd, -1);
+	ASSERT_OK(vmb_files_lock(p.files.folder, LOCK_EX, &fd));
+	close(fd);
+	vmb_plan_files_done(&p.files);
+}
+
 static void a_folder_that_is_gone_has_no_lock(void)
 {
 	int fd = -1;
@@ -333,5 +373,6 @@ TEST_MAIN("host/files", {"labels", labels},
 	  {"a name is claimed once", a_name_is_claimed_once},
 	  {"a claimed folder appears with its lock", a_claimed_folder_appears_with_its_lock},
 	  {"a claim keeps others out", a_claim_keeps_others_out},
+	  {"a lock is of the folder that is there", a_lock_is_of_the_folder_that_is_there},
 	  {"a folder that is gone has no lock", a_folder_that_is_gone_has_no_lock},
 	  {"logs begin anew", logs_begin_anew})

@@ -284,6 +284,65 @@ static void a_store_is_the_same_by_another_path(void)
 	vmb_store_done(&store);
 }
 
+static enum { NOBODY, ANOTHER_GC, ANOTHER_VM } in_undefine;
+static int alone;
+
+/* For all of this program: libvirt's own, and what somebody else does before or after it. */
+int virDomainUndefine(virDomainPtr d)
+{
+	__typeof__(virDomainUndefine) *real;
+	int r, lock = -1;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "virDomainUndefine");
+	if (in_undefine == ANOTHER_GC) {
+		alone += vmb_files_lock(in_store("vms/stopped"), LOCK_SH, &lock) == -EBUSY;
+		vmb_closep(&lock);
+		real(d);
+	}
+	r = real(d);
+	if (in_undefine == ANOTHER_VM)
+		put_file("vms/stopped/ledger");
+	return r;
+}
+
+/* The domain of a VM that was half made; with its libvirt. */
+static virConnectPtr begin_half_made(void)
+{
+	virConnectPtr c = virConnectOpen("test:///default");
+
+	begin();
+	define_domain(store.path);
+	virDomainFree(virDomainDefineXML(c, late_xml));
+	late_xml = NULL;
+	return c;
+}
+
+static void a_domain_that_others_remove_too(void)
+{
+	virConnectPtr c = begin_half_made();
+
+	in_undefine = ANOTHER_GC;
+	CU_ASSERT(collect(0, NULL) >= 0);
+	in_undefine = NOBODY;
+	CU_ASSERT_EQUAL(alone, 1);
+	virConnectClose(c);
+	vmb_store_done(&store);
+}
+
+static void another_vm_that_gets_the_name_stays(void)
+{
+	virConnectPtr c = begin_half_made();
+
+	ASSERT_OK(vmb_rm_rf(in_store("vms/stopped")));
+	CU_ASSERT(collect(VMBOOT_GC_DRY_RUN, NULL) > 0);
+	in_undefine = ANOTHER_VM;
+	CU_ASSERT(collect(0, NULL) > 0);
+	in_undefine = NOBODY;
+	CU_ASSERT(vmb_exists(in_store("vms/stopped/ledger")));
+	virConnectClose(c);
+	vmb_store_done(&store);
+}
+
 /* So many at least, and more until something was removed. */
 enum { ROUNDS = 100, ROUNDS_MAX = 100000 };
 
@@ -361,4 +420,6 @@ TEST_MAIN("host/gc", {"what no VM uses goes", what_no_vm_uses_goes},
 	  {"a VM that was made meanwhile stays", a_vm_that_was_made_meanwhile_stays},
 	  {"another libvirt's VM stays", another_libvirts_vm_stays},
 	  {"a store is the same by another path", a_store_is_the_same_by_another_path},
+	  {"a domain that others remove, too", a_domain_that_others_remove_too},
+	  {"another VM that gets the name stays", another_vm_that_gets_the_name_stays},
 	  {"who makes a VM loses nothing", who_makes_a_vm_loses_nothing})
