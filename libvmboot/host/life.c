@@ -87,6 +87,11 @@ int vmboot_start(struct vmboot_vm *vm)
 		return r;
 	if (state != VMBOOT_STATE_STOPPED)
 		return vmb_error(EALREADY, "the VM \"%s\" is running", vm->name);
+	/* it has powered off, but QEMU is there yet: its logs must not go before a start that fails */
+	if (r > 0)
+		r = vmb_vm_cut_power(vm, d);
+	if (r < 0)
+		return r;
 	VMB_LOCK(vm);
 	r = start_again(vm, d);
 	VMB_UNLOCK(vm);

@@ -35,6 +35,7 @@ static const char *file(const char *name)
 
 static int calls, alone; /* of those that change a domain; and with the VM for its caller alone */
 static void (*meanwhile)(void);
+static bool leaving; /* the next to ask hears that it is shutting down */
 
 static void note_call(void)
 {
@@ -85,6 +86,9 @@ int virDomainGetState(virDomainPtr d, int *state, int *reason, unsigned flags)
 	int r = real(d, state, reason, flags);
 	void (*fn)(void) = meanwhile;
 
+	if (leaving)
+		*state = VIR_DOMAIN_SHUTDOWN;
+	leaving = false;
 	meanwhile = NULL;
 	if (fn)
 		fn();
@@ -264,7 +268,21 @@ static void who_stops_it_lets_the_next_start_be(void)
 	finish();
 }
 
+static void one_that_is_shutting_down_is_started(void)
+{
+	struct vmboot_vm *vm = begin();
+
+	ASSERT_OK(vmboot_start(vm));
+	leaving = true;
+	ASSERT_OK(vmboot_start(vm));
+	CU_ASSERT_EQUAL(state_of(vm), VMBOOT_STATE_RUNNING);
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+	finish();
+}
+
 TEST_MAIN("host/life", {"who changes it is alone", who_changes_it_is_alone},
 	  {"another of its name is left alone", another_of_its_name_is_left_alone},
 	  {"a start makes nothing of what was removed", a_start_makes_nothing_of_what_was_removed},
-	  {"who stops it lets the next start be", who_stops_it_lets_the_next_start_be})
+	  {"who stops it lets the next start be", who_stops_it_lets_the_next_start_be},
+	  {"one that is shutting down is started", one_that_is_shutting_down_is_started})
