@@ -112,16 +112,12 @@ void vmb_tail_done(struct vmb_tail *tail)
 	tail->fd = -1;
 }
 
-int vmb_tail_remove(const char *path)
+int vmb_tail_remove_rotated(const char *path)
 {
 	char buf[PATH_SIZE];
 
-	for (int i = -1; i < BACKUPS_MAX; i++)
-		if (unlink(backup(path, i, buf)) < 0) {
-			if (errno != ENOENT)
-				return vmb_errno(errno, "cannot remove %s", buf);
-			if (i >= 0)
-				return 0;
-		}
+	for (int i = 0; i < BACKUPS_MAX; i++)
+		if (unlink(backup(path, i, buf)) < 0)
+			return errno == ENOENT ? 0 : vmb_errno(errno, "cannot remove %s", buf);
 	return 0;
 }

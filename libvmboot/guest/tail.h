@@ -21,7 +21,7 @@ ssize_t vmb_tail_read(struct vmb_tail *tail, char *buf, size_t size);
 
 void vmb_tail_done(struct vmb_tail *tail);
 
-/* Removes the log and what it was rotated to. */
-int vmb_tail_remove(const char *path);
+/* Removes what the log was rotated to. */
+int vmb_tail_remove_rotated(const char *path);
 
 #endif

@@ -141,7 +141,7 @@ static int watch_stream(struct vmb_watch *w, int i)
 	return add_watch(w, w->streams[i].path, IN_MODIFY, &wd);
 }
 
-/* A log that is rotated goes on as a new file of the same name. */
+/* A log that is rotated, or that another boot begins, goes on as a new file of the same name. */
 static int watch_folder(struct vmb_watch *w)
 {
 	_cleanup_free_ char *folder = NULL;
@@ -151,7 +151,7 @@ static int watch_folder(struct vmb_watch *w)
 	if (r < 0)
 		return r;
 	*strrchr(folder, '/') = '\0';
-	return add_watch(w, folder, IN_CREATE, &w->folder_wd);
+	return add_watch(w, folder, IN_CREATE | IN_MOVED_TO, &w->folder_wd);
 }
 
 int vmb_watch_open(const struct vmb_watch_paths *paths, struct vmb_watch **ret)

@@ -231,16 +231,31 @@ int vmb_files_make(const struct vmb_plan *plan, const struct vmb_store *store,
 	return r;
 }
 
+/* In one step: whoever begins to listen at this moment finds a file, and so does he after a crash. */
+static int empty_log(const char *path, const char *dac_label)
+{
+	_cleanup_unlink_ char *tmp = NULL;
+	_cleanup_close_ int fd = -1;
+	int r = vmb_tail_remove_rotated(path);
+
+	if (r == 0)
+		r = vmb_open_tmp(path, 0600, &fd, &tmp);
+	if (r == 0)
+		r = vmb_files_give(tmp, dac_label);
+	if (r == 0)
+		r = vmb_rename(tmp, path);
+	if (r == 0)
+		free(TAKE_PTR(tmp));
+	return r;
+}
+
 int vmb_files_reset(const struct vmb_plan_files *f, const char *dac_label)
 {
 	const char *logs[] = {f->console, f->out, f->err, f->events};
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(logs) && r == 0; i++) {
-		r = vmb_tail_remove(logs[i]);
-		if (r == 0)
-			r = vmb_files_create(logs[i], dac_label);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(logs) && r == 0; i++)
+		r = empty_log(logs[i], dac_label);
 	return r;
 }
 

@@ -630,6 +630,29 @@ static void somebody_elses_start_is_noticed_at_once(void)
 	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 1);
 }
 
+/* As vmboot_start() does it. */
+static void a_new_file_in_the_place_of_the_old_is_noticed(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	const char *next = test_path("%s/next", test_tmpdir());
+
+	test_write(next, "");
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	CU_ASSERT_EQUAL(rename(next, p.events), 0);
+	CU_ASSERT_TRUE(is_readable(w));
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	CU_ASSERT_TRUE(vmb_watch_renewed(w));
+	test_write(next, "");
+	CU_ASSERT_EQUAL(rename(next, p.streams[0]), 0);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0); /* the old file is gone for good */
+	CU_ASSERT_FALSE(is_readable(w));
+	append(p.streams[0], "new", 3);
+	CU_ASSERT_TRUE(is_readable(w));
+	ASSERT_STR(read_some(w, 0, 10), "new");
+}
+
 static void output_goes_on_through_rotation(void)
 {
 	const struct vmb_watch_paths p = files();
@@ -700,5 +723,7 @@ TEST_MAIN("guest/watch", {"a reset is the end of a boot", a_reset_is_the_end_of_
 	   a_new_boot_has_new_files_and_the_old_descriptor},
 	  {"somebody else's start is noticed", somebody_elses_start_is_noticed},
 	  {"somebody else's start is noticed at once", somebody_elses_start_is_noticed_at_once},
+	  {"a new file in the place of the old is noticed",
+	   a_new_file_in_the_place_of_the_old_is_noticed},
 	  {"output goes on through rotation", output_goes_on_through_rotation},
 	  {"links are not followed", links_are_not_followed})

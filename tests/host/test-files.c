@@ -346,13 +346,22 @@ static void logs_begin_anew(void)
 {
 	struct vmb_plan p = plan_for("a");
 	const char *const logs[] = {p.files.console, p.files.out, p.files.err, p.files.events};
+	_cleanup_close_ int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	const char *rotated = test_path("%s.0", p.files.out);
+	char buf[4096];
 	struct stat st;
 
 	ASSERT_OK(vmb_mkdir_p(p.files.folder, 0711));
 	test_write(p.files.out, "old");
+	test_write(rotated, "older");
 	test_write(p.files.overlay, "data");
-	for (int i = 0; i < 2; i++)
-		ASSERT_OK(vmb_files_reset(&p.files, NULL));
+	ASSERT_OK(vmb_files_reset(&p.files, NULL));
+	CU_ASSERT_FALSE(vmb_exists(rotated));
+	/* whoever looks meanwhile finds the old one or the new one */
+	CU_ASSERT_FATAL(inotify_add_watch(watch, p.files.folder, IN_DELETE) >= 0);
+	test_write(p.files.out, "old");
+	ASSERT_OK(vmb_files_reset(&p.files, NULL));
+	CU_ASSERT(read(watch, buf, sizeof(buf)) < 0 && errno == EAGAIN);
 	for (size_t i = 0; i < ARRAY_SIZE(logs); i++)
 		CU_ASSERT(stat(logs[i], &st) == 0 && st.st_size == 0 &&
 			  (st.st_mode & 07777) == 0600);
