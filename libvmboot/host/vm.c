@@ -260,6 +260,7 @@ int vmboot_open(const struct vmboot_opts *where, const char *name, struct vmboot
 	VMB_NO_SIGPIPE;
 	_cleanup_vm_ struct vmboot_vm *vm = NULL;
 	_cleanup_domain_ virDomainPtr d = NULL;
+	enum vmboot_state state;
 	int r;
 
 	if (!name)
@@ -277,6 +278,9 @@ int vmboot_open(const struct vmboot_opts *where, const char *name, struct vmboot
 		r = read_label(vm);
 	if (r == 0)
 		r = vmb_files_lock(vm->files.folder, LOCK_SH, &vm->folder_lock);
+	/* a domain goes before its folder: so this is not the folder of another of that name */
+	if (r == 0)
+		r = vmb_vm_state(d, &state, NULL);
 	if (r < 0)
 		return r;
 	/* a VM whose ledger is damaged still opens: it loses the host's half of it */

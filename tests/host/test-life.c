@@ -34,7 +34,7 @@ static const char *file(const char *name)
 /* ---- libvirt ---- */
 
 static int calls, alone; /* of those that change a domain; and with the VM for its caller alone */
-static void (*meanwhile)(void);
+static void (*meanwhile)(void), (*once_known)(void);
 static bool leaving; /* the next to ask hears that it is shutting down */
 
 static void note_call(void)
@@ -45,6 +45,15 @@ static void note_call(void)
 	if (vmb_store_lock_folder(folder(), 0, &fd) == -ETIMEDOUT)
 		alone++;
 	vmb_closep(&fd);
+}
+
+static void act(void (**what)(void))
+{
+	void (*fn)(void) = *what;
+
+	*what = NULL;
+	if (fn)
+		fn();
 }
 
 #define REAL(name)                                                                                 \
@@ -84,15 +93,21 @@ int virDomainGetState(virDomainPtr d, int *state, int *reason, unsigned flags)
 {
 	REAL(virDomainGetState);
 	int r = real(d, state, reason, flags);
-	void (*fn)(void) = meanwhile;
 
 	if (leaving)
 		*state = VIR_DOMAIN_SHUTDOWN;
 	leaving = false;
-	meanwhile = NULL;
-	if (fn)
-		fn();
+	act(&meanwhile);
 	return r;
+}
+
+char *virDomainGetMetadata(virDomainPtr d, int type, const char *uri, unsigned flags)
+{
+	REAL(virDomainGetMetadata);
+	char *xml = real(d, type, uri, flags);
+
+	act(&once_known);
+	return xml;
 }
 
 /* The test driver knows other machines than libvmboot does. */
@@ -226,6 +241,25 @@ static void another_of_its_name_is_left_alone(void)
 	finish();
 }
 
+static void replace_vm(void)
+{
+	remove_vm();
+	make_vm();
+}
+
+static void what_is_opened_is_one_vm(void)
+{
+	struct vmboot_vm *vm = begin(), *other = NULL;
+	const struct vmboot_opts where = VMBOOT_OPTS(.store = store.path, .uri = "test:///default");
+
+	vmboot_close(vm);
+	once_known = replace_vm;
+	ASSERT_ERROR(vmboot_open(&where, NAME, &other), VMBOOT_ENOVM, "gone");
+	CU_ASSERT_PTR_NULL(other);
+	remove_vm();
+	finish();
+}
+
 /* Not even a folder, which would keep its name. */
 static void remove_behind_its_back(void)
 {
@@ -283,6 +317,7 @@ static void one_that_is_shutting_down_is_started(void)
 
 TEST_MAIN("host/life", {"who changes it is alone", who_changes_it_is_alone},
 	  {"another of its name is left alone", another_of_its_name_is_left_alone},
+	  {"what is opened is one VM", what_is_opened_is_one_vm},
 	  {"a start makes nothing of what was removed", a_start_makes_nothing_of_what_was_removed},
 	  {"who stops it lets the next start be", who_stops_it_lets_the_next_start_be},
 	  {"one that is shutting down is started", one_that_is_shutting_down_is_started})
