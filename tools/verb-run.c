@@ -19,6 +19,7 @@ struct run {
 	struct args *args;
 	struct vmboot_vm *vm;
 	bool poweroff;	 /* the guest goes when its program does */
+	bool paused;	 /* that it is was said */
 	int write_error; /* the first errno of passing output on */
 	struct vmboot_ledger *ledger;
 };
@@ -107,15 +108,29 @@ static void pass_on(struct vmboot_vm *vm, enum vmboot_stream stream, const char 
 		run->write_error = error;
 }
 
+/* Nothing goes on then, for as long as it takes: QEMU has no room for what the guest writes. */
+static void tell_if_paused(struct run *run)
+{
+	_cleanup_(info) struct vmboot_info *info = NULL;
+	bool paused = vmboot_info(run->vm, &info) >= 0 && info->state == VMBOOT_STATE_PAUSED;
+
+	if (paused && !run->paused)
+		say("%s is paused; is the file system of %s full? Make room, and `virsh resume` it",
+		    info->name, info->folder);
+	run->paused = paused;
+}
+
 /* In slices, since a signal between two looks, or an output that fails, wakes nobody. */
 static int wait_for(struct run *run, enum vmboot_phase phase)
 {
 	int r;
 
-	do
+	for (;;) {
 		r = vmboot_wait(run->vm, phase, SLICE_MS);
-	while ((r == -ETIMEDOUT || r == -EINTR) && !signals && !run->write_error);
-	return r;
+		if ((r != -ETIMEDOUT && r != -EINTR) || signals || run->write_error)
+			return r;
+		tell_if_paused(run);
+	}
 }
 
 /* Output is passed on meanwhile; another signal ends the guest's time. */

@@ -13,7 +13,11 @@ vmboot() {
 	timeout -k 10 $LIMIT "$builddir/tools/vmboot" "$@"
 }
 
-trap remove_guests EXIT
+finish() {
+	! mountpoint -q "$VMBOOT_STORE/vms" || umount -l "$VMBOOT_STORE/vms"
+	remove_guests
+}
+trap finish EXIT
 
 nothing_left() {
 	[ -z "$(vmboot ps -aq)" ] || fail "$1: VMs are left: $(vmboot ps -aq)"
@@ -103,6 +107,7 @@ wait $pid || status=$?
 [ $status -eq 143 ] || fail "exit $status, not 143, after SIGTERM: $(cat "$tmp/err")"
 nothing_left "SIGTERM"
 
+rm "$tmp/out" # or its "up" is taken for that of the next
 "$builddir/tools/vmboot" "$@" test /bin/sh -c 'trap "echo no" TERM; echo up; while :; do sleep 1; done' \
 	>"$tmp/out" 2>"$tmp/err" &
 pid=$!
@@ -129,6 +134,23 @@ vmboot "$@" test echo hello >/dev/full 2>"$tmp/err" || status=$?
 [ $status -eq 125 ] || fail "exit $status, not 125, when output has no room"
 has err "No space left on device"
 nothing_left "output that fails"
+
+echo "- a store that is full while the guest writes"
+mkdir -p "$VMBOOT_STORE/vms"
+if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=8m,mode=711 vms "$VMBOOT_STORE/vms" 2>/dev/null; then
+	"$builddir/tools/vmboot" "$@" test dd if=/dev/urandom of=/big bs=1M count=20 conv=fsync \
+		>"$tmp/out" 2>"$tmp/err" &
+	pid=$!
+	started "$tmp/err" "is paused; is the file system of $VMBOOT_STORE/vms/"
+	kill -TERM $pid
+	status=0
+	wait $pid || status=$?
+	[ $status -eq 143 ] || fail "exit $status, not 143, of a VM that is paused: $(cat "$tmp/err")"
+	nothing_left "a store that is full"
+	umount "$VMBOOT_STORE/vms"
+else
+	echo "left out: no right to mount"
+fi
 
 echo "- the life of a VM that is kept"
 set -- --memory-mib 256
