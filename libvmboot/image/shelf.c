@@ -256,7 +256,7 @@ int vmb_shelf_names(const struct vmb_store *store, const char *digest, char ***r
 
 /* ---- taking away ---- */
 
-/* The VM whose folder has a link to the image, or NULL. */
+/* The VM whose folder has a link to the image, or NULL. What was killed removing one uses nothing. */
 static int find_user(const struct vmb_store *store, const char *digest, char **ret_vm)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
@@ -275,6 +275,8 @@ static int find_user(const struct vmb_store *store, const char *digest, char **r
 		_cleanup_free_ char *link = NULL;
 		ssize_t n;
 
+		if (strstr(d->d_name, ".tmp-"))
+			continue;
 		r = vmb_asprintf(&link, "%s/%s/image", vms, d->d_name);
 		if (r < 0)
 			return r;
