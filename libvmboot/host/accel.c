@@ -118,6 +118,20 @@ static int probe_files(const struct vmb_store *store, const struct vmb_facts *f,
 	return r;
 }
 
+/* Why libvirt did not start it: because of the host's state just now, or because QEMU cannot. */
+static bool may_pass(void)
+{
+	static const char *const words[] = {"Cannot allocate memory", "No space left on device",
+					    "Resource temporarily unavailable",
+					    "Too many open files"};
+	bool passes = vmb_libvirt_disconnected() || vmb_libvirt_code() == VIR_ERR_NO_MEMORY;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words) && !passes; i++)
+		passes = strstr(virGetLastErrorMessage(), words[i]);
+	return passes;
+}
+
+/* 1; 0: QEMU cannot start such a guest; or an error. */
 static int probe_start(const struct vmb_facts *f, virConnectPtr c, struct probe *p)
 {
 	VMB_KEEP_SIGPIPE;
@@ -146,7 +160,11 @@ static int probe_start(const struct vmb_facts *f, virConnectPtr c, struct probe 
 	if (r < 0)
 		return r;
 	p->domain = virDomainCreateXML(c, xml, 0);
-	return p->domain ? 0 : vmb_libvirt_error("a guest under KVM does not start");
+	if (p->domain)
+		return 1;
+	r = may_pass();
+	vmb_libvirt_error("a guest under KVM does not start");
+	return r ? -VMBOOT_ELIBVIRT : 0;
 }
 
 /* 1 or 0; or an error, if libvirt does not say: it was restarted, perhaps. */
@@ -189,9 +207,13 @@ static int kvm_works(const struct vmb_store *store, virConnectPtr c, struct vmb_
 	r = vmb_files_share(store, f, log, &shared);
 	if (r == 0)
 		r = probe_files(store, f, &p);
+	if (r < 0)
+		return r;
+	r = probe_start(f, c, &p);
 	if (r == 0)
-		r = probe_start(f, c, &p);
-	return r < 0 ? r : probe_answers(&p);
+		vmb_log(log, VMBOOT_LOG_WARNING, "KVM is not used: %s",
+			vmboot_last_error()->message);
+	return r <= 0 ? r : probe_answers(&p);
 }
 
 static enum vmboot_accel find_out(const struct vmb_store *store, virConnectPtr c,

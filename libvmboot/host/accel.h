@@ -7,7 +7,8 @@
  * then runs no kernel. So "auto" boots the real kernel and our init once under KVM, with no disks,
  * and believes it when init says so (a boot event) within a deadline. What was found out is kept
  * in the store for this boot of the host, this load of its KVM module, this kernel and this QEMU. A
- * trial that did not come about, on a full disk or with libvirt gone, is not remembered.
+ * trial that did not come about, on a full disk or with libvirt gone, is not remembered; that QEMU
+ * cannot start such a guest is.
  */
 
 #include "host/connect.h"

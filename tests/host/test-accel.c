@@ -13,21 +13,46 @@
 
 static const struct row {
 	const char *what;
-	bool starts;
-	int state; /* -1: libvirt does not answer */
+	int refusal; /* 0: it starts */
+	const char *words;
+	int state; /* then; -1: libvirt does not answer */
 	int remembered;
 } rows[] = {
-	{"it does not start, as on a full disk", false, 0, -1},
-	{"libvirt goes meanwhile", true, -1, -1},
-	{"emulation breaks", true, VIR_DOMAIN_PAUSED, 0},
+	{"the disk is full", VIR_ERR_INTERNAL_ERROR, "qemu: x: No space left on device", 0, -1},
+	{"libvirt is gone", VIR_ERR_RPC, "end of file", 0, -1},
+	{"libvirt goes meanwhile", 0, NULL, -1, -1},
+	{"emulation breaks", 0, NULL, VIR_DOMAIN_PAUSED, 0},
+	{"QEMU cannot", VIR_ERR_INTERNAL_ERROR, "qemu: failed to set MSR", 0, 0},
 };
 
 static const struct row *row;
+static bool refused;
 
 virDomainPtr virDomainCreateXML(virConnectPtr c, const char *xml, unsigned flags)
 {
 	(void)xml, (void)flags;
-	return row->starts ? virDomainLookupByName(c, "test") : NULL;
+	refused = row->refusal;
+	return refused ? NULL : virDomainLookupByName(c, "test");
+}
+
+virErrorPtr virGetLastError(void)
+{
+	static virError e;
+	__typeof__(virGetLastError) *real;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "virGetLastError");
+	if (!refused)
+		return real();
+	e.code = row->refusal;
+	e.message = (char *)row->words;
+	return &e;
+}
+
+const char *virGetLastErrorMessage(void)
+{
+	virErrorPtr e = virGetLastError();
+
+	return e && e->message ? e->message : "";
 }
 
 int virDomainDestroy(virDomainPtr d)
@@ -77,18 +102,22 @@ static void only_a_trial_is_remembered(void)
 	_cleanup_store_ struct vmb_store store = {0};
 	const struct vmb_log silent = {0};
 	struct vmb_conn *conn = NULL;
+	const char *memo;
 
 	ASSERT_OK(vmb_store_open(test_path("%s/store", test_tmpdir()), &store));
+	memo = test_path("%s/memo", store.path);
 	if (gather(&store, &f) < 0) {
 		printf("not tried: %s\n", vmboot_last_error()->message);
 		return;
 	}
 	ASSERT_OK(vmb_conn_open(&opts, &store, &conn));
 	for (row = rows; row < rows + ARRAY_SIZE(rows); row++) {
+		refused = false;
 		ASSERT_OK(vmb_accel_resolve(VMBOOT_ACCEL_AUTO, &store, conn, &f, &silent));
 		CU_ASSERT_EQUAL(f.accel, VMBOOT_ACCEL_TCG);
 		if (vmb_accel_remembered(&store, &f.kernel) != row->remembered)
 			CU_FAIL(row->what);
+		ASSERT_OK(vmb_rm_rf(memo));
 	}
 	vmb_conn_unref(conn);
 }
