@@ -157,6 +157,8 @@ static int probe_start(const struct vmb_facts *f, virConnectPtr c, struct probe 
 	r = vmb_domain_probe_xml(&probe, &xml);
 	if (r == 0)
 		r = vmb_watch_open(&paths, &p->watch);
+	if (r == 0)
+		r = vmb_libvirt_descriptors();
 	if (r < 0)
 		return r;
 	p->domain = virDomainCreateXML(c, xml, 0);

@@ -92,8 +92,12 @@ static int not_connected(const struct vmb_conn *conn)
 static int open_connection(struct vmb_conn *conn)
 {
 	VMB_KEEP_SIGPIPE;
-	virConnectPtr c = virConnectOpen(conn->uri);
+	virConnectPtr c;
+	int r = vmb_libvirt_descriptors();
 
+	if (r < 0)
+		return r;
+	c = virConnectOpen(conn->uri);
 	if (!c)
 		return not_connected(conn);
 	virConnSetErrorFunc(c, NULL, quiet);

@@ -155,6 +155,8 @@ static int start_domain(struct creation *c, const char *xml)
 	int r;
 
 	r = vmb_conn_get(c->vm->conn, NULL, &conn);
+	if (r == 0)
+		r = vmb_libvirt_descriptors();
 	if (r < 0)
 		return r;
 	if (c->plan.ephemeral)

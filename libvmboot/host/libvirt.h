@@ -24,6 +24,12 @@ int vmb_libvirt_error(const char *fmt, ...) VMB_PRINTF(1, 2);
 /* libvirt's code of this thread's last libvirt error. */
 int vmb_libvirt_code(void);
 
+/*
+ * -EMFILE or -ENFILE before a connection is opened or a guest started with too few descriptors left:
+ * libvirt makes a thread for either, and GLib ends the whole process when it finds none for that.
+ */
+int vmb_libvirt_descriptors(void);
+
 /* True if that error says that the connection is broken, so that a new one may do. */
 bool vmb_libvirt_disconnected(void);
 

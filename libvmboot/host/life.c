@@ -55,7 +55,9 @@ static int start_again(struct vmboot_vm *vm, virDomainPtr d)
 	int r;
 
 	vmb_host_phases_begin(&vm->phases);
-	r = renew_definition(vm, d);
+	r = vmb_libvirt_descriptors();
+	if (r == 0)
+		r = renew_definition(vm, d);
 	if (r < 0)
 		return r;
 	vmb_host_phases_mark(&vm->phases, VMBOOT_PHASE_VALIDATE);
