@@ -230,16 +230,15 @@ static int print_report(const char *file, unsigned long qemu, bool systemd)
 /* A connection of our own to the store's embedded libvirt, which the library made ready. */
 static virConnectPtr connect_to(struct vmboot_opts *opts)
 {
-	struct vmboot_info **infos;
 	virConnectPtr conn;
-	char uri[4096];
+	char uri[4096], *plan;
 
 	opts->uri = "embed";
-	if (vmboot_list(opts, &infos) < 0) {
-		failed("vmboot_list");
+	if (vmboot_plan(opts, &plan) < 0) { /* makes the store, if it is new */
+		failed("vmboot_plan");
 		return NULL;
 	}
-	vmboot_list_free(infos);
+	vmboot_free(plan);
 	snprintf(uri, sizeof(uri), "qemu:///embed?root=%s/embed", opts->store);
 	opts->uri = NULL;
 	conn = virConnectOpen(uri);
