@@ -432,6 +432,11 @@ int vmb_conn_get(struct vmb_conn *conn, virConnectPtr broken, virConnectPtr *ret
 	return r;
 }
 
+bool vmb_conn_in_process(const struct vmb_conn *conn)
+{
+	return in_process(conn->uri);
+}
+
 const char *vmb_conn_uri(const struct vmb_conn *conn)
 {
 	return conn->uri;

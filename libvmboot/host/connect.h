@@ -38,6 +38,9 @@ int vmb_conn_with_events(struct vmb_conn *conn, struct vmb_conn **ret);
 /* The libvirt that these opts ask for is the embedded one, with its root in the store. */
 bool vmb_conn_is_in_store(const struct vmboot_opts *opts);
 
+/* libvirt's driver is in this process, and sees what happens only while that lives. */
+bool vmb_conn_in_process(const struct vmb_conn *conn);
+
 const char *vmb_conn_uri(const struct vmb_conn *conn); /* for messages */
 
 /* libvirt's own word for which libvirt it is, whatever alias it was opened by. */

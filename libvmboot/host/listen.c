@@ -121,6 +121,21 @@ static const char *await_reason(struct vmboot_vm *vm)
 	return why ? why : "unknown";
 }
 
+/*
+ * An embedded libvirt may not have been there when the guest ended, nor we: it guesses then. The guest
+ * itself may have said that it powers off.
+ */
+static const char *believed_reason(struct vmboot_vm *vm, const char *why)
+{
+	const struct vmb_boot boot = vmb_watch_boot(vm->watch, &vm->phases);
+	const struct vmb_event *last = boot.n ? &boot.events[boot.n - 1] : NULL;
+
+	if (vm->left_us >= 0 || !vmb_conn_in_process(vm->conn) || !last ||
+	    last->phase != VMBOOT_PHASE_POWEROFF || last->value != VMBOOT_POWEROFF_OFF)
+		return why;
+	return vmb_streq(why, "unknown") || vmb_streq(why, "crashed") ? "shutdown" : why;
+}
+
 /* 1: the guest is gone or will never go on; 0: it runs; or an error. */
 static int guest_ended(struct vmboot_vm *vm)
 {
@@ -140,7 +155,7 @@ static int guest_ended(struct vmboot_vm *vm)
 		return 0;
 	}
 	if (why || !vm->stopped)
-		vm->stopped = why ? why : await_reason(vm);
+		vm->stopped = believed_reason(vm, why ? why : await_reason(vm));
 	return 1;
 }
 

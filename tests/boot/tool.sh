@@ -209,12 +209,21 @@ expect 0 vmboot stop -t 300 web
 expect 0 vmboot logs web
 [ "$(grep -c boot "$tmp/out")" = 2 ] || fail "its writes are lost: $(cat "$tmp/out")"
 expect 0 vmboot logs --console web
-expect 0 vmboot report web && has out vmboot-root program
+expect 0 vmboot report web && has out vmboot-root program shutdown
 expect 0 vmboot report --json web && jq -e . "$tmp/out" >/dev/null || fail "report --json"
 expect 0 vmboot rm web && has out web
 expect 1 vmboot logs web && has err web
 expect 1 vmboot rm web && has err web
 expect 0 vmboot rm -f web
+
+echo "- a guest that powers off while nobody has its libvirt"
+expect 0 vmboot run -d --name off --on-exit poweroff "$@" test true
+started "$VMBOOT_STORE/vms/off/events" "the program ended"
+expect 0 vmboot ps -a # which finds it so
+expect 0 vmboot wait --phase stopped -t 300 off
+expect 0 vmboot report off && has out "the program ended" shutdown && lacks out crashed
+expect 0 vmboot rm off
+nothing_left "a guest that powers off"
 
 echo "- on_exit keep in the foreground: the VM stays, until it is removed by force"
 expect 0 vmboot run --name stay --on-exit keep "$@" test true

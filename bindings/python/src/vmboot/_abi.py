@@ -152,7 +152,8 @@ class Phase(_OpenEnum):
     #: synced, about to go; value: enum vmboot_poweroff
     POWEROFF = 49
     #: the guest is gone; detail: libvirt's reason in a word, "shutdown", "destroyed",
-    #: "crashed", "failed", …
+    #: "crashed", "failed", …; if an embedded libvirt was not there to see it, the guest's
+    #: own last word
     STOPPED = 64
 
 
