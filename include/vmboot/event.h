@@ -52,8 +52,8 @@ enum vmboot_phase {
 	VMBOOT_PHASE_POWEROFF = 49, /**< synced, about to go; value: enum vmboot_poweroff */
 
 	VMBOOT_PHASE_STOPPED = 64, /**< the guest is gone; detail: libvirt's reason in a word,
-				      "shutdown", "destroyed", "crashed", "failed", …; if an embedded
-				      libvirt was not there to see it, the guest's own last word */
+				      "shutdown", "destroyed", "crashed", "failed", …; "shutdown", too, if
+				      no embedded libvirt saw the end of a guest that said it powers off */
 };
 
 /** How a boot ends, as its init says; the event's detail says why. Since 0.1. */

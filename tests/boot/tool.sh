@@ -83,13 +83,14 @@ expect 0 vmboot "$@" --init-mode systemd test /bin/sh -c 'poweroff -f'
 nothing_left "an init system"
 
 echo "- descriptors run out, sooner or later"
-for limit in 14 18 21 24 27; do
+for limit in 10 12 14 16 18 20 21 24 27; do
 	(
 		# shellcheck disable=SC3045
 		ulimit -n $limit
 		vmboot "$@" --name few test true
 	) >"$tmp/out" 2>"$tmp/err" && fail "with $limit descriptors it works: take fewer"
 	has err "file descriptors: raise the limit"
+	lacks err "removed just now"
 	nothing_left "$limit descriptors"
 done
 

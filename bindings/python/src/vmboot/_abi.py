@@ -152,8 +152,8 @@ class Phase(_OpenEnum):
     #: synced, about to go; value: enum vmboot_poweroff
     POWEROFF = 49
     #: the guest is gone; detail: libvirt's reason in a word, "shutdown", "destroyed",
-    #: "crashed", "failed", …; if an embedded libvirt was not there to see it, the guest's
-    #: own last word
+    #: "crashed", "failed", …; "shutdown", too, if no embedded libvirt saw the end of a
+    #: guest that said it powers off
     STOPPED = 64
 
 
