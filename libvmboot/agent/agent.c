@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "agent/link.h"
-#include "host/vm.h"
+#include "vm/vm.h"
 #include "wire/event.h"
 
 void vmb_agent_init(struct vmb_agent *a)

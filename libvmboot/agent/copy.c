@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sigpipe.h"
-#include "host/vm.h"
+#include "vm/vm.h"
 #include "wire/text.h"
 
 enum {

@@ -5,7 +5,7 @@
 #include "agent/agent.h"
 #include "base/error.h"
 #include "base/sigpipe.h"
-#include "host/vm.h"
+#include "vm/vm.h"
 
 enum { OUTPUT_MAX = 16 << 20 };
 

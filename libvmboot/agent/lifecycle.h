@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "host/connect.h"
+#include "virt/connect.h"
 
 struct vmb_lifecycle;
 

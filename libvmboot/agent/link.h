@@ -12,7 +12,7 @@
  * while another receives may wait for ever.
  */
 
-#include "host/libvirt.h"
+#include "virt/libvirt.h"
 
 struct vmb_link;
 

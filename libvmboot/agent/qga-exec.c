@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/str.h"
-#include "host/vm.h"
+#include "vm/vm.h"
 
 enum {
 	ASK_MS_MIN = 10,

@@ -5,7 +5,7 @@
 #include "agent/agent.h"
 #include "agent/reply.h"
 #include "base/error.h"
-#include "host/vm.h"
+#include "vm/vm.h"
 
 enum {
 	ANSWER_S = VMB_AGENT_ANSWER_MS / 1000,

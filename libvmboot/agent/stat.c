@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/sigpipe.h"
 #include "base/str.h"
-#include "host/vm.h"
+#include "vm/vm.h"
 #include "wire/text.h"
 
 /* LOOK_MS: a connection that broke tells no more */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "disk/headers.h"
 
+#include "archive/path.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "image/path.h"
 
 enum {
 	MAKEFILE_MAX = 1 << 20,

@@ -4,12 +4,12 @@
 #include <archive_entry.h>
 #include <fts.h>
 
+#include "archive/layer.h"
+#include "archive/path.h"
+#include "archive/progress.h"
+#include "archive/squash.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "image/import.h"
-#include "image/layer.h"
-#include "image/path.h"
-#include "image/squash.h"
 
 VMB_DEFINE_CLEANUP(fts_closep, FTS *, fts_close)
 VMB_DEFINE_CLEANUP(entry_freep, struct archive_entry *, archive_entry_free)
@@ -36,7 +36,7 @@ struct tree {
 	const struct vmb_kernel *kernel;
 	const struct vmb_headers *headers;
 	struct vmb_squash squash;
-	struct vmb_import progress;
+	struct vmb_progress_count progress;
 	char **made; /* folders that are written */
 	uint8_t *chunk;
 	uint64_t entries;
@@ -104,7 +104,7 @@ static int copy_content(struct tree *t, int fd, uint64_t left, const char *from)
 			return vmb_error(EAGAIN, "%s became shorter while it was read; try again",
 					 vmb_show(from).text);
 		left -= (uint64_t)n;
-		vmb_import_add(&t->progress, (uint64_t)n);
+		vmb_progress_add(&t->progress, (uint64_t)n);
 		r = vmb_tarout_data(&t->squash.out, t->chunk, (uint64_t)n);
 	}
 	return r;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "disk/kernel.h"
 
+#include "archive/digest.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "disk/kernel-tree.h"
-#include "image/digest.h"
 #include "wire/disks.h"
 
 #define FORMAT "vmboot-kernel-disk 1" /* raise it when the same input shall give other bytes */

@@ -2,11 +2,11 @@
 #include <archive.h>
 #include <archive_entry.h>
 
+#include "archive/layer.h"
+#include "archive/path.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "disk/headers.h"
-#include "image/layer.h"
-#include "image/path.h"
 
 /*
  * Somebody else's archive, unpacked by root. Every step down a path is taken by itself and never

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <vmboot/image.h>
 
+#include "archive/path.h"
 #include "base/error.h"
 #include "base/sigpipe.h"
-#include "image/path.h"
+#include "image/index.h"
 #include "image/record.h"
-#include "image/shelf.h"
 
 /* The public record and what its pointers point to. */
 struct owned {
@@ -109,7 +109,7 @@ int vmboot_image_list(const struct vmboot_opts *where, struct vmboot_image ***re
 	int r = vmb_store_find(where ? where->store : NULL, &store);
 
 	if (r >= 0)
-		r = vmb_shelf_names(&store, NULL, &names);
+		r = vmb_index_names(&store, NULL, &names);
 	if (r < 0)
 		return r;
 	list = calloc(vmb_list_len(vmb_list_const(names)) + 1, sizeof(struct vmboot_image *));
@@ -131,5 +131,5 @@ int vmboot_image_remove(const struct vmboot_opts *where, const char *name)
 
 	if (r == 0)
 		r = vmb_store_find(where ? where->store : NULL, &store);
-	return r < 0 ? r : vmb_shelf_remove(&store, full);
+	return r < 0 ? r : vmb_index_remove(&store, full);
 }

@@ -3,14 +3,14 @@
 #include <fts.h>
 #include <sys/sysmacros.h>
 
+#include "archive/digest.h"
+#include "archive/layer.h"
+#include "archive/path.h"
+#include "archive/squash.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "image/digest.h"
-#include "image/layer.h"
 #include "image/oci-json.h"
-#include "image/path.h"
 #include "image/source.h"
-#include "image/squash.h"
 
 /*
  * dir: a folder, as it is on disk, without what is mounted in it. Its digest is over all that
@@ -33,7 +33,7 @@ struct walk {
 	uint64_t entries, bytes;
 
 	/* when it is written, too */
-	struct vmb_import *import;
+	struct vmb_progress_count *import;
 	struct vmb_squash squash;
 	struct archive_entry_linkresolver *links;
 	uint8_t *chunk;
@@ -208,7 +208,7 @@ static int copy_content(struct walk *w, const char *path, const struct stat *st)
 			return vmb_error(VMBOOT_EIMAGE, "%s became shorter while it was imported",
 					 vmb_show(path).text);
 		left -= (uint64_t)n;
-		vmb_import_add(w->import, (uint64_t)n);
+		vmb_progress_add(w->import, (uint64_t)n);
 		r = vmb_tarout_data(&w->squash.out, w->chunk, (uint64_t)n);
 	}
 	return r;
@@ -265,7 +265,7 @@ static int write_disk(struct walk *w, const char *disk)
 }
 
 static int build(const struct vmb_source *source, const struct vmb_image *image, const char *disk,
-		 struct vmb_import *import)
+		 struct vmb_progress_count *import)
 {
 	_cleanup_c_locale_ struct vmb_c_locale locale = {0};
 	vmb_cleanup(resolver_freep) struct archive_entry_linkresolver *links =

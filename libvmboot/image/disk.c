@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "archive/digest.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "image/digest.h"
 #include "image/oci-json.h"
 #include "image/source.h"
 #include "wire/bytes.h"
@@ -126,7 +126,7 @@ static int check_copy(const struct vmb_source *source, const struct vmb_image *i
 }
 
 static int build(const struct vmb_source *source, const struct vmb_image *image, const char *disk,
-		 struct vmb_import *import)
+		 struct vmb_progress_count *import)
 {
 	_cleanup_close_ int from = -1, to = -1;
 	struct stat st;
@@ -142,7 +142,7 @@ static int build(const struct vmb_source *source, const struct vmb_image *image,
 	if (r == 0)
 		r = check_copy(source, image, disk);
 	if (r == 0)
-		vmb_import_add(import, import->total);
+		vmb_progress_add(import, import->total);
 	return r;
 }
 

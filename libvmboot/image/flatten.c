@@ -3,9 +3,9 @@
 
 #include <sys/stat.h>
 
+#include "archive/path.h"
+#include "archive/squash.h"
 #include "base/error.h"
-#include "image/path.h"
-#include "image/squash.h"
 #include "image/tree.h"
 
 #define WHITEOUT ".wh."
@@ -16,7 +16,7 @@ static const int64_t content_max = 1LL << 40;
 
 struct flatten {
 	const struct vmb_layers *layers;
-	struct vmb_import *import;
+	struct vmb_progress_count *import;
 	struct vmb_tree *tree;
 	struct vmb_squash_root root;
 	int64_t content;
@@ -248,7 +248,8 @@ static int run(struct flatten *f, const char *disk)
 	return r < 0 ? r : write_disk(f, disk);
 }
 
-int vmb_flatten(const struct vmb_layers *layers, const char *disk, struct vmb_import *import)
+int vmb_flatten(const struct vmb_layers *layers, const char *disk,
+		struct vmb_progress_count *import)
 {
 	_cleanup_c_locale_ struct vmb_c_locale locale = {0};
 	_cleanup_tree_ struct vmb_tree *tree = NULL;

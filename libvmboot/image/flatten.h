@@ -8,9 +8,10 @@
  * each with all its hard links at once.
  */
 
-#include "image/layer.h"
+#include "archive/layer.h"
 
 /* Adds twice the size of all layers to import->total, and makes disk, a new squashfs file. */
-int vmb_flatten(const struct vmb_layers *layers, const char *disk, struct vmb_import *import);
+int vmb_flatten(const struct vmb_layers *layers, const char *disk,
+		struct vmb_progress_count *import);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "image/image.h"
 
+#include "archive/path.h"
 #include "base/error.h"
+#include "image/index.h"
 #include "image/name.h"
-#include "image/path.h"
-#include "image/shelf.h"
 #include "image/source.h"
 
 void vmb_image_config_done(struct vmb_image_config *config)
@@ -37,7 +37,7 @@ static int no_image(const struct vmb_store *store, const char *name, const char 
 /* A name with a digest is also found if the digest is there under another name. */
 static int resolve(const struct vmb_store *store, const char *full, char **ret_digest)
 {
-	int r = vmb_shelf_resolve(store, full, ret_digest);
+	int r = vmb_index_resolve(store, full, ret_digest);
 
 	if (r == 0 && vmb_name_digest(full)) {
 		r = vmb_strdup(vmb_name_digest(full), ret_digest);
@@ -53,7 +53,7 @@ static int find_name(const struct vmb_store *store, const char *name, struct vmb
 	if (r == 0)
 		r = resolve(store, image->name, &image->digest);
 	if (r > 0)
-		r = vmb_shelf_find(store, image);
+		r = vmb_index_find(store, image);
 	if (r < 0)
 		return r;
 	return r > 0 ? 0 : no_image(store, name, image->name);
@@ -71,7 +71,7 @@ static int find_source(const struct vmb_store *store, const struct vmb_source *s
 	if (r == 0)
 		r = source->kind->identify(source, store, image);
 	if (r == 0)
-		r = vmb_shelf_find(store, image);
+		r = vmb_index_find(store, image);
 	return r < 0 ? r : 0;
 }
 
@@ -98,21 +98,21 @@ static int place(const struct vmb_store *store, const struct vmb_source *source,
 		 const struct vmb_log *log, struct vmb_image *image, char **ret_old)
 {
 	_cleanup_close_ int lock = -1;
-	int r = vmb_shelf_resolve(store, image->name, ret_old);
+	int r = vmb_index_resolve(store, image->name, ret_old);
 
 	if (r < 0 || (image->present && vmb_streq(*ret_old, image->digest)))
 		return r < 0 ? r : 0;
-	r = vmb_shelf_lock(store, image->digest, &lock);
+	r = vmb_index_lock(store, image->digest, &lock);
 	if (r == 0)
-		r = vmb_shelf_find(store, image);
+		r = vmb_index_find(store, image);
 	if (r == 0 && !source)
 		return no_image(store, image->name, image->name);
 	if (r == 0) {
-		r = vmb_shelf_import(store, source, log, image);
+		r = vmb_index_import(store, source, log, image);
 		if (r < 0)
-			vmb_shelf_drop_lock(store, image->digest);
+			vmb_index_drop_lock(store, image->digest);
 	}
-	return r < 0 ? r : vmb_shelf_name(store, image->name, image->digest);
+	return r < 0 ? r : vmb_index_name(store, image->name, image->digest);
 }
 
 static int ensure(const struct vmb_store *store, const struct vmb_source *source,

@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "image/index.h"
 #include "image/record.h"
-#include "image/shelf.h"
 
 /*
  * An import works in images/<digest>.tmp-XXXXXX and renames it at the end. The folder is locked by
@@ -31,8 +31,8 @@ static int write_record(const char *path, const struct vmb_image *image)
 }
 
 /* The disk and its record in the folder tmp, safe on disk. */
-static int fill_folder(const struct vmb_source *source, const char *tmp, struct vmb_import *import,
-		       struct vmb_image *image)
+static int fill_folder(const struct vmb_source *source, const char *tmp,
+		       struct vmb_progress_count *import, struct vmb_image *image)
 {
 	_cleanup_free_ char *disk = NULL, *record = NULL;
 	struct stat st;
@@ -62,7 +62,7 @@ static void remove_leftovers(const struct vmb_store *store, const char *digest)
 	struct dirent *d;
 	char *prefix;
 
-	if (vmb_shelf_path(store, digest, ".tmp-", &images) < 0)
+	if (vmb_index_path(store, digest, ".tmp-", &images) < 0)
 		return;
 	prefix = strrchr(images, '/');
 	*prefix++ = '\0';
@@ -79,31 +79,31 @@ static void remove_leftovers(const struct vmb_store *store, const char *digest)
 static int put_in_place(const struct vmb_store *store, const char *tmp, const char *digest)
 {
 	_cleanup_free_ char *path = NULL, *images = NULL;
-	int r = vmb_shelf_path(store, digest, "", &path);
+	int r = vmb_index_path(store, digest, "", &path);
 
 	if (r == 0)
 		r = vmb_asprintf(&images, "%s/images", store->path);
 	if (r == 0 && vmb_exists(path)) /* not whole, or of another format: else we were not here */
-		r = vmb_shelf_delete(store, digest);
+		r = vmb_index_delete(store, digest);
 	if (r == 0)
 		r = vmb_rename(tmp, path);
 	return r < 0 ? r : sync_path(images, O_DIRECTORY, 0711);
 }
 
-int vmb_shelf_import(const struct vmb_store *store, const struct vmb_source *source,
+int vmb_index_import(const struct vmb_store *store, const struct vmb_source *source,
 		     const struct vmb_log *log, struct vmb_image *image)
 {
 	_cleanup_tmp_folder_ char *tmp = NULL;
 	_cleanup_free_ char *what = NULL, *path = NULL;
 	_cleanup_close_ int fd = -1;
-	struct vmb_import import = {.log = log};
+	struct vmb_progress_count import = {.log = log};
 	int r = vmb_asprintf(&what, "importing %s", image->name);
 
 	if (r < 0)
 		return r;
 	import.what = what;
 	remove_leftovers(store, image->digest);
-	r = vmb_shelf_path(store, image->digest, "", &path);
+	r = vmb_index_path(store, image->digest, "", &path);
 	if (r == 0)
 		r = vmb_store_tmp_folder(path, &tmp, &fd);
 	if (r == 0)
@@ -113,7 +113,7 @@ int vmb_shelf_import(const struct vmb_store *store, const struct vmb_source *sou
 	if (r < 0)
 		return r;
 	free(TAKE_PTR(tmp));
-	r = vmb_shelf_find(store, image);
+	r = vmb_index_find(store, image);
 	if (r == 0)
 		return vmb_error(EIO, "%s was imported, but is not there", image->disk);
 	return r < 0 ? r : 0;

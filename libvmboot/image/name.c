@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "image/name.h"
 
+#include "archive/path.h"
 #include "base/error.h"
 #include "image/image.h"
 #include "image/oci-json.h"
-#include "image/path.h"
 
 enum {
 	NAME_BYTES_MAX = 255, /* of host and path */

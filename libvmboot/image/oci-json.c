@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "image/oci-json.h"
 
+#include "archive/path.h"
 #include "base/error.h"
 #include "image/json.h"
-#include "image/path.h"
 #include "wire/config.h"
 
 #define OCI "application/vnd.oci.image."

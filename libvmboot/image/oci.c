@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <sys/utsname.h>
 
+#include "archive/digest.h"
+#include "archive/path.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "image/digest.h"
 #include "image/flatten.h"
 #include "image/json.h"
 #include "image/oci-json.h"
-#include "image/path.h"
 #include "image/source.h"
 
 /* oci: an image layout on disk. Each blob is named by its digest, which is checked. */
@@ -287,7 +287,7 @@ static int list_layers(const char *dir, const struct vmb_oci_index *blobs,
 }
 
 static int build(const struct vmb_source *source, const struct vmb_image *image, const char *disk,
-		 struct vmb_import *import)
+		 struct vmb_progress_count *import)
 {
 	_cleanup_oci_manifest_ struct vmb_oci_manifest manifest = {0};
 	_cleanup_layers_ struct vmb_layers layers = {0};

@@ -6,8 +6,8 @@
 
 #include <sys/stat.h>
 
+#include "archive/progress.h"
 #include "image/image.h"
-#include "image/import.h"
 
 struct vmb_source;
 
@@ -19,7 +19,7 @@ struct vmb_source_kind {
 			struct vmb_image *image);
 	/* Makes the file disk of that same image, or fails if the source is not that any more. */
 	int (*build)(const struct vmb_source *source, const struct vmb_image *image,
-		     const char *disk, struct vmb_import *import);
+		     const char *disk, struct vmb_progress_count *import);
 };
 
 struct vmb_source {

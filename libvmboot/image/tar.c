@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "archive/digest.h"
 #include "base/error.h"
-#include "image/digest.h"
 #include "image/flatten.h"
 #include "image/oci-json.h"
 #include "image/source.h"
@@ -20,7 +20,7 @@ static int identify(const struct vmb_source *source, const struct vmb_store *sto
 }
 
 static int build(const struct vmb_source *source, const struct vmb_image *image, const char *disk,
-		 struct vmb_import *import)
+		 struct vmb_progress_count *import)
 {
 	struct vmb_layer layer = {.path = source->path, .what = source->path, .any_filter = true};
 	struct vmb_layers layers = {&layer, 1};

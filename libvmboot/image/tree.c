@@ -3,8 +3,8 @@
 
 #include <sys/random.h>
 
+#include "archive/path.h"
 #include "base/error.h"
-#include "image/path.h"
 
 enum kind {
 	GONE,

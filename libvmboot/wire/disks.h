@@ -33,6 +33,6 @@
 #define VMB_CMDLINE_DEBUG "vmboot.debug" /* verbose; a shell on the console when the boot fails */
 #define VMB_CMDLINE_TRACE "vmboot-trace" /* no dot: the kernel makes it init's first argument */
 #define VMB_CMDLINE_UNCHECKED "vmboot.skip_module_signatures" /* see init/unchecked.c */
-#define VMB_CMDLINE_PROBE "vmboot.probe" /* power off as soon as init runs; see host/accel.h */
+#define VMB_CMDLINE_PROBE "vmboot.probe" /* power off as soon as init runs; see probe/accel.h */
 
 #endif

@@ -442,7 +442,7 @@ static void a_source_that_changes_meanwhile_is_refused(void)
 	RUN("mke2fs", "-q", "-t", "ext4", disk, "8m");
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
 		_cleanup_source_ struct vmb_source source = {0};
-		struct vmb_import progress = {.what = "x"};
+		struct vmb_progress_count progress = {.what = "x"};
 
 		ASSERT_OK(vmb_source_parse(sources[i][0], &source));
 		ASSERT_ERROR(source.kind->build(&source, &image,

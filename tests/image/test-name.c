@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "archive/path.h"
 #include "base/error.h"
 #include "image/image.h"
 #include "image/name.h"
-#include "image/path.h"
 #include "test.h"
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"

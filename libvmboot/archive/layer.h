@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMB_ARCHIVE_LAYER_H
+#define VMB_ARCHIVE_LAYER_H
+
+/*
+ * Reads one layer: a tar file, compressed or not, whose digest is checked on the way. In: which
+ * file it is and has to be. Out: its entries.
+ */
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <locale.h>
+
+#include "archive/progress.h"
+#include "base/hash.h"
+
+struct vmb_layer {
+	char *path;
+	char *what; /* for messages: "layer 2 of 5 (sha256:…)" */
+	char hex[VMB_SHA256_HEX + 1];
+	uint64_t size;
+	bool whiteouts;	 /* .wh.NAME means that NAME is gone, as in OCI layers */
+	bool any_filter; /* each compression that libarchive has, not just what OCI has */
+};
+
+struct vmb_layers {
+	struct vmb_layer *v; /* the lowest first */
+	size_t n;
+};
+void vmb_layers_done(struct vmb_layers *layers);
+#define _cleanup_layers_ vmb_cleanup(vmb_layers_done)
+
+struct vmb_layer_reader {
+	const struct vmb_layer *layer;
+	struct vmb_progress_count *import;
+	struct archive *packed;	     /* the file, of which it takes the compression off */
+	struct archive *archive;     /* what is in that: tar */
+	struct archive_entry *entry; /* the archive's */
+	int fd;
+	int read_errno;
+	struct vmb_hash hash;
+	uint64_t bytes;	 /* of the file */
+	uint64_t plain;	 /* of them without compression */
+	bool plain_ends; /* at plain */
+	uint8_t *buf;
+};
+
+int vmb_layer_open(struct vmb_layer_reader *r, const struct vmb_layer *layer,
+		   struct vmb_progress_count *import);
+void vmb_layer_done(struct vmb_layer_reader *r);
+#define _cleanup_layer_ vmb_cleanup(vmb_layer_done)
+
+/* 1: r->entry is the next entry. 0: no more, and the file was what it has to be. */
+int vmb_layer_next(struct vmb_layer_reader *r);
+
+/* A piece of the entry's content: 1, or 0 at its end. */
+int vmb_layer_data(struct vmb_layer_reader *r, const void **ret, size_t *ret_n, int64_t *ret_at);
+
+/*
+ * libarchive converts names between character sets, and composes UTF-8 anew on the way, unless the
+ * thread's locale is "C": then names stay the bytes that they are. For the scope of a function.
+ */
+struct vmb_c_locale {
+	locale_t c, old;
+};
+int vmb_c_locale_enter(struct vmb_c_locale *l);
+void vmb_c_locale_leave(struct vmb_c_locale *l);
+#define _cleanup_c_locale_ vmb_cleanup(vmb_c_locale_leave)
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "virt/libvirt.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+/* A guest with one disk takes 15 to start, of libvirt's and QEMU's own; a connection, fewer. */
+enum { DESCRIPTORS = 16 };
+
+int vmb_libvirt_code(void)
+{
+	virErrorPtr e = virGetLastError();
+
+	return e ? e->code : VIR_ERR_OK;
+}
+
+bool vmb_libvirt_disconnected(void)
+{
+	virErrorPtr e = virGetLastError();
+
+	if (!e)
+		return false;
+	return e->code == VIR_ERR_SYSTEM_ERROR || e->code == VIR_ERR_RPC ||
+	       e->code == VIR_ERR_INVALID_CONN ||
+	       (e->code == VIR_ERR_INTERNAL_ERROR && e->domain == VIR_FROM_RPC);
+}
+
+int vmb_libvirt_descriptors(void)
+{
+	int fds[DESCRIPTORS], n = 0, err = 0;
+
+	while (n < DESCRIPTORS && (fds[n] = eventfd(0, EFD_CLOEXEC)) >= 0)
+		n++;
+	if (n < DESCRIPTORS)
+		err = errno;
+	while (n > 0)
+		close(fds[--n]);
+	if (err)
+		return vmb_errno(err,
+				 "libvirt may need %d file descriptors: raise the limit "
+				 "(ulimit -n), or close some",
+				 DESCRIPTORS);
+	return 0;
+}
+
+int vmb_libvirt_error(const char *fmt, ...)
+{
+	virErrorPtr e = virGetLastError();
+	const char *theirs = e && e->message ? e->message : "libvirt gave no reason";
+	char ours[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(ours, sizeof(ours), fmt, ap);
+	va_end(ap);
+	vmb_error(VMBOOT_ELIBVIRT, "%s: %s", ours, theirs);
+	vmb_error_libvirt(e ? e->code : 0, theirs);
+	return -VMBOOT_ELIBVIRT;
+}

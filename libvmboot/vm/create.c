@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+#include <sys/file.h>
+#include <vmboot/vm.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/sigpipe.h"
+#include "disk/kernel.h"
+#include "image/source.h"
+#include "opts/opts.h"
+#include "probe/accel.h"
+#include "probe/facts.h"
+#include "vm/files.h"
+#include "vm/vm.h"
+
+/* What has been made so far, so that a failure can take it back. */
+struct creation {
+	struct vmboot_vm *vm;
+	struct vmb_plan plan;
+	virDomainPtr domain;
+	int lock;   /* the folder is ours while this is open */
+	int shared; /* what VMs share stays, as long as this is */
+	bool claimed, done;
+};
+
+static void undo(struct creation *c)
+{
+	struct vmb_saved_error *saved = c->done ? NULL : vmb_error_save();
+
+	if (!c->done && c->domain) {
+		virDomainDestroy(c->domain);
+		if (!c->plan.ephemeral)
+			virDomainUndefine(c->domain);
+	}
+	/* before the files are removed, which takes descriptors: they may have run out */
+	if (c->domain)
+		virDomainFree(c->domain);
+	vmb_closep(&c->shared);
+	vmboot_close(c->vm);
+	if (!c->done && c->claimed)
+		(void)vmb_store_remove_folder(c->plan.files.folder);
+	if (!c->done)
+		vmb_error_restore(saved);
+	vmb_closep(&c->lock);
+	vmb_plan_done(&c->plan);
+}
+
+static int make_plan(const struct vmboot_opts *opts, struct vmboot_vm *vm, struct vmb_plan *ret)
+{
+	struct vmb_host_phases *phases = &vm->phases;
+	const struct vmb_store *store = &vm->store;
+	struct vmb_conn *conn = vm->conn;
+	const struct vmb_log *log = &vm->log;
+	_cleanup_facts_ struct vmb_facts facts = {0};
+	int r;
+
+	r = vmb_facts_gather(opts, store, conn, &facts);
+	if (r < 0)
+		return r;
+	vmb_host_phases_mark(phases, VMBOOT_PHASE_VALIDATE);
+	r = vmb_accel_resolve(opts->accel, store, conn, &facts, log);
+	if (r < 0)
+		return r;
+	vmb_host_phases_mark(phases, VMBOOT_PHASE_ACCEL);
+	return vmb_plan_make(opts, &facts, ret);
+}
+
+static int check_name_free(const struct vmboot_vm *vm)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	int r = vmb_conn_domain(vm->conn, vm->name, &d);
+
+	if (r == -VMBOOT_ENOVM)
+		return 0;
+	if (r < 0)
+		return r;
+	return vmb_error(EEXIST, "a domain \"%s\" exists at %s: choose another name, or remove it",
+			 vm->name, vmb_conn_uri(vm->conn));
+}
+
+static int ensure_kernel_disk(struct creation *c)
+{
+	const struct vmb_facts *f = &c->plan.facts;
+	const struct vmb_log *log = &c->vm->log;
+	int r;
+
+	if (!f->kernel_disk)
+		return 0;
+	if (f->headers.note)
+		vmb_log(log, VMBOOT_LOG_WARNING, "%s", f->headers.note);
+	r = vmb_kernel_disk_ensure(&c->vm->store, &f->kernel, &f->headers, log);
+	if (r == 0)
+		vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_KERNEL_DISK);
+	return r;
+}
+
+/*
+ * Store contents that VMs share: image, kernel, initramfs, kernel disk. All but the image, which may
+ * take long to be imported, are held until the VM's folder says that it uses them.
+ */
+static int ensure_shared(struct creation *c)
+{
+	struct vmb_facts *f = &c->plan.facts;
+	struct vmb_host_phases *phases = &c->vm->phases;
+	const struct vmb_store *store = &c->vm->store;
+	const struct vmb_log *log = &c->vm->log;
+	int r;
+
+	if (!f->image.present) {
+		_cleanup_image_ struct vmb_image image = {0};
+
+		r = vmb_image_ensure(store, f->image.source, NULL, log, &image);
+		if (r < 0)
+			return r;
+	}
+	vmb_host_phases_mark(phases, VMBOOT_PHASE_IMAGE);
+	r = vmb_files_share(store, f, log, &c->shared);
+	if (r == 0)
+		vmb_host_phases_mark(phases, VMBOOT_PHASE_INITRAMFS);
+	return r < 0 ? r : ensure_kernel_disk(c);
+}
+
+static int note_libvirt(const struct creation *c)
+{
+	_cleanup_free_ char *uri = NULL;
+	int r = vmb_conn_real_uri(c->vm->conn, &uri);
+
+	return r < 0 ? r : vmb_files_note_libvirt(c->plan.files.folder, uri);
+}
+
+static int make_files(struct creation *c)
+{
+	int r;
+
+	r = vmb_files_claim(&c->plan, &c->lock);
+	if (r < 0)
+		return r;
+	c->claimed = true;
+	r = note_libvirt(c);
+	if (r == 0)
+		r = vmb_files_make(&c->plan, &c->vm->store, &c->vm->log);
+	vmb_closep(&c->shared);
+	if (r == 0)
+		r = vmb_files_check_access(&c->plan);
+	if (r == 0)
+		vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_DISKS);
+	return r;
+}
+
+static int start_domain(struct creation *c, const char *xml)
+{
+	VMB_KEEP_SIGPIPE;
+	_cleanup_connect_ virConnectPtr conn = NULL;
+	int r;
+
+	r = vmb_conn_get(c->vm->conn, NULL, &conn);
+	if (r == 0)
+		r = vmb_libvirt_descriptors();
+	if (r < 0)
+		return r;
+	if (c->plan.ephemeral)
+		c->domain = virDomainCreateXML(conn, xml, 0);
+	else
+		c->domain = virDomainDefineXML(conn, xml);
+	if (!c->domain)
+		return vmb_libvirt_error("libvirt does not accept the VM \"%s\"", c->plan.name);
+	if (!c->plan.ephemeral && virDomainCreate(c->domain) < 0)
+		return vmb_libvirt_error("cannot start the VM \"%s\"", c->plan.name);
+	vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_LIBVIRT);
+	return 0;
+}
+
+/* The handle as vmboot_open() would make it, from the plan. */
+static int fill_handle(struct creation *c)
+{
+	struct vmboot_vm *vm = c->vm;
+	struct vmb_metadata *m = &vm->metadata;
+	const struct vmb_facts *f = &c->plan.facts;
+	int r;
+
+	m->ephemeral = c->plan.ephemeral;
+	m->skip_kernel_headers = c->plan.skip_kernel_headers;
+	m->skip_guest_agent = c->plan.skip_guest_agent;
+	m->skip_module_signatures = c->plan.skip_module_signatures;
+	m->init_mode = c->plan.init_mode;
+	m->guest_agent = c->plan.guest_agent;
+	r = vmb_strdup(f->store, &m->store);
+	if (r == 0)
+		r = vmb_strdup(f->image.name, &m->image);
+	if (r == 0)
+		r = vmb_strdup(f->image.digest, &m->digest);
+	if (r == 0)
+		r = vmb_strdup(f->accel == VMBOOT_ACCEL_KVM ? "kvm" : "tcg", &m->accel);
+	if (r == 0)
+		r = vmb_strdup(f->dac_label, &vm->dac_label);
+	if (r == 0)
+		r = vmb_plan_files(f->store, c->plan.name, &vm->files);
+	return r;
+}
+
+/* All but the domain; the handle listens already, so that no event's arrival is missed. */
+static int prepare(const struct vmboot_opts *opts, struct creation *c, char **ret_xml)
+{
+	_cleanup_free_ char *xml = NULL;
+	int r;
+
+	r = check_name_free(c->vm);
+	if (r == 0)
+		r = make_plan(opts, c->vm, &c->plan);
+	if (r == 0)
+		r = fill_handle(c);
+	if (r < 0)
+		return r;
+	r = ensure_shared(c);
+	if (r == 0)
+		r = make_files(c);
+	if (r == 0)
+		r = vmb_domain_xml(&c->plan, &xml);
+	if (r < 0)
+		return r;
+	vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_XML);
+	r = vmb_vm_listen(c->vm);
+	if (r == 0)
+		*ret_xml = TAKE_PTR(xml);
+	return r;
+}
+
+/* With no store there is no image of any name: it is not made to tell that. */
+static int check_store(const struct vmboot_opts *opts)
+{
+	_cleanup_store_ struct vmb_store store = {0};
+	_cleanup_image_ struct vmb_image image = {0};
+	int r = vmb_store_find(opts->store, &store);
+
+	if (r != 0 || vmb_is_source(opts->image))
+		return r < 0 ? r : 0;
+	return vmb_image_find(&store, opts->image, &image);
+}
+
+/* The handle, with the time at which the call began. */
+static int begin(const struct vmboot_opts *opts, struct vmboot_opts *own, struct creation *c)
+{
+	struct vmb_host_phases phases;
+	int r;
+
+	vmb_host_phases_begin(&phases);
+	r = vmb_opts_read(opts, true, own);
+	if (r == 0)
+		r = check_store(own);
+	if (r == 0)
+		r = vmb_vm_new(own, own->name, &c->vm);
+	if (r == 0)
+		c->vm->phases = phases;
+	return r;
+}
+
+static int finish(struct creation *c, struct vmboot_vm **ret_vm)
+{
+	int r = vmb_host_phases_save(&c->vm->phases, c->vm->files.ledger);
+
+	if (r < 0)
+		return r;
+	c->done = true;
+	(void)flock(c->lock, LOCK_SH); /* made; from now on it is only used */
+	c->vm->folder_lock = TAKE_FD(c->lock);
+	if (ret_vm)
+		*ret_vm = TAKE_PTR(c->vm);
+	return 0;
+}
+
+/* The handle and the XML are handed over once all is done; whatever fails before is taken back. */
+static int make(const struct vmboot_opts *opts, bool start, struct vmboot_vm **ret_vm,
+		char **ret_xml)
+{
+	vmb_cleanup(undo) struct creation c = {.lock = -1, .shared = -1};
+	_cleanup_free_ char *xml = NULL;
+	struct vmboot_opts own;
+	int r;
+
+	r = begin(opts, &own, &c);
+	if (r == 0)
+		r = prepare(&own, &c, &xml);
+	if (r == 0 && start)
+		r = start_domain(&c, xml);
+	if (r == 0)
+		r = finish(&c, ret_vm);
+	if (r == 0)
+		*ret_xml = TAKE_PTR(xml);
+	return r;
+}
+
+int vmboot_create(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm)
+{
+	VMB_NO_SIGPIPE;
+	_cleanup_free_ char *xml = NULL;
+
+	return make(opts, true, ret_vm, &xml);
+}
+
+int vmboot_prepare(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm, char **ret_xml)
+{
+	VMB_NO_SIGPIPE;
+
+	return make(opts, false, ret_vm, ret_xml);
+}
+
+/* What plan and XML share: the plan, and nothing made. */
+static int plan_only(const struct vmboot_opts *opts, struct vmb_plan *ret)
+{
+	_cleanup_vm_ struct vmboot_vm *vm = NULL;
+	struct vmboot_opts own;
+	int r;
+
+	r = vmb_opts_read(opts, true, &own);
+	if (r == 0)
+		r = check_store(&own);
+	if (r == 0)
+		r = vmb_vm_new(&own, own.name, &vm);
+	if (r == 0)
+		r = make_plan(&own, vm, ret);
+	return r;
+}
+
+int vmboot_plan(const struct vmboot_opts *opts, char **ret_json)
+{
+	VMB_NO_SIGPIPE;
+	_cleanup_plan_ struct vmb_plan plan = {0};
+	int r = plan_only(opts, &plan);
+
+	return r < 0 ? r : vmb_plan_json(&plan, ret_json);
+}
+
+int vmboot_render_xml(const struct vmboot_opts *opts, char **ret_xml)
+{
+	VMB_NO_SIGPIPE;
+	_cleanup_plan_ struct vmb_plan plan = {0};
+	int r = plan_only(opts, &plan);
+
+	return r < 0 ? r : vmb_domain_xml(&plan, ret_xml);
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+#include <vmboot/vm.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/sigpipe.h"
+#include "base/str.h"
+#include "probe/tsc.h"
+#include "vm/files.h"
+#include "vm/vm.h"
+
+enum { PRESS_MS = 500 };
+
+/* Looks the domain up with its state; 1 if it is still on its way to that, see vmb_vm_state(). */
+static int find(struct vmboot_vm *vm, virDomainPtr *ret, enum vmboot_state *ret_state)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	int r;
+
+	r = vmb_vm_domain(vm, &d);
+	if (r == 0)
+		r = vmb_vm_state(d, ret_state, NULL);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(d);
+	return r;
+}
+
+/* The definition has the counter of the host, or of its boot, on which it was made. */
+static int renew_definition(struct vmboot_vm *vm, virDomainPtr d)
+{
+	_cleanup_domain_ virDomainPtr renewed = NULL;
+	_cleanup_free_ char *xml = NULL, *changed = NULL;
+	int r;
+
+	if (!vmb_streq(vm->metadata.accel, "tcg"))
+		return 0;
+	xml = virDomainGetXMLDesc(d, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+	if (!xml)
+		return vmb_libvirt_error("cannot read the XML of \"%s\"", vm->name);
+	r = vmb_domain_set_tsc(xml, vmb_tsc_khz(&vm->store, vm->conn), &changed);
+	if (r <= 0)
+		return r;
+	renewed = virDomainDefineXML(virDomainGetConnect(d), changed);
+	if (!renewed)
+		return vmb_libvirt_error("cannot define the VM \"%s\" anew", vm->name);
+	return 0;
+}
+
+/* The ledger comes first: who listens already, elsewhere, reads it when the events file is new. */
+static int start_again(struct vmboot_vm *vm, virDomainPtr d)
+{
+	VMB_KEEP_SIGPIPE;
+	int r;
+
+	vmb_host_phases_begin(&vm->phases);
+	r = vmb_libvirt_descriptors();
+	if (r == 0)
+		r = renew_definition(vm, d);
+	if (r < 0)
+		return r;
+	vmb_host_phases_mark(&vm->phases, VMBOOT_PHASE_VALIDATE);
+	r = vmb_host_phases_save(&vm->phases, vm->files.ledger);
+	if (r == 0)
+		r = vmb_files_reset(&vm->files, vm->dac_label);
+	if (r == 0)
+		r = vmb_vm_listen_anew(vm);
+	if (r < 0)
+		return r;
+	if (virDomainCreate(d) < 0)
+		return vmb_libvirt_error("cannot start the VM \"%s\"", vm->name);
+	vmb_host_phases_mark(&vm->phases, VMBOOT_PHASE_LIBVIRT);
+	return vmb_host_phases_save(&vm->phases, vm->files.ledger);
+}
+
+int vmboot_start(struct vmboot_vm *vm)
+{
+	VMB_NO_SIGPIPE;
+	_cleanup_domain_ virDomainPtr d = NULL;
+	_cleanup_close_ int lock = -1;
+	enum vmboot_state state;
+	int r;
+
+	r = vmb_vm_seize(vm, &lock);
+	if (r == 0)
+		r = find(vm, &d, &state);
+	if (r < 0)
+		return r;
+	if (state != VMBOOT_STATE_STOPPED)
+		return vmb_error(EALREADY, "the VM \"%s\" is running", vm->name);
+	/* it has powered off, but QEMU is there yet: its logs must not go before a start that fails */
+	if (r > 0)
+		r = vmb_vm_cut_power(vm, d);
+	if (r < 0)
+		return r;
+	VMB_LOCK(vm);
+	r = start_again(vm, d);
+	VMB_UNLOCK(vm);
+	return r;
+}
+
+/*
+ * Presses the power button until the guest is gone. A guest that has not come so far as to listen
+ * does not hear a press, and nothing keeps it for later, so it is pressed again.
+ */
+static int ask_to_stop(struct vmboot_vm *vm, virDomainPtr d, int timeout_ms)
+{
+	struct vmb_deadline deadline = vmb_deadline_in(timeout_ms);
+	int r;
+
+	do {
+		if (virDomainShutdownFlags(d, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN) < 0 &&
+		    vmb_libvirt_code() != VIR_ERR_OPERATION_INVALID)
+			return vmb_libvirt_error("cannot ask the VM \"%s\" to stop", vm->name);
+		r = vmboot_wait(vm, VMBOOT_PHASE_STOPPED, vmb_deadline_poll(deadline, PRESS_MS));
+	} while (r == -ETIMEDOUT && !vmb_deadline_passed(deadline));
+	return r;
+}
+
+/*
+ * What is left to do once it was asked; went: it powered off. It may have been started again since
+ * then, or removed, by somebody else. An ephemeral VM leaves nothing; others keep their disks.
+ */
+static int end(struct vmboot_vm *vm, virDomainPtr d, bool went)
+{
+	_cleanup_close_ int lock = -1;
+	enum vmboot_state state;
+	int r = vmb_vm_seize(vm, &lock);
+
+	if (r < 0 && r != -VMBOOT_ENOVM)
+		return r;
+	if (went && vmb_vm_state(d, &state, NULL) >= 0 && state != VMBOOT_STATE_STOPPED)
+		return 0;
+	r = vmb_vm_cut_power(vm, d);
+	if (r < 0 || lock < 0 || !vm->metadata.ephemeral)
+		return r;
+	return vmb_store_remove_folder(vm->files.folder);
+}
+
+int vmboot_stop(struct vmboot_vm *vm, int timeout_ms)
+{
+	VMB_NO_SIGPIPE;
+	_cleanup_domain_ virDomainPtr d = NULL;
+	enum vmboot_state state;
+	int r, asked = -ETIMEDOUT;
+
+	r = find(vm, &d, &state);
+	if (r < 0)
+		return r;
+	if (state == VMBOOT_STATE_STOPPED)
+		return vmb_error(EALREADY, "the VM \"%s\" is stopped", vm->name);
+	if (timeout_ms != 0 && state == VMBOOT_STATE_RUNNING)
+		asked = ask_to_stop(vm, d, timeout_ms);
+	if (asked == -EINTR)
+		return asked;
+	r = end(vm, d, asked == 0);
+	return r < 0 ? r : asked < 0;
+}
+
+static int remove_domain(struct vmboot_vm *vm)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	int r = vmb_vm_domain(vm, &d);
+
+	if (r < 0)
+		return r == -VMBOOT_ENOVM ? 0 : r;
+	r = vmb_vm_cut_power(vm, d);
+	if (r == 0 && !vm->metadata.ephemeral && virDomainUndefine(d) < 0 &&
+	    vmb_libvirt_code() != VIR_ERR_NO_DOMAIN)
+		r = vmb_libvirt_error("cannot remove the VM \"%s\"", vm->name);
+	return r;
+}
+
+/* Files that are gone were removed by somebody else, perhaps without the domain. */
+int vmboot_destroy(struct vmboot_vm *vm)
+{
+	VMB_NO_SIGPIPE;
+	_cleanup_close_ int lock = -1;
+	int r = vmb_vm_seize(vm, &lock);
+
+	if (r == 0 || r == -VMBOOT_ENOVM)
+		r = remove_domain(vm);
+	if (r < 0 || lock < 0)
+		return r;
+	VMB_LOCK(vm);
+	r = vmb_store_remove_folder(vm->files.folder);
+	VMB_UNLOCK(vm);
+	return r;
+}

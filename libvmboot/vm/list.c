@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/sigpipe.h"
+#include "virt/domains.h"
+#include "vm/vm.h"
+
+void vmboot_info_free(struct vmboot_info *info)
+{
+	if (!info)
+		return;
+	free((char *)info->name);
+	free((char *)info->uuid);
+	free((char *)info->image);
+	free((char *)info->digest);
+	free((char *)info->accel);
+	free((char *)info->folder);
+	free(info);
+}
+VMB_DEFINE_CLEANUP(info_freep, struct vmboot_info *, vmboot_info_free)
+
+void vmboot_list_free(struct vmboot_info **infos)
+{
+	for (struct vmboot_info **i = infos; i && *i; i++)
+		vmboot_info_free(*i);
+	free(infos);
+}
+VMB_DEFINE_CLEANUP(list_freep, struct vmboot_info **, vmboot_list_free)
+
+static int copy(const char *s, const char **ret)
+{
+	return vmb_strdup(s, (char **)ret);
+}
+
+static int fill_names(struct vmboot_info *info, virDomainPtr d, const struct vmb_metadata *m)
+{
+	_cleanup_plan_files_ struct vmb_plan_files files = {0};
+	char uuid[VIR_UUID_STRING_BUFLEN];
+	int r;
+
+	if (virDomainGetUUIDString(d, uuid) < 0)
+		return vmb_libvirt_error("cannot read the UUID of a domain");
+	r = copy(virDomainGetName(d), &info->name);
+	if (r == 0)
+		r = copy(uuid, &info->uuid);
+	if (r == 0)
+		r = copy(m->image, &info->image);
+	if (r == 0)
+		r = copy(m->digest, &info->digest);
+	if (r == 0)
+		r = copy(m->accel, &info->accel);
+	if (r == 0)
+		r = vmb_plan_files(m->store, info->name, &files);
+	if (r == 0)
+		r = copy(files.folder, &info->folder);
+	return r;
+}
+
+static int make_info(virDomainPtr d, const struct vmb_metadata *m, struct vmboot_info **ret)
+{
+	vmb_cleanup(info_freep) struct vmboot_info *info = calloc(1, sizeof(*info));
+	virDomainInfo theirs;
+	int r;
+
+	if (!info)
+		return vmb_oom();
+	info->size = sizeof(*info);
+	r = fill_names(info, d, m);
+	if (r == 0)
+		r = vmb_vm_state(d, &info->state, NULL);
+	if (r < 0)
+		return r;
+	if (virDomainGetInfo(d, &theirs) < 0)
+		return vmb_libvirt_error("cannot ask about \"%s\"", info->name);
+	info->ephemeral = m->ephemeral;
+	info->skip_kernel_headers = m->skip_kernel_headers;
+	info->skip_guest_agent = m->skip_guest_agent;
+	info->skip_module_signatures = m->skip_module_signatures;
+	info->vcpus = theirs.nrVirtCpu;
+	info->memory_mib = theirs.maxMem / 1024;
+	*ret = TAKE_PTR(info);
+	return 0;
+}
+
+int vmboot_info(struct vmboot_vm *vm, struct vmboot_info **ret_info)
+{
+	VMB_NO_SIGPIPE;
+	_cleanup_domain_ virDomainPtr d = NULL;
+	int r;
+
+	r = vmb_vm_domain(vm, &d);
+	return r < 0 ? r : make_info(d, &vm->metadata, ret_info);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct vmboot_info *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+int vmboot_list(const struct vmboot_opts *where, struct vmboot_info ***ret_infos)
+{
+	VMB_NO_SIGPIPE;
+	vmb_cleanup(list_freep) struct vmboot_info **infos = NULL;
+	_cleanup_domains_ struct vmb_domains domains = {0};
+	_cleanup_vm_ struct vmboot_vm *vm = NULL;
+	size_t n = 0;
+	int r;
+
+	r = vmb_vm_find(where, "", &vm);
+	if (r == 0)
+		r = vmb_domains_list(vm->conn, &domains);
+	if (r < 0 && r != -VMBOOT_ENOVM) /* no store yet, no VM */
+		return r;
+	infos = calloc(domains.n + 1, sizeof(struct vmboot_info *));
+	if (!infos)
+		return vmb_oom();
+	for (size_t i = 0; i < domains.n; i++) {
+		if (domains.list[i].metadata.probe)
+			continue;
+		r = make_info(domains.list[i].domain, &domains.list[i].metadata, &infos[n]);
+		if (r < 0 && r != -VMBOOT_ENOVM && vmb_libvirt_code() != VIR_ERR_NO_DOMAIN)
+			return r;
+		n += r == 0; /* one that went meanwhile is not in the list */
+	}
+	qsort(infos, n, sizeof(struct vmboot_info *), by_name);
+	*ret_infos = TAKE_PTR(infos);
+	return (int)n;
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vm/vm.h"
+
+#include <string.h>
+#include <sys/file.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/sigpipe.h"
+#include "opts/opts.h"
+#include "probe/caps.h"
+#include "vm/files.h"
+
+enum { SEIZE_MS = 30000 };
+
+static int find_store(const struct vmboot_opts *opts, const char *name, struct vmb_store *ret)
+{
+	int r = vmb_store_find(opts->store, ret);
+
+	if (r == 0 && vmb_conn_is_in_store(opts))
+		return vmb_error(VMBOOT_ENOVM, "there is no VM \"%s\": there is no store %s", name,
+				 ret->path);
+	return r < 0 ? r : 0;
+}
+
+static int new_vm(const struct vmboot_opts *where, const char *name, bool make,
+		  struct vmboot_vm **ret)
+{
+	_cleanup_vm_ struct vmboot_vm *vm = calloc(1, sizeof(*vm));
+	struct vmboot_opts own;
+	int r;
+
+	if (!vm)
+		return vmb_oom();
+	pthread_mutex_init(&vm->lock, NULL);
+	vmb_agent_init(&vm->agent);
+	vm->folder_lock = -1;
+	vmb_vm_forget_end(vm);
+	r = vmb_opts_read(where, false, &own);
+	if (r < 0)
+		return r;
+	vm->log = vmb_log_of(&own);
+	r = make ? vmb_store_open(own.store, &vm->store) : find_store(&own, name, &vm->store);
+	if (r == 0)
+		r = vmb_conn_open(&own, &vm->store, &vm->conn);
+	if (r == 0)
+		r = vmb_strdup(name, &vm->name);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(vm);
+	return 0;
+}
+
+int vmb_vm_new(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret)
+{
+	return new_vm(where, name, true, ret);
+}
+
+int vmb_vm_find(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret)
+{
+	return new_vm(where, name, false, ret);
+}
+
+void vmboot_close(struct vmboot_vm *vm)
+{
+	VMB_NO_SIGPIPE;
+	if (!vm)
+		return;
+	vmb_agent_done(&vm->agent);
+	vmb_watch_close(vm->watch);
+	vmb_domain_events_close(vm->news);
+	vmb_closep(&vm->folder_lock);
+	if (vm->conn)
+		vmb_conn_unref(vm->conn);
+	vmb_plan_files_done(&vm->files);
+	vmb_metadata_done(&vm->metadata);
+	vmb_store_done(&vm->store);
+	free(vm->dac_label);
+	free(vm->name);
+	pthread_mutex_destroy(&vm->lock);
+	free(vm);
+}
+
+const char *vmboot_name(const struct vmboot_vm *vm)
+{
+	return vm->name;
+}
+
+int vmb_vm_metadata(virDomainPtr d, const char *name, struct vmb_metadata *ret)
+{
+	_cleanup_free_ char *xml = NULL;
+
+	xml = virDomainGetMetadata(d, VIR_DOMAIN_METADATA_ELEMENT, VMB_DOMAIN_XMLNS,
+				   VIR_DOMAIN_AFFECT_CURRENT);
+	if (xml)
+		return vmb_metadata_parse(xml, ret);
+	if (vmb_libvirt_code() == VIR_ERR_NO_DOMAIN_METADATA)
+		return vmb_error(VMBOOT_ENOVM,
+				 "the domain \"%s\" was not made by libvmboot, so it is left alone",
+				 name);
+	return vmb_libvirt_error("cannot read what the domain \"%s\" is", name);
+}
+
+int vmb_vm_state(virDomainPtr d, enum vmboot_state *ret, const char **ret_why)
+{
+	int state, reason;
+
+	if (virDomainGetState(d, &state, &reason, 0) < 0) {
+		if (vmb_libvirt_code() == VIR_ERR_NO_DOMAIN)
+			return vmb_error(VMBOOT_ENOVM, "the VM is gone");
+		return vmb_libvirt_error("cannot ask for the VM's state");
+	}
+	switch (state) {
+	case VIR_DOMAIN_RUNNING:
+	case VIR_DOMAIN_BLOCKED:
+		*ret = VMBOOT_STATE_RUNNING;
+		break;
+	case VIR_DOMAIN_PAUSED:
+	case VIR_DOMAIN_PMSUSPENDED:
+		*ret = VMBOOT_STATE_PAUSED;
+		break;
+	default:
+		*ret = VMBOOT_STATE_STOPPED;
+	}
+	if (ret_why && state == VIR_DOMAIN_SHUTOFF)
+		*ret_why = vmb_stop_reason(reason);
+	else if (ret_why)
+		*ret_why = state == VIR_DOMAIN_CRASHED ? "crashed" : "shutdown";
+	return *ret == VMBOOT_STATE_STOPPED && state != VIR_DOMAIN_SHUTOFF;
+}
+
+int vmb_vm_cut_power(const struct vmboot_vm *vm, virDomainPtr d)
+{
+	if (virDomainDestroy(d) == 0)
+		return 0;
+	if (vmb_libvirt_code() == VIR_ERR_OPERATION_INVALID ||
+	    vmb_libvirt_code() == VIR_ERR_NO_DOMAIN)
+		return 0;
+	return vmb_libvirt_error("cannot stop the VM \"%s\"", vm->name);
+}
+
+/* A folder is there before its domain, and goes after it. */
+int vmb_vm_check_same(const struct vmboot_vm *vm)
+{
+	_cleanup_free_ char *path = NULL;
+	struct stat ours, now;
+	int r;
+
+	if (vm->folder_lock < 0)
+		return 0; /* it is being made */
+	r = vmb_asprintf(&path, "%s/lock", vm->files.folder);
+	if (r < 0)
+		return r;
+	if (stat(path, &now) < 0 || fstat(vm->folder_lock, &ours) < 0 ||
+	    (now.st_dev == ours.st_dev && now.st_ino == ours.st_ino))
+		return 0;
+	return vmb_error(VMBOOT_ENOVM,
+			 "the VM \"%s\" was removed, and another has its name now: open that",
+			 vm->name);
+}
+
+int vmb_vm_domain(struct vmboot_vm *vm, virDomainPtr *ret)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	int r = vmb_conn_domain(vm->conn, vm->name, &d);
+
+	if (r == 0)
+		r = vmb_vm_check_same(vm);
+	if (r == 0)
+		*ret = TAKE_PTR(d);
+	return r;
+}
+
+int vmb_vm_seize(const struct vmboot_vm *vm, int *ret_lock)
+{
+	_cleanup_close_ int lock = -1;
+	int r = vmb_store_lock_folder(vm->files.folder, SEIZE_MS, &lock);
+
+	if (r == -ENOENT)
+		return vmb_error(VMBOOT_ENOVM, "the files of the VM \"%s\" are gone from %s",
+				 vm->name, vm->files.folder);
+	if (r == 0)
+		r = vmb_vm_check_same(vm);
+	if (r == 0)
+		*ret_lock = TAKE_FD(lock);
+	return r;
+}
+
+void vmb_vm_forget_end(struct vmboot_vm *vm)
+{
+	vm->resets = 0;
+	vm->left = vm->told_stopped = vm->cut = false;
+	vm->left_us = -1;
+	vm->stopped = NULL;
+}
+
+int vmb_vm_listen(struct vmboot_vm *vm)
+{
+	const struct vmb_watch_paths paths = {
+		.events = vm->files.events,
+		.streams = {vm->files.out, vm->files.err, vm->files.console},
+	};
+	int r;
+
+	if (vm->watch)
+		return 0;
+	if (!vmb_exists(vm->files.folder))
+		return vmb_error(VMBOOT_ENOVM, "the files of the VM \"%s\" are gone from %s",
+				 vm->name, vm->files.folder);
+	r = vmb_watch_open(&paths, &vm->watch);
+	if (r == 0)
+		r = vmb_vm_check_same(vm);
+	if (r < 0)
+		vmb_watch_close(TAKE_PTR(vm->watch));
+	return r;
+}
+
+int vmb_vm_listen_anew(struct vmboot_vm *vm)
+{
+	int r;
+
+	vm->told = 0;
+	vmb_vm_forget_end(vm);
+	vm->told_host = false;
+	if (!vm->watch)
+		return vmb_vm_listen(vm);
+	r = vmb_watch_restart(vm->watch);
+	if (r < 0) {
+		vmb_domain_events_close(TAKE_PTR(vm->news));
+		vmb_watch_close(TAKE_PTR(vm->watch));
+	}
+	return r;
+}
+
+static int read_label(struct vmboot_vm *vm)
+{
+	_cleanup_connect_ virConnectPtr c = NULL;
+	_cleanup_caps_ struct vmb_caps caps = {0};
+	int r;
+
+	if (geteuid() != 0)
+		return 0;
+	r = vmb_conn_get(vm->conn, NULL, &c);
+	if (r == 0)
+		r = vmb_caps_get(c, &caps);
+	if (r == 0)
+		vm->dac_label = TAKE_PTR(caps.dac_label);
+	return r;
+}
+
+/* Not the caller's, which may be another: what is locked in it, others must find locked. */
+static int use_its_store(struct vmboot_vm *vm)
+{
+	vmb_store_done(&vm->store);
+	return vmb_strdup(vm->metadata.store, &vm->store.path);
+}
+
+int vmboot_open(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret_vm)
+{
+	VMB_NO_SIGPIPE;
+	_cleanup_vm_ struct vmboot_vm *vm = NULL;
+	_cleanup_domain_ virDomainPtr d = NULL;
+	enum vmboot_state state;
+	int r;
+
+	if (!name)
+		return vmb_error(EINVAL, "which VM? the name is NULL");
+	r = vmb_vm_find(where, name, &vm);
+	if (r == 0)
+		r = vmb_conn_domain(vm->conn, name, &d);
+	if (r == 0)
+		r = vmb_vm_metadata(d, name, &vm->metadata);
+	if (r == 0)
+		r = use_its_store(vm);
+	if (r == 0)
+		r = vmb_plan_files(vm->metadata.store, name, &vm->files);
+	if (r == 0)
+		r = read_label(vm);
+	if (r == 0)
+		r = vmb_files_lock(vm->files.folder, LOCK_SH, &vm->folder_lock);
+	/* a domain goes before its folder: so this is not the folder of another of that name */
+	if (r == 0)
+		r = vmb_vm_state(d, &state, NULL);
+	if (r < 0)
+		return r;
+	/* a VM whose ledger is damaged still opens: it loses the host's half of it */
+	if (vmb_host_phases_load(vm->files.ledger, &vm->phases) < 0)
+		vmb_log(&vm->log, VMBOOT_LOG_WARNING, "%s", vmboot_last_error()->message);
+	*ret_vm = TAKE_PTR(vm);
+	return 0;
+}
+
+int vmboot_xml(struct vmboot_vm *vm, char **ret_xml)
+{
+	VMB_NO_SIGPIPE;
+	_cleanup_domain_ virDomainPtr d = NULL;
+	char *xml;
+	int r;
+
+	r = vmb_vm_domain(vm, &d);
+	if (r < 0)
+		return r;
+	xml = virDomainGetXMLDesc(d, 0);
+	if (!xml)
+		return vmb_libvirt_error("cannot read the XML of \"%s\"", vm->name);
+	*ret_xml = xml;
+	return 0;
+}
