@@ -63,16 +63,30 @@ static void offer_vms(const struct words *w, unsigned states, const char *after)
 	}
 }
 
-/* An image of the Docker Hub's own goes by its short name, unless the word begins in full. */
+/* The shortest name that finds the image: what is in localhost/ hides the Docker Hub's. */
+static const char *brief_name(struct vmboot_image *const *images, const char *name)
+{
+	static const char local[] = "localhost/", hub[] = "docker.io/library/";
+
+	if (starts(name, local))
+		return name + strlen(local);
+	if (!starts(name, hub))
+		return name;
+	for (; *images; images++)
+		if (starts((*images)->name, local) &&
+		    strcmp((*images)->name + strlen(local), name + strlen(hub)) == 0)
+			return name;
+	return name + strlen(hub);
+}
+
+/* By the short name, unless the word begins in full. */
 static void offer_images(const struct words *w)
 {
-	static const char hub[] = "docker.io/library/";
 	_cleanup_(images) struct vmboot_image **images = NULL;
 	int n = vmboot_image_list(w->where, &images);
 
 	for (int i = 0; i < n; i++) {
-		const char *name = images[i]->name;
-		const char *brief = starts(name, hub) ? name + strlen(hub) : name;
+		const char *name = images[i]->name, *brief = brief_name(images, name);
 
 		if (was_given(w, name) || was_given(w, brief))
 			continue;

@@ -15,7 +15,7 @@ extern "C" {
 /** An image in the store. Since 0.1. */
 struct vmboot_image {
 	size_t size;		 /**< of this struct in the library that filled it */
-	const char *name;	 /**< in full, e.g. "docker.io/library/node:20" */
+	const char *name;	 /**< in full, e.g. "localhost/node:20" */
 	const char *digest;	 /**< "sha256:…" of what it was made from */
 	const char *disk;	 /**< path of the root disk */
 	const char *format;	 /**< of the root disk: "squashfs", "erofs", "ext4" */
@@ -28,7 +28,8 @@ struct vmboot_image {
  * vmboot_image_import: bring an image into the store.
  * @where: opts of which store, log and progress are read; NULL: defaults.
  * @source: "oci:DIR[:TAG]", "dir:DIR", "tar:FILE" or "disk:FILE".
- * @name: the name to give it, e.g. "node:20"; NULL: made from @source.
+ * @name: the name to give it; NULL: made from @source. One without a registry, as "node:20", is
+ * localhost/node:20, and "node:20" finds it.
  * @ret_image: (out, may be NULL) freed with vmboot_image_free().
  *
  * Nothing is left of an import that fails. What the store has already is not imported again; two
@@ -56,7 +57,7 @@ VMBOOT_API int vmboot_image_list(const struct vmboot_opts *where,
  * vmboot_image_remove: take a name out of the store; its disk goes with the last name, unless a VM
  * uses it.
  * @where: as above.
- * @name: e.g. "node:20".
+ * @name: e.g. "node:20": what vmboot_create() would find by that name.
  *
  * Returns: 0; -VMBOOT_ENOIMAGE; -EBUSY, a VM in this store uses it; or a negative errno.
  * Thread-safe. Since 0.1.

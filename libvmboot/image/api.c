@@ -127,9 +127,9 @@ int vmboot_image_remove(const struct vmboot_opts *where, const char *name)
 {
 	_cleanup_store_ struct vmb_store store = {0};
 	_cleanup_free_ char *full = NULL;
-	int r = vmb_image_full_name(name, &full);
+	int r = vmb_store_find(where ? where->store : NULL, &store);
 
-	if (r == 0)
-		r = vmb_store_find(where ? where->store : NULL, &store);
+	if (r >= 0)
+		r = vmb_image_known_name(&store, name, &full);
 	return r < 0 ? r : vmb_index_remove(&store, full);
 }

@@ -26,32 +26,58 @@ void vmb_image_done(struct vmb_image *image)
 	vmb_image_config_done(&image->config);
 }
 
+/* full: where a registry would have it */
 static int no_image(const struct vmb_store *store, const char *name, const char *full)
 {
 	return vmb_error(VMBOOT_ENOIMAGE,
 			 "the store %s has no image %s; import it: `skopeo copy docker://%s "
 			 "oci:DIR:TAG`, then `vmboot import oci:DIR:TAG --name %s`",
-			 store->path, full, full, name);
+			 store->path, name, full, name);
 }
 
-/* A name with a digest is also found if the digest is there under another name. */
-static int resolve(const struct vmb_store *store, const char *full, char **ret_digest)
+/* What a user's name means in this store: 1. Nothing: 0, and the name that a registry has for it. */
+static int resolve_name(const struct vmb_store *store, const char *name, char **ret_full,
+			char **ret_digest)
 {
-	int r = vmb_index_resolve(store, full, ret_digest);
+	_cleanup_free_ char *digest = NULL;
+	_cleanup_list_ char **names = NULL;
+	char **full;
+	int r = vmb_name_candidates(name, &names);
 
-	if (r == 0 && vmb_name_digest(full)) {
-		r = vmb_strdup(vmb_name_digest(full), ret_digest);
-		return r < 0 ? r : 1;
-	}
+	if (r < 0)
+		return r;
+	for (full = names; (r = vmb_index_resolve(store, *full, &digest)) == 0 && full[1];)
+		full++;
+	if (r >= 0 && vmb_strdup(*full, ret_full) < 0)
+		r = -ENOMEM;
+	if (r > 0)
+		*ret_digest = TAKE_PTR(digest);
 	return r;
 }
 
+int vmb_image_known_name(const struct vmb_store *store, const char *name, char **ret)
+{
+	_cleanup_free_ char *full = NULL, *digest = NULL;
+	int r = resolve_name(store, name, &full, &digest);
+
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return vmb_error(VMBOOT_ENOIMAGE, "the store %s has no image %s", store->path,
+				 name);
+	*ret = TAKE_PTR(full);
+	return 0;
+}
+
+/* A name with a digest is also found if the digest is there under another name. */
 static int find_name(const struct vmb_store *store, const char *name, struct vmb_image *image)
 {
-	int r = vmb_image_full_name(name, &image->name);
+	int r = resolve_name(store, name, &image->name, &image->digest);
 
-	if (r == 0)
-		r = resolve(store, image->name, &image->digest);
+	if (r == 0 && vmb_name_digest(name)) {
+		r = vmb_strdup(vmb_name_digest(name), &image->digest);
+		r = r < 0 ? r : 1;
+	}
 	if (r > 0)
 		r = vmb_index_find(store, image);
 	if (r < 0)

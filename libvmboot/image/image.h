@@ -28,7 +28,7 @@ void vmb_image_config_done(struct vmb_image_config *config);
 #define _cleanup_image_config_ vmb_cleanup(vmb_image_config_done)
 
 struct vmb_image {
-	char *name;	  /* in full, "docker.io/library/node:20" */
+	char *name;	  /* in full, "localhost/node:20" */
 	char *source;	  /* what it was or would be imported from, or NULL */
 	char *digest;	  /* "sha256:…" of what it is made from */
 	char *disk;	  /* path in the store; where it will be if it is not yet */
@@ -71,7 +71,13 @@ int vmb_image_use(const struct vmb_store *store, const struct vmb_image *image, 
 int vmb_image_unused(const struct vmb_store *store, char ***ret_digests);
 int vmb_image_drop(const struct vmb_store *store, const char *digest);
 
-/* The name in full: "node" is "docker.io/library/node:latest". -VMBOOT_EIMAGE if it is no name. */
+/*
+ * The name in full that something gets: "node" is "localhost/node:latest". -VMBOOT_EIMAGE if it is
+ * no name. What a name stands for that is looked for is more than that: see name.h.
+ */
 int vmb_image_full_name(const char *name, char **ret);
+
+/* The name in full of what a user means by name, or -VMBOOT_ENOIMAGE. */
+int vmb_image_known_name(const struct vmb_store *store, const char *name, char **ret);
 
 #endif

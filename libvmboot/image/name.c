@@ -94,23 +94,30 @@ static bool is_hex_id(const char *s, size_t n)
 	return n == VMB_SHA256_HEX && span(s, n, "0123456789abcdef") == n;
 }
 
+#define LOCAL_HOST "localhost"
+#define HUB "docker.io"
+
+struct parts {
+	const char *host; /* n_host 0: a short name */
+	const char *path, *tag, *digest;
+	size_t n_host, n_path, n_tag;
+};
+
+static bool is_word(const char *s, size_t n, const char *word)
+{
+	return n == strlen(word) && memcmp(s, word, n) == 0;
+}
+
 /* The first part of a name, if it is a host: its length, else 0. */
 static size_t host_length(const char *s, size_t n)
 {
 	const char *slash = memchr(s, '/', n);
 	size_t first = slash ? (size_t)(slash - s) : 0;
 
-	if (memchr(s, '.', first) || memchr(s, ':', first) ||
-	    (first == strlen("localhost") && memcmp(s, "localhost", first) == 0))
-		return first;
-	return 0;
+	return memchr(s, '.', first) || memchr(s, ':', first) || is_word(s, first, LOCAL_HOST)
+		       ? first
+		       : 0;
 }
-
-struct parts {
-	const char *host, *path, *tag, *digest;
-	size_t n_host, n_path, n_tag;
-	bool library;
-};
 
 static bool split(const char *name, struct parts *p)
 {
@@ -127,34 +134,67 @@ static bool split(const char *name, struct parts *p)
 		p->n_tag = p->n_path - (size_t)(p->tag - p->path);
 		p->n_path = (size_t)(colon - p->path);
 	}
-	if (host == 0 ||
-	    (host == strlen("index.docker.io") && memcmp(name, "index.docker.io", host) == 0)) {
-		p->host = "docker.io";
-		p->n_host = strlen(p->host);
+	if (is_word(name, host, "index.docker.io")) {
+		p->host = HUB;
+		p->n_host = strlen(HUB);
 	}
-	p->library = p->n_host == strlen("docker.io") &&
-		     memcmp(p->host, "docker.io", p->n_host) == 0 &&
-		     !memchr(p->path, '/', p->n_path);
-	return is_host(p->host, p->n_host) && is_path(p->path, p->n_path) &&
+	return (host == 0 || is_host(p->host, p->n_host)) && is_path(p->path, p->n_path) &&
 	       !is_hex_id(p->path, p->n_path) && (!p->tag || is_tag(p->tag, p->n_tag)) &&
 	       (!p->digest || vmb_digest_hex(p->digest)) && p->n_host + p->n_path <= NAME_BYTES_MAX;
+}
+
+static int parse_name(const char *name, struct parts *p)
+{
+	if (!name || !split(name, p))
+		return vmb_error(VMBOOT_EIMAGE, "\"%s\" is not the name of an image: " RULE,
+				 vmb_show(name).text);
+	if (!p->tag && !p->digest) {
+		p->tag = "latest";
+		p->n_tag = strlen(p->tag);
+	}
+	return 0;
+}
+
+/* host: of a short name */
+static int format_name(const struct parts *p, const char *host, char **ret)
+{
+	size_t n_host = p->n_host ? p->n_host : strlen(host);
+	bool library;
+
+	host = p->n_host ? p->host : host;
+	library = is_word(host, n_host, HUB) && !memchr(p->path, '/', p->n_path);
+	return vmb_asprintf(ret, "%.*s/%s%.*s%s%.*s%s%s", (int)n_host, host,
+			    library ? "library/" : "", (int)p->n_path, p->path, p->tag ? ":" : "",
+			    (int)p->n_tag, p->tag ? p->tag : "", p->digest ? "@" : "",
+			    p->digest ? p->digest : "");
 }
 
 int vmb_image_full_name(const char *name, char **ret)
 {
 	struct parts p;
+	int r = parse_name(name, &p);
 
-	if (!name || !split(name, &p))
-		return vmb_error(VMBOOT_EIMAGE, "\"%s\" is not the name of an image: " RULE,
-				 vmb_show(name).text);
-	if (!p.tag && !p.digest) {
-		p.tag = "latest";
-		p.n_tag = strlen(p.tag);
+	return r < 0 ? r : format_name(&p, LOCAL_HOST, ret);
+}
+
+int vmb_name_candidates(const char *name, char ***ret)
+{
+	static const char *const hosts[] = {LOCAL_HOST, HUB};
+	_cleanup_list_ char **list = NULL;
+	struct parts p;
+	int r = parse_name(name, &p);
+
+	for (size_t i = 0; i < (p.n_host ? 1 : ARRAY_SIZE(hosts)) && r == 0; i++) {
+		_cleanup_free_ char *full = NULL;
+
+		r = format_name(&p, hosts[i], &full);
+		if (r == 0)
+			r = vmb_list_add(&list, full);
 	}
-	return vmb_asprintf(ret, "%.*s/%s%.*s%s%.*s%s%s", (int)p.n_host, p.host,
-			    p.library ? "library/" : "", (int)p.n_path, p.path, p.tag ? ":" : "",
-			    (int)p.n_tag, p.tag ? p.tag : "", p.digest ? "@" : "",
-			    p.digest ? p.digest : "");
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(list);
+	return 0;
 }
 
 const char *vmb_name_digest(const char *full)

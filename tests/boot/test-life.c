@@ -96,7 +96,7 @@ static void opens_and_lists_by_name(void)
 	vmboot_close(vm); /* the VM goes on */
 	CU_ASSERT_EQUAL_FATAL(vmboot_list(&here, &infos), 1);
 	ASSERT_STR(infos[0]->name, "life-list");
-	ASSERT_STR(infos[0]->image, "docker.io/library/test:latest");
+	ASSERT_STR(infos[0]->image, "localhost/test:latest");
 	CU_ASSERT_EQUAL(infos[0]->state, VMBOOT_STATE_RUNNING);
 	CU_ASSERT_EQUAL(infos[0]->memory_mib, 256);
 	vmboot_list_free(infos);

@@ -160,7 +160,7 @@ expect 0 vmboot run -d --name web "$@" test /bin/sh -c \
 [ "$(cat "$tmp/out")" = web ] || fail "run -d prints $(cat "$tmp/out")"
 expect 125 vmboot run --name web "$@" test && has err '"web"'
 expect 0 vmboot wait --phase program -t 300 web && [ ! -s "$tmp/out" ] || fail "wait --phase prints"
-expect 0 vmboot ps && has out web running docker.io/library/test
+expect 0 vmboot ps && has out web running localhost/test
 expect 0 vmboot ps --json
 jq -e '.[0] | .name == "web" and .state == "running" and .memory_mib == 256 and .accel != ""' \
 	"$tmp/out" >/dev/null || fail "ps --json: $(cat "$tmp/out")"

@@ -121,7 +121,7 @@ static void an_image_made_by_umoci(void)
 
 	ASSERT_OK(import(test_path("oci:%s", tagged), "node:20", &image));
 	CU_ASSERT(image->size >= sizeof(*image));
-	ASSERT_STR(image->name, "docker.io/library/node:20");
+	ASSERT_STR(image->name, "localhost/node:20");
 	ASSERT_STR(image->format, "squashfs");
 	ASSERT_STR(image->config_json, "{\"entrypoint\":[\"/bin/sh\"],\"cmd\":[\"-c\"],"
 				       "\"env\":[\"A=1\"],\"workdir\":\"/etc\",\"user\":\"1:2\"}");
@@ -643,7 +643,7 @@ static void names_come_and_go(void)
 	disk = test_path("%s", pub->disk);
 	vmboot_image_free(pub);
 	ASSERT_STR(disk_of(test_path("oci:%s", a), "quay.io/x/y"), disk);
-	ASSERT_STR(list(), "docker.io/library/node:20\nquay.io/x/y:latest\n");
+	ASSERT_STR(list(), "localhost/node:20\nquay.io/x/y:latest\n");
 	CU_ASSERT_EQUAL(count_images(), 1);
 
 	ASSERT_OK(find("node:20", &image));
@@ -655,7 +655,7 @@ static void names_come_and_go(void)
 	ASSERT_STR(by_digest.disk, disk);
 
 	ASSERT_ERROR(find("node:21", &by_digest), VMBOOT_ENOIMAGE,
-		     "no image docker.io/library/node:21; import it: `skopeo copy "
+		     "no image node:21; import it: `skopeo copy "
 		     "docker://docker.io/library/node:21 oci:DIR:TAG`, then `vmboot import "
 		     "oci:DIR:TAG --name node:21`");
 	ASSERT_ERROR(find("Node", &by_digest), VMBOOT_EIMAGE, "is not the name");
@@ -671,6 +671,33 @@ static void names_come_and_go(void)
 	ASSERT_OK(remove_name("quay.io/x/y:latest"));
 	nothing_is_left();
 	CU_ASSERT_EQUAL(fixture_count(test_path("%s/images", store_path()), ""), 0);
+}
+
+/* A short name means what podman means by it; older versions called everything docker.io/library/. */
+static void a_short_name_is_local_first(void)
+{
+	static const struct fixture_layer other[] = {LAYER(FILE_OF("o", "1"))};
+	const char *a = test_path("%s/a", test_tmpdir()), *b = test_path("%s/base", test_tmpdir());
+	_cleanup_image_ struct vmb_image hub = {0}, local = {0}, in_full = {0}, by_digest = {0};
+
+	fixture_image(a, NULL, NULL, plain, 1, "gzip");
+	fixture_image(b, NULL, NULL, other, 1, "gzip");
+	disk_of(test_path("oci:%s", a), "docker.io/library/base");
+	ASSERT_OK(find("base", &hub));
+	ASSERT_STR(hub.name, "docker.io/library/base:latest");
+	disk_of(test_path("oci:%s", b), NULL);
+	ASSERT_OK(find("base", &local));
+	ASSERT_STR(local.name, "localhost/base:latest");
+	CU_ASSERT(!vmb_streq(local.digest, hub.digest));
+	ASSERT_OK(find("docker.io/base", &in_full));
+	ASSERT_STR(in_full.digest, hub.digest);
+	ASSERT_OK(find(test_path("base:latest@%s", hub.digest), &by_digest));
+	ASSERT_STR(by_digest.disk, hub.disk);
+
+	ASSERT_OK(remove_name("base"));
+	ASSERT_STR(list(), "docker.io/library/base:latest\n");
+	ASSERT_OK(remove_name("base"));
+	nothing_is_left();
 }
 
 static void a_vm_keeps_its_image(void)
@@ -693,7 +720,7 @@ static void a_vm_keeps_its_image(void)
 
 	ASSERT_OK(remove_name("x"));
 	ASSERT_ERROR(remove_name("y"), EBUSY, "the VM web uses the image");
-	ASSERT_STR(list(), "docker.io/library/y:latest\n");
+	ASSERT_STR(list(), "localhost/y:latest\n");
 	/* also when the name moves on; then only the VM keeps it */
 	disk_of(test_path("dir:%s", vm), "y");
 	CU_ASSERT(vmb_exists(target));
@@ -843,7 +870,7 @@ static void one_of_many_imports_does_the_work(void)
 	pthread_barrier_destroy(&start);
 	CU_ASSERT_EQUAL(worked, 1);
 	CU_ASSERT_EQUAL(count_images(), 1);
-	ASSERT_STR(list(), "docker.io/library/x:0\ndocker.io/library/x:1\n");
+	ASSERT_STR(list(), "localhost/x:0\nlocalhost/x:1\n");
 }
 
 static void die_late(const char *what, uint64_t done, uint64_t total, void *data)
@@ -876,7 +903,7 @@ static void a_killed_import_leaves_nothing_that_counts(void)
 
 	ASSERT_OK(import(source, "x", NULL));
 	CU_ASSERT_EQUAL(count_images(), 1);
-	ASSERT_STR(list(), "docker.io/library/x:latest\n");
+	ASSERT_STR(list(), "localhost/x:latest\n");
 	CU_ASSERT_EQUAL(fixture_count(test_path("%s/images", store_path()), "sha256-"), 2);
 }
 
@@ -890,7 +917,7 @@ static void watch(const char *what, uint64_t done, uint64_t total, void *data)
 	struct seen *s = data;
 
 	s->wrong += done < s->done || done > total || (s->total && s->total != total) ||
-		    !vmb_streq(what, "importing docker.io/library/x:latest");
+		    !vmb_streq(what, "importing localhost/x:latest");
 	s->done = done;
 	s->total = total;
 	s->calls++;
@@ -957,7 +984,9 @@ TEST_MAIN("image/import", {"an image made by umoci", an_image_made_by_umoci},
 	  {"a truncated tar is noticed", a_truncated_tar_is_noticed},
 	  {"a layer without padding", a_layer_without_padding},
 	  {"a layer that ends within a file", a_layer_that_ends_within_a_file},
-	  {"names come and go", names_come_and_go}, {"a VM keeps its image", a_vm_keeps_its_image},
+	  {"names come and go", names_come_and_go},
+	  {"a short name is local first", a_short_name_is_local_first},
+	  {"a VM keeps its image", a_vm_keeps_its_image},
 	  {"without descriptors no image is said to be missing",
 	   without_descriptors_no_image_is_said_to_be_missing},
 	  {"a store that lost a disk gets it again", a_store_that_lost_a_disk_gets_it_again},

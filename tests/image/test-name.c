@@ -12,23 +12,23 @@
 static void fills_in_what_a_name_leaves_out(void)
 {
 	static const char *const names[][2] = {
-		{"node", "docker.io/library/node:latest"},
-		{"node:20", "docker.io/library/node:20"},
-		{"a/b", "docker.io/a/b:latest"},
-		{"a/b/c:1", "docker.io/a/b/c:1"},
+		{"node", "localhost/node:latest"},
+		{"node:20", "localhost/node:20"},
+		{"a/b", "localhost/a/b:latest"},
+		{"a/b/c:1", "localhost/a/b/c:1"},
 		{"docker.io/node", "docker.io/library/node:latest"},
 		{"index.docker.io/a/b", "docker.io/a/b:latest"},
 		{"quay.io/node", "quay.io/node:latest"},
 		{"quay.io:5000/a/b:t", "quay.io:5000/a/b:t"},
 		{"host:5000/node", "host:5000/node:latest"},
 		{"localhost/x", "localhost/x:latest"},
-		{"localhost", "docker.io/library/localhost:latest"},
+		{"localhost", "localhost/localhost:latest"},
 		{"Reg.Example.COM/x", "Reg.Example.COM/x:latest"},
-		{"a__b/c-d--e.f_g", "docker.io/a__b/c-d--e.f_g:latest"},
-		{"node:V_1.0-x", "docker.io/library/node:V_1.0-x"},
-		{"node@sha256:" HEX, "docker.io/library/node@sha256:" HEX},
-		{"node:20@sha256:" HEX, "docker.io/library/node:20@sha256:" HEX},
-		{"node:" X64 X64, "docker.io/library/node:" X64 X64},
+		{"a__b/c-d--e.f_g", "localhost/a__b/c-d--e.f_g:latest"},
+		{"node:V_1.0-x", "localhost/node:V_1.0-x"},
+		{"node@sha256:" HEX, "localhost/node@sha256:" HEX},
+		{"node:20@sha256:" HEX, "localhost/node:20@sha256:" HEX},
+		{"node:" X64 X64, "localhost/node:" X64 X64},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -38,6 +38,28 @@ static void fills_in_what_a_name_leaves_out(void)
 		ASSERT_STR(full, names[i][1]);
 		ASSERT_OK(vmb_image_full_name(full, &again));
 		ASSERT_STR(again, full);
+	}
+}
+
+/* The order in which podman looks at its storage. */
+static void looks_where_a_short_name_may_be(void)
+{
+	static const char *const names[][3] = {
+		{"node", "localhost/node:latest", "docker.io/library/node:latest"},
+		{"a/b:1", "localhost/a/b:1", "docker.io/a/b:1"},
+		{"x@sha256:" HEX, "localhost/x@sha256:" HEX, "docker.io/library/x@sha256:" HEX},
+		{"localhost/node", "localhost/node:latest", NULL},
+		{"docker.io/node", "docker.io/library/node:latest", NULL},
+		{"index.docker.io/node", "docker.io/library/node:latest", NULL},
+		{"quay.io/node", "quay.io/node:latest", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_list_ char **list = NULL;
+
+		ASSERT_OK(vmb_name_candidates(names[i][0], &list));
+		ASSERT_STR(list[0], names[i][1]);
+		CU_ASSERT(vmb_streq(list[1], names[i][2]) || (!list[1] && !names[i][2]));
 	}
 }
 
@@ -156,5 +178,6 @@ static void cleans_paths(void)
 }
 
 TEST_MAIN("image/name", {"fills in what a name leaves out", fills_in_what_a_name_leaves_out},
+	  {"looks where a short name may be", looks_where_a_short_name_may_be},
 	  {"refuses what is no name", refuses_what_is_no_name},
 	  {"makes names that fit", makes_names_that_fit}, {"cleans paths", cleans_paths})

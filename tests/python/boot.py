@@ -405,7 +405,7 @@ class Boot(Base):
         self.assertEqual((info.name, info.memory_mib, info.state), ("web", 256, vmboot.State.RUNNING))
         self.assertTrue(info.skip_kernel_headers)
         self.assertFalse(info.skip_module_signatures)
-        self.assertEqual(info.image, "docker.io/library/node:20")
+        self.assertEqual(info.image, "localhost/node:20")
         self.assertIn(info.accel, ("kvm", "tcg"))
         self.assertEqual(vmboot.list(), [info])
         self.assertIn("<name>web</name>", shared.xml())

@@ -50,7 +50,7 @@ mkdir -p "$tmp/root/bin" && printf '#!/bin/sh\n' >"$tmp/root/bin/sh"
 if command -v sqfstar mksquashfs >/dev/null &&
 	expect 0 vmboot import --store "$tmp/other" --name node:20 "dir:$tmp/root"; then
 	same "images" "$(offers run --store "$tmp/other" no)" "node:20"
-	same "images" "$(offers --store "$tmp/other" rmi docker)" "docker.io/library/node:20"
+	same "images" "$(offers --store "$tmp/other" rmi local)" "localhost/node:20"
 	same "an image that was given" \
 		"$(offers rmi --store "$tmp/other" node:20 '')" ""
 	image=--store=$tmp/other
@@ -82,8 +82,8 @@ for library in "" /usr/share/bash-completion/bash_completion; do
 		"file.json file.tar"
 	same "bash: nothing" "$(in_bash "vmboot nosuch x" vmboot nosuch x)" ""
 	[ -z "${image:-}" ] || same "bash: an image with a colon" "$(in_bash \
-		"vmboot rmi $image docker.io/library/node:" vmboot rmi --store = "${image#*=}" \
-		docker.io/library/node :)" 20
+		"vmboot rmi $image localhost/node:" vmboot rmi --store = "${image#*=}" \
+		localhost/node :)" 20
 done
 bash --norc -c '. "$1"; complete -p vmboot' bash "$scripts/vmboot" | grep -q -- '-F _vmboot' ||
 	fail "bash: the function is not registered"

@@ -11,14 +11,14 @@ expect 0 vmboot images -q && [ ! -s "$tmp/out" ] || fail "images of an empty sto
 expect 0 vmboot images --json && [ "$(jq length "$tmp/out")" = 0 ] || fail "images --json, empty"
 
 expect 0 vmboot import --name web:2 "oci:$tmp/web:2"
-[ "$(cat "$tmp/out")" = docker.io/library/web:2 ] || fail "import prints $(cat "$tmp/out")"
+[ "$(cat "$tmp/out")" = localhost/web:2 ] || fail "import prints $(cat "$tmp/out")"
 [ -s "$tmp/err" ] && fail "import says: $(cat "$tmp/err")"
 expect 0 vmboot import -n web:two --json "oci:$tmp/web:2"
-[ "$(jq -r .name "$tmp/out")" = docker.io/library/web:two ] || fail "import --json: name"
+[ "$(jq -r .name "$tmp/out")" = localhost/web:two ] || fail "import --json: name"
 
-expect 0 vmboot images && has out docker.io/library/web:2 docker.io/library/web:two sha256: KiB
+expect 0 vmboot images && has out localhost/web:2 localhost/web:two sha256: KiB
 expect 0 vmboot images -q
-[ "$(tr '\n' ' ' <"$tmp/out")" = "docker.io/library/web:2 docker.io/library/web:two " ] ||
+[ "$(tr '\n' ' ' <"$tmp/out")" = "localhost/web:2 localhost/web:two " ] ||
 	fail "images -q: $(cat "$tmp/out")"
 expect 0 vmboot images --json
 jq -e 'length == 2 and all(.[]; (.digest | test("^sha256:[0-9a-f]{64}$")) and .bytes > 0
@@ -36,7 +36,7 @@ expect 0 vmboot rmi web:2 web:two
 [ -e "$disk" ] && fail "the disk stays when the last name goes"
 vmboot import --name web:2 "oci:$tmp/web:2" >&- 2>"$tmp/err" && fail "import with a closed output"
 has err "cannot write to standard output: Bad file descriptor"
-expect 0 vmboot images -q && has out docker.io/library/web:2
+expect 0 vmboot images -q && has out localhost/web:2
 grep -q . "$disk" || fail "no disk at $disk"
 
 expect 1 vmboot rmi nosuch web:2 && has err 'nosuch' && has out web:2

@@ -217,7 +217,7 @@ def info(pointer: Any) -> Info:
 class Image:
     """An image in the store."""
 
-    #: in full, e.g. "docker.io/library/node:20"
+    #: in full, e.g. "localhost/node:20"
     name: str
     digest: str
     #: path of the root disk, its format and its size

@@ -2,7 +2,7 @@
 """The images in the store.
 
 >>> [image.name for image in vmboot.images.list()]
-['docker.io/library/node:20']
+['localhost/node:20']
 """
 from __future__ import annotations
 
