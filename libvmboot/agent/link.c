@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "domain/domain.h"
 
 enum {
 	PIECE = 65536,
@@ -20,20 +21,31 @@ struct way {
 };
 
 struct vmb_link {
+	struct vmb_link *next; /* of the open links */
+	uintptr_t id;
+	int refs; /* the owner's, and one for each callback that runs; under links.lock */
 	virStreamPtr stream;
 	int fd; /* the link's end of the socket pair */
 	int watch;
-	/* libvirt gives a callback's reference back with locks of its own held, which it also takes
-	 * in calls that are made under the other lock */
-	pthread_mutex_t refs_lock;
-	pthread_cond_t refs_changed;
-	int refs;	      /* the owner's, and one for each callback */
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
 	bool eof, ended;
-	bool deaf; /* the guest takes no more, though what it said last may still come */
+	bool closed; /* libvirt is asked for no more callbacks */
+	bool deaf;   /* the guest takes no more, though what it said last may still come */
 	struct way from_guest, to_guest;
 };
+
+/*
+ * The open links. A callback is given an id and not a pointer, because libvirt does not say reliably
+ * when the last callback has returned: its remote driver calls the free function of a stream's
+ * callback never (before 11.6) or with locks held, and its file streams may call it while another
+ * thread, which ends the stream, is still in the callback. A callback that comes late finds no link.
+ */
+static struct {
+	pthread_mutex_t lock; /* held for moments, and over no call of libvirt's */
+	uintptr_t last_id;
+	struct vmb_link *first;
+} links = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool is_empty(const struct way *way)
 {
@@ -46,28 +58,53 @@ static void link_free(struct vmb_link *link)
 		virStreamFree(link->stream);
 	vmb_closep(&link->fd);
 	pthread_cond_destroy(&link->changed);
-	pthread_cond_destroy(&link->refs_changed);
 	pthread_mutex_destroy(&link->lock);
-	pthread_mutex_destroy(&link->refs_lock);
 	free(link);
 }
 
-static void link_ref(struct vmb_link *link)
+static void link_register(struct vmb_link *link)
 {
-	pthread_mutex_lock(&link->refs_lock);
-	link->refs++;
-	pthread_mutex_unlock(&link->refs_lock);
+	pthread_mutex_lock(&links.lock);
+	link->id = ++links.last_id;
+	link->next = links.first;
+	links.first = link;
+	pthread_mutex_unlock(&links.lock);
 }
 
-static void link_unref(void *data)
+static void link_unregister(struct vmb_link *link)
 {
-	struct vmb_link *link = data;
+	struct vmb_link **p = &links.first;
+
+	pthread_mutex_lock(&links.lock);
+	while (*p && *p != link)
+		p = &(*p)->next;
+	if (*p)
+		*p = link->next;
+	pthread_mutex_unlock(&links.lock);
+}
+
+/* For link_unref(); NULL if it is closed. */
+static struct vmb_link *link_of(const void *id)
+{
+	struct vmb_link *link;
+
+	pthread_mutex_lock(&links.lock);
+	link = links.first;
+	while (link && link->id != (uintptr_t)id)
+		link = link->next;
+	if (link)
+		link->refs++;
+	pthread_mutex_unlock(&links.lock);
+	return link;
+}
+
+static void link_unref(struct vmb_link *link)
+{
 	bool last;
 
-	pthread_mutex_lock(&link->refs_lock);
+	pthread_mutex_lock(&links.lock);
 	last = --link->refs == 0;
-	pthread_cond_broadcast(&link->refs_changed);
-	pthread_mutex_unlock(&link->refs_lock);
+	pthread_mutex_unlock(&links.lock);
 	if (last)
 		link_free(link);
 }
@@ -151,6 +188,8 @@ static void watch_for_next(struct vmb_link *link)
 	bool in = is_empty(&link->from_guest), out = is_empty(&link->to_guest);
 	int stream = 0, fd = 0;
 
+	if (link->closed)
+		return;
 	if (!link->ended) {
 		if (in && !link->eof)
 			stream |= VIR_STREAM_EVENT_READABLE | VIR_STREAM_EVENT_HANGUP |
@@ -180,36 +219,38 @@ static void move(struct vmb_link *link)
 	pthread_mutex_unlock(&link->lock);
 }
 
-static void on_stream(virStreamPtr st VMB_UNUSED, int events VMB_UNUSED, void *data)
+static void move_by_id(const void *id)
 {
-	move(data);
+	struct vmb_link *link = link_of(id);
+
+	if (!link)
+		return;
+	move(link);
+	link_unref(link);
 }
 
-static void on_fd(int watch VMB_UNUSED, int fd VMB_UNUSED, int events VMB_UNUSED, void *data)
+static void on_stream(virStreamPtr st VMB_UNUSED, int events VMB_UNUSED, void *id)
 {
-	move(data);
+	move_by_id(id);
 }
 
-static struct timespec flush_deadline(void)
+static void on_fd(int watch VMB_UNUSED, int fd VMB_UNUSED, int events VMB_UNUSED, void *id)
 {
-	const int64_t until = vmb_monotonic_us() + FLUSH_MS * 1000;
-
-	return (struct timespec){until / 1000000, until % 1000000 * 1000};
+	move_by_id(id);
 }
 
 static int start(struct vmb_link *link)
 {
-	link_ref(link);
-	link->watch = virEventAddHandle(link->fd, 0, on_fd, link, link_unref);
-	if (link->watch < 0) {
-		link_unref(link);
+	void *id;
+
+	link_register(link);
+	id = (void *)link->id;
+	link->watch = virEventAddHandle(link->fd, 0, on_fd, id, NULL);
+	if (link->watch < 0)
 		return vmb_libvirt_error("cannot use libvirt's event loop");
-	}
-	link_ref(link);
-	if (virStreamEventAddCallback(link->stream, VIR_STREAM_EVENT_READABLE, on_stream, link,
-				      link_unref) < 0) {
+	if (virStreamEventAddCallback(link->stream, VIR_STREAM_EVENT_READABLE, on_stream, id,
+				      NULL) < 0) {
 		virEventRemoveHandle(link->watch);
-		link_unref(link);
 		return vmb_libvirt_error("cannot watch the stream of a channel");
 	}
 	move(link);
@@ -219,29 +260,32 @@ static int start(struct vmb_link *link)
 /* The client closed its end; once the guest has taken what it said last, the link ends by itself. */
 static void flush(struct vmb_link *link)
 {
-	const struct timespec at = flush_deadline();
+	const int64_t until = vmb_monotonic_us() + FLUSH_MS * 1000;
+	const struct timespec at = {until / 1000000, until % 1000000 * 1000};
 	int r = 0;
 
 	pthread_mutex_lock(&link->lock);
 	while (!link->ended && r == 0)
 		r = pthread_cond_timedwait(&link->changed, &link->lock, &at);
 	end(link);
+	link->closed = true;
 	pthread_mutex_unlock(&link->lock);
 }
 
-/* The event loop, which may end with the link's owner, is to let go of the link before. */
-static void await_callbacks(struct vmb_link *link)
-{
-	const struct timespec at = flush_deadline();
-	int r = 0;
-
-	pthread_mutex_lock(&link->refs_lock);
-	while (link->refs > 1 && r == 0)
-		r = pthread_cond_timedwait(&link->refs_changed, &link->refs_lock, &at);
-	pthread_mutex_unlock(&link->refs_lock);
-}
-
 /* ---- open and close ---- */
+
+/* libvirt has no code for that. */
+static bool lacks_channel(virDomainPtr d, const char *channel)
+{
+	struct vmb_saved_error *saved = vmb_error_save();
+	_cleanup_free_ char *xml = virDomainGetXMLDesc(d, 0);
+	bool has = true;
+
+	if (xml)
+		(void)vmb_domain_has_channel(xml, channel, &has);
+	vmb_error_restore(saved);
+	return !has;
+}
 
 static int open_channel(virDomainPtr d, const char *channel, virStreamPtr st)
 {
@@ -257,14 +301,13 @@ static int open_channel(virDomainPtr d, const char *channel, virStreamPtr st)
 				 channel, name);
 	case VIR_ERR_OPERATION_INVALID:
 		return vmb_error(VMBOOT_EENDED, "the VM \"%s\" is not running", name);
-	case VIR_ERR_INTERNAL_ERROR:
-		if (strstr(virGetLastErrorMessage(), "cannot find"))
-			return vmb_error(ENOENT, "the VM \"%s\" has no channel %s", name, channel);
-		break;
 	default:
 		break;
 	}
-	return vmb_libvirt_error("cannot open the channel %s of the VM \"%s\"", channel, name);
+	vmb_libvirt_error("cannot open the channel %s of the VM \"%s\"", channel, name);
+	if (lacks_channel(d, channel))
+		return vmb_error(ENOENT, "the VM \"%s\" has no channel %s", name, channel);
+	return -VMBOOT_ELIBVIRT;
 }
 
 static void init_cond(pthread_cond_t *cond)
@@ -289,9 +332,7 @@ static int new_link(struct vmb_link **ret, int *ret_fd)
 		return vmb_errno(errno, "cannot make a pair of sockets");
 	}
 	pthread_mutex_init(&link->lock, NULL);
-	pthread_mutex_init(&link->refs_lock, NULL);
 	init_cond(&link->changed);
-	init_cond(&link->refs_changed);
 	link->refs = 1;
 	link->fd = fds[0];
 	*ret = link;
@@ -319,6 +360,7 @@ int vmb_link_open(virDomainPtr d, const char *channel, struct vmb_link **ret, in
 			virStreamAbort(link->stream);
 	}
 	if (r < 0) {
+		link_unregister(link);
 		link_unref(link);
 		return r;
 	}
@@ -333,6 +375,6 @@ void vmb_link_close(struct vmb_link *link)
 	virStreamEventRemoveCallback(link->stream);
 	virEventRemoveHandle(link->watch);
 	virStreamAbort(link->stream);
-	await_callbacks(link);
+	link_unregister(link);
 	link_unref(link);
 }

@@ -33,8 +33,8 @@ static int call(struct vmboot_vm *vm, virDomainPtr d, const char *request, char 
 	case VIR_ERR_OPERATION_INVALID:
 	case VIR_ERR_NO_DOMAIN:
 		return vmb_error(VMBOOT_EENDED, "the VM \"%s\" is not running", vm->name);
-	case VIR_ERR_SYSTEM_ERROR: /* of which there may be others, too */
-		if (!strstr(virGetLastErrorMessage(), "No complete agent response"))
+	case VIR_ERR_SYSTEM_ERROR: /* with an errno, which for others is another */
+		if (virGetLastError()->int1 != ERANGE)
 			break;
 		return vmb_error(VMBOOT_EGUEST,
 				 "the agent of the VM \"%s\" says more at once than libvirt takes "

@@ -43,6 +43,9 @@ int vmb_metadata_parse(const char *xml, struct vmb_metadata *ret);
  */
 int vmb_domain_agent_connected(const char *xml, bool *ret);
 
+/* Whether a domain has a channel of that name, by its XML. Errors as above. */
+int vmb_domain_has_channel(const char *xml, const char *name, bool *ret);
+
 /*
  * The XML of a domain that does not run, with the frequency of this host's counter in place of that
  * of the host it was planned on; khz 0: not known. 1, and *ret is freed by the caller; 0: nothing

@@ -48,23 +48,41 @@ static xmlNodePtr child(xmlNodePtr n, const char *name)
 	return n ? next_named(n->children, name) : NULL;
 }
 
+/* The target of the channel of that name, or NULL. */
+static xmlNodePtr channel_target(xmlDocPtr doc, const char *name)
+{
+	xmlNodePtr channel = child(xmlDocGetRootElement(doc), "devices"), target;
+
+	channel = channel ? channel->children : NULL;
+	while ((channel = next_named(channel, "channel"))) {
+		target = next_named(channel->children, "target");
+		if (target && attr_is(target, "name", name))
+			return target;
+		channel = channel->next;
+	}
+	return NULL;
+}
+
+int vmb_domain_has_channel(const char *xml, const char *name, bool *ret)
+{
+	_cleanup_xml_ xmlDocPtr doc = NULL;
+	int r = parse(xml, &doc);
+
+	if (r == 0)
+		*ret = channel_target(doc, name) != NULL;
+	return r;
+}
+
 int vmb_domain_agent_connected(const char *xml, bool *ret)
 {
 	_cleanup_xml_ xmlDocPtr doc = NULL;
-	xmlNodePtr channel, target;
+	xmlNodePtr target;
 	int r = parse(xml, &doc);
 
 	if (r < 0)
 		return r;
-	*ret = false;
-	channel = child(xmlDocGetRootElement(doc), "devices");
-	channel = channel ? channel->children : NULL;
-	while ((channel = next_named(channel, "channel"))) {
-		target = next_named(channel->children, "target");
-		if (target && attr_is(target, "name", VMB_QGA_PORT))
-			*ret = attr_is(target, "state", "connected");
-		channel = channel->next;
-	}
+	target = channel_target(doc, VMB_QGA_PORT);
+	*ret = target && attr_is(target, "state", "connected");
 	return 0;
 }
 

@@ -3,12 +3,15 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/process.h"
 
@@ -175,6 +178,78 @@ const char *boot_output(struct vmboot_vm *vm, enum vmboot_stream stream)
 	text = test_path("%s", buf.data ? buf.data : "");
 	vmb_buf_done(&buf);
 	return text;
+}
+
+enum {
+	EXECS_BEFORE = 10, /* what is made once is there after these */
+	EXEC_BYTES = 4096, /* what an exec may leave allocated: the allocator is not exact */
+	LEFT_MS = 10000,   /* libvirt's event loop lets go of things a little later */
+};
+
+static int entries(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	int n = 0;
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+struct usage {
+	int fds, threads;
+	size_t bytes;
+};
+
+static struct usage measure_usage(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return (struct usage){.fds = entries("/proc/self/fd"),
+			      .threads = entries("/proc/self/task"),
+			      .bytes = m.uordblks + m.hblkhd};
+}
+
+static void exec_true(struct vmboot_vm *vm, int n)
+{
+	const char *const args[] = {"true", NULL};
+	const struct vmboot_exec_opts opts = VMBOOT_EXEC_OPTS(.args = args);
+	struct vmboot_exec_result *result;
+
+	for (int i = 0; i < n; i++) {
+		ASSERT_OK(vmboot_exec(vm, &opts, &result));
+		CU_ASSERT_EQUAL(result->exit_code, 0);
+		vmboot_exec_result_free(result);
+	}
+}
+
+void boot_exec_often(struct vmboot_vm *vm, int n)
+{
+	const char *wanted = getenv("BOOT_EXECS");
+	struct usage before, after;
+	struct vmb_deadline until;
+	int64_t start;
+
+	n = wanted ? atoi(wanted) : n;
+	exec_true(vm, EXECS_BEFORE);
+	before = measure_usage();
+	start = vmb_monotonic_us();
+	exec_true(vm, n);
+	printf("(%d: %.1f ms each) ", n, (double)(vmb_monotonic_us() - start) / 1000 / n);
+	until = vmb_deadline_in(LEFT_MS);
+	do {
+		after = measure_usage();
+	} while ((after.fds > before.fds || after.threads > before.threads) &&
+		 !vmb_deadline_passed(until) && poll(NULL, 0, 20) == 0);
+	CU_ASSERT_EQUAL(after.fds, before.fds);
+	CU_ASSERT_EQUAL(after.threads, before.threads);
+	CU_ASSERT(after.bytes < before.bytes + 262144 + (size_t)n * EXEC_BYTES);
+	if (after.fds != before.fds || after.threads != before.threads ||
+	    after.bytes >= before.bytes + 262144 + (size_t)n * EXEC_BYTES)
+		printf("descriptors %d -> %d, threads %d -> %d, bytes %zu -> %zu\n", before.fds,
+		       after.fds, before.threads, after.threads, before.bytes, after.bytes);
 }
 
 struct vmboot_vm *boot_run(const struct vmboot_opts *opts, int exit_code)

@@ -49,6 +49,12 @@ struct vmboot_exec_result *boot_time_out(struct vmboot_vm *vm, struct vmboot_exe
 /* What the guest's program wrote to a stream, from boot to now. */
 const char *boot_output(struct vmboot_vm *vm, enum vmboot_stream stream);
 
+/*
+ * Runs `true` in a VM again and again on one handle, $BOOT_EXECS times or n, and checks that the
+ * process has as many descriptors and threads afterwards as before, and no more memory of note.
+ */
+void boot_exec_often(struct vmboot_vm *vm, int n);
+
 /* Create, wait for the program's end, and check its exit code. */
 struct vmboot_vm *boot_run(const struct vmboot_opts *opts, int exit_code);
 

@@ -1,8 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # soak.sh: boot a stock Debian again and again, twenty times or $SOAK times, each time from the disk
-# that the last boot left, and look whether all of it works. `make check-soak`.
+# that the last boot left, and look whether all of it works. Before that, run 2000 programs or
+# $SOAK_EXECS on one handle, by the embedded libvirt and the system's. `make check-soak`.
 set -u
+
+BOOT_EXECS=${SOAK_EXECS:-2000} TEST_ONLY="many on one handle" \
+	"$TEST_BUILDDIR/tests/boot/test-agent" || exit 1
+BOOT_EXECS=${SOAK_EXECS:-2000} "$TEST_BUILDDIR/tests/boot/test-system"
+r=$?
+[ $r -eq 0 ] || [ $r -eq 77 ] || exit 1
 
 boots=${SOAK:-20}
 timeout=${SOAK_TIMEOUT:-120}

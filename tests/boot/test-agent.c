@@ -343,6 +343,11 @@ static void a_hundred_mib_byte_for_byte(void)
 	       MIB * 1e6 / (double)start);
 }
 
+static void many_on_one_handle(void)
+{
+	boot_exec_often(vm(), 60);
+}
+
 static void a_stuck_reader_stops_nobody_else(void)
 {
 	struct stream s = {.opts = boot_sh("yes"), .fds = {-1, -1, -1}, .control = -1};
@@ -738,6 +743,7 @@ BOOT_MAIN("boot/agent", {"outputs and exit codes", outputs_and_exit_codes}, {"si
 	  {"a program that does not read", a_program_that_does_not_read},
 	  {"output is cut", output_is_cut}, {"the deadline is met", the_deadline_is_met},
 	  {"background programs are not waited for", background_programs_are_not_waited_for},
+	  {"many on one handle leave nothing", many_on_one_handle},
 	  {"64 at once", sixty_four_at_once},
 	  {"100 MiB, byte for byte", a_hundred_mib_byte_for_byte},
 	  {"a stuck reader stops nobody else", a_stuck_reader_stops_nobody_else},

@@ -343,6 +343,7 @@ static void runs_programs_through_the_daemon(void)
 	ASSERT_OK(vmboot_create(&opts, &vm));
 	echo_through(vm);
 	echo_through(vm);
+	boot_exec_often(vm, 60);
 	CU_ASSERT_EQUAL(pthread_create(&thread, NULL, hold_the_stream, vm), 0);
 	echo_through(vm); /* the thread has begun by now, and goes on */
 	while_it_is_held("system-exec");

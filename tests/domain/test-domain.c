@@ -136,6 +136,22 @@ static void whether_an_agent_is_there(void)
 	ASSERT_ERROR(vmb_domain_agent_connected("<domain>", &there), VMBOOT_ELIBVIRT, "no XML");
 }
 
+static void whether_a_channel_is_there(void)
+{
+	const char *xml = LIVE(CHANNEL("org.qemu.guest_agent.0", "connected")
+				       CHANNEL("org.vmboot.stream.0", "disconnected"));
+	bool has = false;
+
+	ASSERT_OK(vmb_domain_has_channel(xml, "org.vmboot.stream.0", &has));
+	CU_ASSERT(has);
+	ASSERT_OK(vmb_domain_has_channel(xml, "org.vmboot.stream.1", &has));
+	CU_ASSERT_FALSE(has);
+	has = true;
+	ASSERT_OK(vmb_domain_has_channel("<domain/>", "org.vmboot.stream.0", &has));
+	CU_ASSERT_FALSE(has);
+	ASSERT_ERROR(vmb_domain_has_channel("<domain>", "", &has), VMBOOT_ELIBVIRT, "no XML");
+}
+
 static void debug(void)
 {
 	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN, .debug = true);
@@ -415,7 +431,8 @@ TEST_MAIN("domain/domain", {"TCG", tcg}, {"KVM", kvm},
 	  {"the counter's frequency is the host's", the_counters_frequency_is_the_hosts},
 	  {"an old libvirt", an_old_libvirt}, {"systemd", systemd}, {"network", network},
 	  {"an agent of the image's", an_agent_of_the_images},
-	  {"whether an agent is there", whether_an_agent_is_there}, {"debug", debug},
+	  {"whether an agent is there", whether_an_agent_is_there},
+	  {"whether a channel is there", whether_a_channel_is_there}, {"debug", debug},
 	  {"ephemeral, with both skips", ephemeral_with_both_skips},
 	  {"libvirt labels", libvirt_labels}, {"we label", we_label},
 	  {"odd names are escaped", odd_names_are_escaped}, {"a probe", a_probe},
