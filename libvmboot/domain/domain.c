@@ -293,10 +293,14 @@ static xmlNodePtr new_domain(xmlDocPtr doc, enum vmboot_accel accel, const char 
 int vmb_domain_xml(const struct vmb_plan *plan, char **ret)
 {
 	_cleanup_xml_ xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
+	_cleanup_metadata_ struct vmb_metadata metadata = {0};
 	const struct vmb_facts *f = &plan->facts;
 	xmlNodePtr domain = new_domain(doc, f->accel, plan->name), devices;
+	int r = vmb_metadata_from_plan(plan, &metadata);
 
-	vmb_metadata_add_plan(domain, plan);
+	if (r < 0)
+		return r;
+	vmb_metadata_add(domain, &metadata);
 	add_resources(domain, plan->memory_mib, plan->vcpus);
 	add_os(domain, f->machine, f->firmware, f->kernel_copy, f->initramfs, plan->cmdline);
 	add_cpu(domain, f->accel, f->cpu_maximum);
@@ -318,9 +322,10 @@ int vmb_domain_xml(const struct vmb_plan *plan, char **ret)
 int vmb_domain_probe_xml(const struct vmb_probe *probe, char **ret)
 {
 	_cleanup_xml_ xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
+	const struct vmb_metadata metadata = {.store = (char *)probe->store, .probe = true};
 	xmlNodePtr domain = new_domain(doc, probe->accel, probe->name), devices;
 
-	vmb_metadata_add_probe(domain, probe);
+	vmb_metadata_add(domain, &metadata);
 	add_resources(domain, 256, 1);
 	add_os(domain, probe->machine, probe->firmware, probe->kernel, probe->initramfs,
 	       "console=ttyS0 panic=-1 quiet " VMB_CMDLINE_PROBE);

@@ -21,8 +21,10 @@ int vmb_domain_xml(const struct vmb_plan *plan, char **ret);
 
 /* What <metadata> says about a VM. */
 struct vmb_metadata {
-	char *store, *image, *digest, *accel;
+	char *store, *image, *digest;
 	bool probe; /* no VM: somebody tries an accelerator */
+	enum vmboot_accel accel;
+	unsigned tsc_khz; /* that the kernel's command line says; 0: none */
 	bool ephemeral, skip_kernel_headers, skip_guest_agent, skip_module_signatures;
 	enum vmboot_init_mode init_mode;
 	enum vmboot_guest_agent guest_agent;
@@ -30,6 +32,13 @@ struct vmb_metadata {
 
 void vmb_metadata_done(struct vmb_metadata *metadata);
 #define _cleanup_metadata_ vmb_cleanup(vmb_metadata_done)
+
+/* What the metadata of the plan's domain will say. */
+int vmb_metadata_from_plan(const struct vmb_plan *plan, struct vmb_metadata *ret);
+
+/* Sets what the metadata knows of info's members; strings are allocated, see vmboot_info_free(). */
+struct vmboot_info;
+int vmb_metadata_fill_info(const struct vmb_metadata *metadata, struct vmboot_info *info);
 
 /*
  * xml: our element, as virDomainGetMetadata() returns it (without its namespace).

@@ -2,24 +2,123 @@
 #include "domain/metadata.h"
 
 #include <libxml/parser.h>
+#include <limits.h>
 #include <string.h>
+#include <vmboot/vm.h>
 
 #include "base/error.h"
 #include "base/str.h"
+#include "opts/opts.h"
 
 enum { METADATA_MAX = 65536 }; /* bytes; ours has two paths and a few words */
 
-static const char *bool_text(bool b)
-{
-	return b ? "true" : "false";
-}
+enum type { TEXT, FLAG, CHOICE, NUMBER };
 
-struct fact {
-	const char *name, *text;
+/* Whose metadata has it: a VM's, that of a domain that only tries an accelerator, or both. */
+enum owner { OF_VM = 1, OF_PROBE = 2, OF_BOTH = OF_VM | OF_PROBE };
+
+enum { NOT_IN_INFO = 1 << 16 };
+
+/*
+ * What a domain's metadata says, in that order. Writing, parsing and vmboot_info walk this table: a
+ * new fact is a member of struct vmb_metadata, a row here, and a line in vmb_metadata_from_plan().
+ * The words of a CHOICE are those of the request's field of that name.
+ */
+static const struct field {
+	const char *name;
+	enum type type;
+	enum owner owner;
+	size_t offset; /* in struct vmb_metadata */
+	size_t info;   /* in struct vmboot_info, or NOT_IN_INFO */
+} fields[] = {
+#define AT(member) offsetof(struct vmb_metadata, member)
+#define INFO(member) AT(member), offsetof(struct vmboot_info, member)
+	{"store", TEXT, OF_BOTH, AT(store), NOT_IN_INFO},
+	{"probe", FLAG, OF_PROBE, AT(probe), NOT_IN_INFO},
+	{"image", TEXT, OF_VM, INFO(image)},
+	{"digest", TEXT, OF_VM, INFO(digest)},
+	{"accel", CHOICE, OF_VM, INFO(accel)},
+	{"init_mode", CHOICE, OF_VM, AT(init_mode), NOT_IN_INFO},
+	{"ephemeral", FLAG, OF_VM, INFO(ephemeral)},
+	{"skip_kernel_headers", FLAG, OF_VM, INFO(skip_kernel_headers)},
+	{"skip_guest_agent", FLAG, OF_VM, INFO(skip_guest_agent)},
+	{"skip_module_signatures", FLAG, OF_VM, INFO(skip_module_signatures)},
+	{"guest_agent", CHOICE, OF_VM, AT(guest_agent), NOT_IN_INFO},
+	/* the frequency that the kernel's command line says, if it says one */
+	{VMB_METADATA_TSC, NUMBER, OF_VM, AT(tsc_khz), NOT_IN_INFO},
+#undef INFO
+#undef AT
 };
 
-static void add_facts(xmlNodePtr domain, const struct fact *facts, size_t n)
+/* A member by its row; enums are stored as unsigned. */
+#define MEMBER(type, metadata, field) ((type *)((char *)(metadata) + (field)->offset))
+#define CONST_MEMBER(type, metadata, field)                                                        \
+	((const type *)((const char *)(metadata) + (field)->offset))
+
+/* By value; NULL-ended. */
+static const char *const *choices(const struct field *field)
 {
+	return vmb_field_find(field->name)->pub.choices;
+}
+
+void vmb_metadata_done(struct vmb_metadata *m)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (fields[i].type == TEXT)
+			free(*MEMBER(char *, m, &fields[i]));
+	*m = (struct vmb_metadata){0};
+}
+
+/* ---- from the plan, and into XML and vmboot_info ---- */
+
+int vmb_metadata_from_plan(const struct vmb_plan *plan, struct vmb_metadata *ret)
+{
+	const struct vmb_facts *f = &plan->facts;
+	_cleanup_metadata_ struct vmb_metadata m = {
+		.accel = f->accel,
+		.init_mode = plan->init_mode,
+		.ephemeral = plan->ephemeral,
+		.skip_kernel_headers = plan->skip_kernel_headers,
+		.skip_guest_agent = plan->skip_guest_agent,
+		.skip_module_signatures = plan->skip_module_signatures,
+		.guest_agent = plan->guest_agent,
+		.tsc_khz = f->accel == VMBOOT_ACCEL_TCG ? f->tsc_khz : 0,
+	};
+	int r;
+
+	r = vmb_strdup(f->store, &m.store);
+	if (r == 0)
+		r = vmb_strdup(f->image.name, &m.image);
+	if (r == 0)
+		r = vmb_strdup(f->image.digest, &m.digest);
+	if (r < 0)
+		return r;
+	*ret = m;
+	m = (struct vmb_metadata){0};
+	return 0;
+}
+
+/* The field's value in words; NULL: it is left out. */
+static const char *value_text(const struct vmb_metadata *m, const struct field *field,
+			      char number[16])
+{
+	switch (field->type) {
+	case TEXT:
+		return *CONST_MEMBER(char *, m, field);
+	case FLAG:
+		return *CONST_MEMBER(bool, m, field) ? "true" : "false";
+	case CHOICE:
+		return choices(field)[*CONST_MEMBER(unsigned, m, field)];
+	case NUMBER:
+		snprintf(number, 16, "%u", *CONST_MEMBER(unsigned, m, field));
+		return strcmp(number, "0") == 0 ? NULL : number;
+	}
+	return NULL;
+}
+
+void vmb_metadata_add(xmlNodePtr domain, const struct vmb_metadata *m)
+{
+	const enum owner owner = m->probe ? OF_PROBE : OF_VM;
 	xmlNodePtr vm = vmb_xml_add(vmb_xml_add(domain, "metadata", NULL), "vm", NULL);
 	xmlNsPtr ns;
 
@@ -27,74 +126,81 @@ static void add_facts(xmlNodePtr domain, const struct fact *facts, size_t n)
 		return;
 	ns = xmlNewNs(vm, BAD_CAST VMB_DOMAIN_XMLNS, BAD_CAST VMB_DOMAIN_PREFIX);
 	xmlSetNs(vm, ns);
-	for (size_t i = 0; i < n; i++) {
-		xmlNodePtr node = vmb_xml_add(vm, facts[i].name, facts[i].text);
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		char number[16];
+		const char *text = value_text(m, &fields[i], number);
+		xmlNodePtr node;
 
+		if (!(fields[i].owner & owner) || !text)
+			continue;
+		node = vmb_xml_add(vm, fields[i].name, text);
 		if (node)
 			xmlSetNs(node, ns);
 	}
 }
 
-void vmb_metadata_add_plan(xmlNodePtr domain, const struct vmb_plan *plan)
+int vmb_metadata_fill_info(const struct vmb_metadata *m, struct vmboot_info *info)
 {
-	const struct vmb_facts *f = &plan->facts;
-	bool tsc = f->accel == VMBOOT_ACCEL_TCG && f->tsc_khz > 0;
-	char khz[16];
-	const struct fact facts[] = {
-		{"store", f->store},
-		{"image", f->image.name},
-		{"digest", f->image.digest},
-		{"accel", f->accel == VMBOOT_ACCEL_KVM ? "kvm" : "tcg"},
-		{"init_mode", plan->init_mode == VMBOOT_INIT_SYSTEMD ? "systemd" : "exec"},
-		{"ephemeral", bool_text(plan->ephemeral)},
-		{"skip_kernel_headers", bool_text(plan->skip_kernel_headers)},
-		{"skip_guest_agent", bool_text(plan->skip_guest_agent)},
-		{"skip_module_signatures", bool_text(plan->skip_module_signatures)},
-		{"guest_agent", plan->guest_agent == VMBOOT_AGENT_IMAGE ? "image" : "vmboot"},
-		{VMB_METADATA_TSC, khz},
-	};
+	int r = 0;
 
-	snprintf(khz, sizeof(khz), "%u", f->tsc_khz);
-	add_facts(domain, facts, ARRAY_SIZE(facts) - !tsc);
+	for (size_t i = 0; i < ARRAY_SIZE(fields) && r == 0; i++) {
+		const struct field *field = &fields[i];
+		void *member = (char *)info + field->info;
+		char number[16];
+
+		if (field->info == NOT_IN_INFO)
+			continue;
+		if (field->type == FLAG)
+			*(bool *)member = *CONST_MEMBER(bool, m, field);
+		else
+			r = vmb_strdup(value_text(m, field, number), member);
+	}
+	return r;
 }
 
-void vmb_metadata_add_probe(xmlNodePtr domain, const struct vmb_probe *probe)
-{
-	const struct fact facts[] = {{"store", probe->store}, {"probe", "true"}};
+/* ---- from XML ---- */
 
-	add_facts(domain, facts, ARRAY_SIZE(facts));
-}
-
-void vmb_metadata_done(struct vmb_metadata *m)
-{
-	free(m->store);
-	free(m->image);
-	free(m->digest);
-	free(m->accel);
-	*m = (struct vmb_metadata){0};
-}
-
-/* The text of our child of that name, "" if there is none; freed by the caller. */
-static int child_text(xmlNodePtr vm, const char *name, char **ret)
+/* The text of our child of that name, "" if there is none; points into the document. */
+static const char *child_text(xmlNodePtr vm, const char *name)
 {
 	for (xmlNodePtr n = vm->children; n; n = n->next) {
 		if (n->type != XML_ELEMENT_NODE || strcmp((const char *)n->name, name) != 0)
 			continue;
 		if (!n->children || n->children->type != XML_TEXT_NODE)
 			break;
-		return vmb_strdup((const char *)n->children->content, ret);
+		return (const char *)n->children->content;
 	}
-	return vmb_strdup("", ret);
+	return "";
 }
 
-static int child_is(xmlNodePtr vm, const char *name, const char *wanted, bool *ret)
+/* A word that this version does not know counts as the default, as one that is missing does. */
+static unsigned choice_value(const char *const *words, const char *word)
 {
-	_cleanup_free_ char *text = NULL;
-	int r = child_text(vm, name, &text);
+	for (unsigned i = 0; words[i]; i++)
+		if (strcmp(words[i], word) == 0)
+			return i;
+	return 0;
+}
 
-	if (r == 0)
-		*ret = vmb_streq(text, wanted);
-	return r;
+static int parse_field(struct vmb_metadata *m, const struct field *field, const char *text)
+{
+	uint64_t number = 0;
+
+	switch (field->type) {
+	case TEXT:
+		return vmb_strdup(text, MEMBER(char *, m, field));
+	case FLAG:
+		*MEMBER(bool, m, field) = strcmp(text, "true") == 0;
+		return 0;
+	case CHOICE:
+		*MEMBER(unsigned, m, field) = choice_value(choices(field), text);
+		return 0;
+	case NUMBER:
+		if (vmb_parse_u64(text, &number) == 0 && number <= UINT_MAX)
+			*MEMBER(unsigned, m, field) = (unsigned)number;
+		return 0;
+	}
+	return 0;
 }
 
 static int not_ours(void)
@@ -102,39 +208,19 @@ static int not_ours(void)
 	return vmb_error(VMBOOT_ELIBVIRT, "the domain's metadata is not ours");
 }
 
-static int read_facts(xmlNodePtr vm, struct vmb_metadata *ret)
+static int parse_fields(xmlNodePtr vm, struct vmb_metadata *ret)
 {
 	_cleanup_metadata_ struct vmb_metadata m = {0};
-	bool systemd = false, image_agent = false;
-	int r;
+	int r = 0;
 
-	r = child_text(vm, "store", &m.store);
-	if (r == 0)
-		r = child_text(vm, "image", &m.image);
-	if (r == 0)
-		r = child_text(vm, "digest", &m.digest);
-	if (r == 0)
-		r = child_text(vm, "accel", &m.accel);
-	if (r == 0)
-		r = child_is(vm, "init_mode", "systemd", &systemd);
-	if (r == 0)
-		r = child_is(vm, "probe", "true", &m.probe);
-	if (r == 0)
-		r = child_is(vm, "ephemeral", "true", &m.ephemeral);
-	if (r == 0)
-		r = child_is(vm, "skip_kernel_headers", "true", &m.skip_kernel_headers);
-	if (r == 0)
-		r = child_is(vm, "skip_guest_agent", "true", &m.skip_guest_agent);
-	if (r == 0)
-		r = child_is(vm, "skip_module_signatures", "true", &m.skip_module_signatures);
-	if (r == 0)
-		r = child_is(vm, "guest_agent", "image", &image_agent);
+	for (size_t i = 0; i < ARRAY_SIZE(fields) && r == 0; i++)
+		r = parse_field(&m, &fields[i], child_text(vm, fields[i].name));
 	if (r == 0 && m.store[0] != '/')
 		r = not_ours();
 	if (r < 0)
 		return r;
-	m.guest_agent = image_agent ? VMBOOT_AGENT_IMAGE : VMBOOT_AGENT_VMBOOT;
-	m.init_mode = systemd ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC;
+	if (m.init_mode == VMBOOT_INIT_AUTO)
+		m.init_mode = VMBOOT_INIT_EXEC;
 	*ret = m;
 	m = (struct vmb_metadata){0};
 	return 0;
@@ -153,5 +239,5 @@ int vmb_metadata_parse(const char *xml, struct vmb_metadata *ret)
 	/* we declare no entities, so whoever does is not us */
 	if (!vm || doc->intSubset || strcmp((const char *)vm->name, "vm") != 0)
 		return not_ours();
-	return read_facts(vm, ret);
+	return parse_fields(vm, ret);
 }

@@ -5,11 +5,10 @@
 #include "base/xml.h"
 #include "domain/domain.h"
 
-/* Our element with the frequency that the kernel's command line tells, if that does. */
+/* Our element with the frequency that the kernel's command line says, if it says one. */
 #define VMB_METADATA_TSC "tsc_khz"
 
-/* Add <metadata> with our facts; domain may be NULL. */
-void vmb_metadata_add_plan(xmlNodePtr domain, const struct vmb_plan *plan);
-void vmb_metadata_add_probe(xmlNodePtr domain, const struct vmb_probe *probe);
+/* Adds <metadata>; domain may be NULL. */
+void vmb_metadata_add(xmlNodePtr domain, const struct vmb_metadata *metadata);
 
 #endif

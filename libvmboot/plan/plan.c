@@ -15,12 +15,6 @@ static const char *const init_systems[] = {
 	"/sbin/openrc-init",	"/usr/sbin/openrc-init",    "/linuxrc",
 };
 
-static void drop_kernel_disk(struct vmb_facts *facts)
-{
-	vmb_headers_done(&facts->headers);
-	free(TAKE_PTR(facts->kernel_disk));
-}
-
 void vmb_facts_done(struct vmb_facts *facts)
 {
 	free(facts->store);
@@ -31,7 +25,8 @@ void vmb_facts_done(struct vmb_facts *facts)
 	free(facts->kernel_copy);
 	free(facts->firmware);
 	free(facts->initramfs);
-	drop_kernel_disk(facts);
+	vmb_headers_done(&facts->headers);
+	free(facts->kernel_disk);
 	free(facts->machine);
 	free(facts->dac_label);
 	*facts = (struct vmb_facts){0};
@@ -177,8 +172,6 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 	p.skip_kernel_headers = opts->skip_kernel_headers;
 	p.skip_guest_agent = opts->skip_guest_agent;
 	p.skip_module_signatures = opts->skip_module_signatures;
-	if (p.skip_kernel_headers)
-		drop_kernel_disk(&p.facts);
 	p.on_exit = opts->on_exit;
 	p.guest_agent = opts->guest_agent;
 	p.network = opts->network;

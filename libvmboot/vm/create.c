@@ -175,23 +175,9 @@ static int start_domain(struct creation *c, const char *xml)
 static int fill_handle(struct creation *c)
 {
 	struct vmboot_vm *vm = c->vm;
-	struct vmb_metadata *m = &vm->metadata;
 	const struct vmb_facts *f = &c->plan.facts;
-	int r;
+	int r = vmb_metadata_from_plan(&c->plan, &vm->metadata);
 
-	m->ephemeral = c->plan.ephemeral;
-	m->skip_kernel_headers = c->plan.skip_kernel_headers;
-	m->skip_guest_agent = c->plan.skip_guest_agent;
-	m->skip_module_signatures = c->plan.skip_module_signatures;
-	m->init_mode = c->plan.init_mode;
-	m->guest_agent = c->plan.guest_agent;
-	r = vmb_strdup(f->store, &m->store);
-	if (r == 0)
-		r = vmb_strdup(f->image.name, &m->image);
-	if (r == 0)
-		r = vmb_strdup(f->image.digest, &m->digest);
-	if (r == 0)
-		r = vmb_strdup(f->accel == VMBOOT_ACCEL_KVM ? "kvm" : "tcg", &m->accel);
 	if (r == 0)
 		r = vmb_strdup(f->dac_label, &vm->dac_label);
 	if (r == 0)

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/sigpipe.h"
-#include "base/str.h"
 #include "probe/tsc.h"
 #include "vm/files.h"
 #include "vm/vm.h"
@@ -34,7 +33,7 @@ static int renew_definition(struct vmboot_vm *vm, virDomainPtr d)
 	_cleanup_free_ char *xml = NULL, *changed = NULL;
 	int r;
 
-	if (!vmb_streq(vm->metadata.accel, "tcg"))
+	if (vm->metadata.accel != VMBOOT_ACCEL_TCG)
 		return 0;
 	xml = virDomainGetXMLDesc(d, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
 	if (!xml)

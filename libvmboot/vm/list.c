@@ -46,11 +46,7 @@ static int fill_names(struct vmboot_info *info, virDomainPtr d, const struct vmb
 	if (r == 0)
 		r = copy(uuid, &info->uuid);
 	if (r == 0)
-		r = copy(m->image, &info->image);
-	if (r == 0)
-		r = copy(m->digest, &info->digest);
-	if (r == 0)
-		r = copy(m->accel, &info->accel);
+		r = vmb_metadata_fill_info(m, info);
 	if (r == 0)
 		r = vmb_plan_files(m->store, info->name, &files);
 	if (r == 0)
@@ -74,10 +70,6 @@ static int make_info(virDomainPtr d, const struct vmb_metadata *m, struct vmboot
 		return r;
 	if (virDomainGetInfo(d, &theirs) < 0)
 		return vmb_libvirt_error("cannot ask about \"%s\"", info->name);
-	info->ephemeral = m->ephemeral;
-	info->skip_kernel_headers = m->skip_kernel_headers;
-	info->skip_guest_agent = m->skip_guest_agent;
-	info->skip_module_signatures = m->skip_module_signatures;
 	info->vcpus = theirs.nrVirtCpu;
 	info->memory_mib = theirs.maxMem / 1024;
 	*ret = TAKE_PTR(info);

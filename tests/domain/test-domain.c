@@ -6,6 +6,7 @@
 #include <libxml/tree.h>
 #include <stdio.h>
 #include <string.h>
+#include <vmboot/vm.h>
 
 #include "base/process.h"
 #include "base/str.h"
@@ -286,7 +287,7 @@ static void metadata_there_and_back(void)
 		ASSERT_STR(m.store, ODD);
 		ASSERT_STR(m.image, "docker.io/library/node:20");
 		ASSERT_STR(m.digest, digest);
-		ASSERT_STR(m.accel, bits & 1 ? "kvm" : "tcg");
+		CU_ASSERT_EQUAL(m.accel, bits & 1 ? VMBOOT_ACCEL_KVM : VMBOOT_ACCEL_TCG);
 		CU_ASSERT_EQUAL(m.ephemeral, (bits & 1) != 0);
 		CU_ASSERT_EQUAL(m.skip_kernel_headers, (bits & 2) != 0);
 		CU_ASSERT_EQUAL(m.skip_guest_agent, (bits & 4) != 0);
@@ -295,6 +296,68 @@ static void metadata_there_and_back(void)
 		CU_ASSERT_EQUAL(m.guest_agent, bits & 4 ? VMBOOT_AGENT_VMBOOT : VMBOOT_AGENT_IMAGE);
 		CU_ASSERT_FALSE(m.probe);
 	}
+}
+
+/* What vmboot_create() keeps in its handle is what vmboot_open() would read. */
+static void metadata_of_the_plan_and_of_its_xml(void)
+{
+	for (unsigned bits = 0; bits < 32; bits++) {
+		const struct vmboot_opts o = VMBOOT_OPTS(
+			PLAIN, .ephemeral = bits & 1, .skip_kernel_headers = bits & 2,
+			.skip_guest_agent = bits & 4, .skip_module_signatures = bits & 8,
+			.init_mode = bits & 16 ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC,
+			.guest_agent = bits & 4 ? VMBOOT_AGENT_VMBOOT : VMBOOT_AGENT_IMAGE);
+		_cleanup_plan_ struct vmb_plan plan = test_plan(&o, test_facts());
+		_cleanup_metadata_ struct vmb_metadata a = {0}, b = {0};
+
+		ASSERT_OK(vmb_metadata_from_plan(&plan, &a));
+		ASSERT_OK(vmb_metadata_parse(metadata_of(xml_of(&plan)), &b));
+		ASSERT_STR(a.store, b.store);
+		ASSERT_STR(a.image, b.image);
+		ASSERT_STR(a.digest, b.digest);
+		CU_ASSERT(a.accel == b.accel && a.init_mode == b.init_mode);
+		CU_ASSERT(a.guest_agent == b.guest_agent && a.ephemeral == b.ephemeral);
+		CU_ASSERT(a.skip_kernel_headers == b.skip_kernel_headers);
+		CU_ASSERT(a.skip_guest_agent == b.skip_guest_agent);
+		CU_ASSERT(a.skip_module_signatures == b.skip_module_signatures);
+		CU_ASSERT(a.tsc_khz == 2600000 && b.tsc_khz == 2600000);
+		CU_ASSERT(!a.probe && !b.probe);
+	}
+}
+
+static void metadata_fills_an_info(void)
+{
+	_cleanup_metadata_ struct vmb_metadata m = {0};
+	struct vmboot_info info = {0};
+
+	ASSERT_OK(vmb_metadata_parse("<vm><store>/s</store><image>i</image><digest>d</digest>"
+				     "<accel>kvm</accel><ephemeral>true</ephemeral>"
+				     "<skip_module_signatures>true</skip_module_signatures></vm>",
+				     &m));
+	ASSERT_OK(vmb_metadata_fill_info(&m, &info));
+	ASSERT_STR(info.image, "i");
+	ASSERT_STR(info.digest, "d");
+	ASSERT_STR(info.accel, "kvm");
+	CU_ASSERT(info.ephemeral && info.skip_module_signatures);
+	CU_ASSERT(!info.skip_kernel_headers && !info.skip_guest_agent);
+	free((char *)info.image);
+	free((char *)info.digest);
+	free((char *)info.accel);
+}
+
+/* An older or a newer library wrote it. */
+static void metadata_of_another_version(void)
+{
+	_cleanup_metadata_ struct vmb_metadata m = {0};
+
+	ASSERT_OK(vmb_metadata_parse("<vm><store>/s</store><init_mode>other</init_mode>"
+				     "<guest_agent>other</guest_agent><tsc_khz>-1</tsc_khz></vm>",
+				     &m));
+	CU_ASSERT_EQUAL(m.init_mode, VMBOOT_INIT_EXEC);
+	CU_ASSERT_EQUAL(m.guest_agent, VMBOOT_AGENT_VMBOOT);
+	CU_ASSERT_EQUAL(m.accel, VMBOOT_ACCEL_AUTO);
+	CU_ASSERT_EQUAL(m.tsc_khz, 0);
+	ASSERT_STR(m.image, "");
 }
 
 static void metadata_of_a_probe(void)
@@ -439,6 +502,9 @@ TEST_MAIN("domain/domain", {"TCG", tcg}, {"KVM", kvm},
 	  {"libxml2's settings do not matter", libxml2s_settings_do_not_matter},
 	  {"what is not UTF-8 is refused", what_is_not_utf8_is_refused},
 	  {"metadata there and back", metadata_there_and_back},
+	  {"metadata of the plan and of its XML", metadata_of_the_plan_and_of_its_xml},
+	  {"metadata fills an info", metadata_fills_an_info},
+	  {"metadata of another version", metadata_of_another_version},
 	  {"metadata of a probe", metadata_of_a_probe},
 	  {"metadata with its namespace", metadata_with_its_namespace},
 	  {"metadata that is not ours", metadata_that_is_not_ours},

@@ -94,6 +94,10 @@ struct vmb_plan test_plan(const struct vmboot_opts *opts, struct vmb_facts facts
 	struct vmb_plan plan = {0};
 	struct vmboot_opts own;
 
+	if (opts->skip_kernel_headers) { /* then none are looked for */
+		vmb_headers_done(&facts.headers);
+		free(TAKE_PTR(facts.kernel_disk));
+	}
 	if (vmb_opts_read(opts, true, &own) < 0 || vmb_plan_make(&own, &facts, &plan) < 0) {
 		fprintf(stderr, "%s\n", vmboot_last_error()->message);
 		abort();
