@@ -39,8 +39,8 @@ size_t text_printable(const char *s)
 
 	if (c < 0x20 || (c >= 0x7f && c <= 0x9f))
 		return 0;
-	if ((c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0x2028 ||
-	    c == 0x2029)
+	if (c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+	    (c >= 0x2066 && c <= 0x2069))
 		return 0;
 	return n;
 }

@@ -22,17 +22,25 @@ static void drop_returns(char *text)
 	*to = '\0';
 }
 
-/* Each line by itself: a newline is the one control character that may stay. */
-static void clean(char *text)
+/* Each line by itself: a newline is the one control character that may stay. It only gets shorter. */
+static void clean_lines(char *text)
 {
+	char *to = text;
+
 	for (char *line = text, *end; line; line = end ? end + 1 : NULL) {
+		size_t n;
+
 		end = strchr(line, '\n');
 		if (end)
 			*end = '\0';
 		vmb_wire_clean_line(line);
+		n = strlen(line);
+		memmove(to, line, n);
+		to += n;
 		if (end)
-			*end = '\n';
+			*to++ = '\n';
 	}
+	*to = '\0';
 }
 
 static const char *last_lines(const char *text, int lines)
@@ -77,6 +85,6 @@ void vmb_console_tail(const char *path, char *buf, size_t size)
 	while (n > 0 && (buf[n - 1] == '\n' || buf[n - 1] == '\r'))
 		buf[--n] = '\0';
 	drop_returns(buf);
-	clean(buf);
+	clean_lines(buf);
 	keep_tail(buf);
 }

@@ -342,7 +342,7 @@ static void tells_why_it_cannot_run(void)
 	struct vmb_session *x = NULL;
 
 	ASSERT_ERROR(vmb_session_open(s, &request, vmb_deadline_in(PEER_MS), &x), ENOENT,
-		     "in the guest: no such?[2Jthing: No such file or directory");
+		     "in the guest: no suchthing: No such file or directory");
 	CU_ASSERT_EQUAL(vmboot_last_error()->guest_errno, ENOENT);
 	CU_ASSERT_PTR_NULL(x);
 	CU_ASSERT_FALSE(vmb_stream_is_broken(s));

@@ -77,8 +77,8 @@ static void nothing_that_a_terminal_would_obey(void)
 		const char *tail;
 	} rows[] = {
 #define ROW(text, tail) {text, sizeof(text) - 1, tail}
-		ROW("\033[31mred\033[0m\n", "?[31mred?[0m"),
-		ROW("\033]0;title\a\n", "?]0;title?"),
+		ROW("\033[31mred\033[0m\n", "red"),
+		ROW("\033]0;title\a\n", ""),
 		ROW("a\tb\bc\177\n", "a?b?c?"),
 		ROW("a\rb\r\n", "a?b"),
 		ROW("a\0b\0\0c\n", "a?b??c"),
@@ -86,6 +86,9 @@ static void nothing_that_a_terminal_would_obey(void)
 		ROW("\xc2\x9b"
 		    "31m\n",
 		    "??31m"),
+		ROW("[\033[0;32m  OK  \033[0m] Reached\r\n\033[0;1;39mmulti\033[0m\r\n",
+		    "[  OK  ] Reached\nmulti"),
+		ROW("\033]0;no\nend\a\n", "?]0;no\nend?"),
 		ROW("\xff\xfe bad\n", "?? bad"),
 		ROW("cut \xe2\x80", "cut ??"),
 	};

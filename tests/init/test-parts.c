@@ -99,8 +99,8 @@ static void records_are_clean_whatever_is_told(void)
 	init_tell(init, VMBOOT_PHASE_PROGRAM, 0, -ENOENT, &report);
 	CU_ASSERT(guest_event(p[0], &e));
 	CU_ASSERT_EQUAL(e.error, ENOENT);
-	CU_ASSERT_EQUAL(strlen(e.detail), VMB_EVENT_DETAIL_MAX);
-	CU_ASSERT_EQUAL(strncmp(e.detail, "a?[31m??", 8), 0);
+	CU_ASSERT_EQUAL(strlen(e.detail), VMB_EVENT_DETAIL_MAX - 5); /* less the colour */
+	CU_ASSERT_EQUAL(strncmp(e.detail, "a??x", 4), 0);
 	close(p[0]);
 	close(p[1]);
 	guest_free(init);

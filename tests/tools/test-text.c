@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "../../tools/text.h"
+#include "wire/text.h"
 
 static void knows_utf8(void)
 {
@@ -48,6 +49,32 @@ static void what_steers_a_terminal_is_not_printable(void)
 	CU_ASSERT_EQUAL(text_printable(""), 0);
 }
 
+static size_t encode(unsigned c, char s[5])
+{
+	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+	static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+
+	for (size_t i = n; i-- > 1; c >>= 6)
+		s[i] = (char)(0x80 | (c & 0x3f));
+	s[0] = (char)(lead[n] | c);
+	s[n] = '\0';
+	return n;
+}
+
+/* The command escapes what the library would replace, and nothing else. */
+static void agrees_with_the_library(void)
+{
+	unsigned differ = 0;
+	char s[5];
+
+	for (unsigned c = 1; c < 0x11000; c++) {
+		size_t n = encode(c, s);
+
+		differ += (text_printable(s) == n) != vmb_wire_is_line(s, n);
+	}
+	CU_ASSERT_EQUAL(differ, 0);
+}
+
 static void counts_characters(void)
 {
 	CU_ASSERT_EQUAL(text_width(""), 0);
@@ -71,5 +98,6 @@ static void measures_how_far_words_are_apart(void)
 TEST_MAIN("tools/text", {"knows UTF-8", knows_utf8},
 	  {"refuses what is not UTF-8", refuses_what_is_not_utf8},
 	  {"what steers a terminal is not printable", what_steers_a_terminal_is_not_printable},
+	  {"agrees with the library", agrees_with_the_library},
 	  {"counts characters", counts_characters},
 	  {"measures how far words are apart", measures_how_far_words_are_apart})
