@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "guest/chart.h"
+#include "report/report.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,8 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "guest/chart.h"
+#include "report/report.h"
+#include "wire/text.h"
 
 static struct json_object *event_json(const struct vmboot_event *e)
 {
@@ -38,6 +39,21 @@ int vmboot_ledger_json(const struct vmboot_ledger *ledger, char **ret_json)
 	return vmb_json_text(o, ret_json);
 }
 
+/* A guest's word; the caller may have filled the event itself. */
+static void put_guest_word(struct vmb_buf *b, const char *word)
+{
+	_cleanup_free_ char *line = NULL;
+
+	if (!*word)
+		return;
+	if (vmb_strdup(word, &line) < 0) {
+		b->failed = true;
+		return;
+	}
+	vmb_wire_clean_line(line);
+	vmb_buf_printf(b, "  %s", line);
+}
+
 /* Each with two spaces before it. */
 static void put_words(struct vmb_buf *b, const struct vmboot_event *e)
 {
@@ -52,10 +68,8 @@ static void put_words(struct vmb_buf *b, const struct vmboot_event *e)
 		vmb_buf_str(b, "  halt");
 	if (e->phase == VMBOOT_PHASE_FIRMWARE && e->value > 0)
 		vmb_buf_printf(b, "  reboot %lld", (long long)e->value);
-	if (*e->device)
-		vmb_buf_printf(b, "  %s", e->device);
-	if (*e->detail)
-		vmb_buf_printf(b, "  %s", e->detail);
+	put_guest_word(b, e->device);
+	put_guest_word(b, e->detail);
 	if (e->error)
 		vmb_buf_printf(b, "  FAILED: %s", vmboot_strerror(e->error));
 }

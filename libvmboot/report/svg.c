@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "base/xml.h"
-#include "guest/chart.h"
+#include "report/report.h"
 
 /* All in pixels. */
 enum {
@@ -21,29 +21,26 @@ enum {
 	GAP = 6,
 };
 
-#define HOST "#4c78a8"
-#define FIRMWARE "#b0b0b0"
-#define KERNEL "#f2b134"
-#define INIT "#54a24b"
-#define FAILED "#d62728"
+/* What a bar shows, by colour; the legend has those that occur. */
+enum kind { KIND_HOST, KIND_FIRMWARE, KIND_KERNEL, KIND_INIT, KIND_FAILED };
 
 static const struct {
 	const char *colour, *what;
-} legend[] = {{HOST, "host"},
-	      {FIRMWARE, "QEMU and firmware"},
-	      {KERNEL, "kernel"},
-	      {INIT, "init and agent"},
-	      {FAILED, "failed"}};
+} kinds[] = {
+	[KIND_HOST] = {"#4c78a8", "host"},     [KIND_FIRMWARE] = {"#b0b0b0", "QEMU and firmware"},
+	[KIND_KERNEL] = {"#f2b134", "kernel"}, [KIND_INIT] = {"#54a24b", "init and agent"},
+	[KIND_FAILED] = {"#d62728", "failed"},
+};
 
-static const char *colour(const struct vmboot_event *e)
+static enum kind kind_of(const struct vmboot_event *e)
 {
 	if (e->error)
-		return FAILED;
+		return KIND_FAILED;
 	if (e->phase == VMBOOT_PHASE_FIRMWARE)
-		return FIRMWARE;
+		return KIND_FIRMWARE;
 	if (e->phase == VMBOOT_PHASE_KERNEL)
-		return KERNEL;
-	return e->guest ? INIT : HOST;
+		return KIND_KERNEL;
+	return e->guest ? KIND_INIT : KIND_HOST;
 }
 
 static double x_of(int64_t us, int64_t end_us)
@@ -90,20 +87,44 @@ static void add_line(xmlNodePtr svg, double x, double y1, double y2, const char 
 		      n[2], "stroke", stroke, NULL);
 }
 
-static void add_head(xmlNodePtr svg, const struct vmboot_ledger *ledger)
+/* A label on the white ground: what lies behind it, the grid, stays clear of its letters. */
+static void add_label(xmlNodePtr svg, double x, double y, const char *anchor, const char *text)
 {
-	char title[256], took[32] = "it has not started";
+	vmb_xml_attrs(add_text(svg, x, y, anchor, text), "stroke", "#ffffff", "stroke-width", "4",
+		      "stroke-linejoin", "round", "paint-order", "stroke", NULL);
+}
+
+static bool shows_kind(const struct vmboot_ledger *ledger, enum kind kind, int64_t end)
+{
+	for (size_t i = 0; i < ledger->n_events; i++)
+		if (vmb_chart_shows(ledger->events[i], end) && kind_of(ledger->events[i]) == kind)
+			return true;
+	return false;
+}
+
+static void add_legend(xmlNodePtr svg, const struct vmboot_ledger *ledger, int64_t end)
+{
 	double x = LEFT;
 
-	if (ledger->program_us >= 0)
-		vmb_chart_duration(ledger->program_us, took);
-	snprintf(title, sizeof(title), "%s: call to program %s", ledger->name, took);
-	vmb_xml_attrs(add_text(svg, LEFT, 26, "start", title), "font-size", "18", NULL);
-	for (size_t i = 0; i < ARRAY_SIZE(legend); i++) {
-		add_rect(svg, (const double[]){x, 42, 12, 12}, legend[i].colour);
-		add_text(svg, x + 18, 52, "start", legend[i].what);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (!shows_kind(ledger, (enum kind)i, end))
+			continue;
+		add_rect(svg, (const double[]){x, 42, 12, 12}, kinds[i].colour);
+		add_text(svg, x + 18, 52, "start", kinds[i].what);
 		x += 150;
 	}
+}
+
+static void add_title(xmlNodePtr svg, const struct vmboot_ledger *ledger)
+{
+	char title[256], took[32];
+
+	snprintf(title, sizeof(title), "%s: the program has not started", ledger->name);
+	if (ledger->program_us >= 0) {
+		vmb_chart_duration(ledger->program_us, took);
+		snprintf(title, sizeof(title), "%s: call to program %s", ledger->name, took);
+	}
+	vmb_xml_attrs(add_text(svg, LEFT, 26, "start", title), "font-size", "18", NULL);
 }
 
 static void add_scale(xmlNodePtr svg, int64_t end, double height)
@@ -139,15 +160,15 @@ static int add_row(xmlNodePtr svg, const struct vmboot_event *e, int64_t end, do
 		return r;
 	if (to - from < 1.5)
 		to = from + 1.5;
-	add_rect(svg, (const double[]){from, y, to - from, BAR}, colour(e));
+	add_rect(svg, (const double[]){from, y, to - from, BAR}, kinds[kind_of(e)].colour);
 	if (*words) /* shown by a browser under the pointer */
 		vmb_xml_add(xmlGetLastChild(svg), "title", words + strspn(words, " "));
 	if (to - from > LABEL_WIDTH)
 		add_text(svg, from + GAP, y + TEXT_BASE, "start", label);
 	else if (to + GAP + LABEL_WIDTH < WIDTH)
-		add_text(svg, to + GAP, y + TEXT_BASE, "start", label);
+		add_label(svg, to + GAP, y + TEXT_BASE, "start", label);
 	else
-		add_text(svg, from - GAP, y + TEXT_BASE, "end", label);
+		add_label(svg, from - GAP, y + TEXT_BASE, "end", label);
 	return 0;
 }
 
@@ -188,13 +209,14 @@ int vmboot_ledger_svg(const struct vmboot_ledger *ledger, char **ret_svg)
 	for (size_t i = 0; i < ledger->n_events; i++)
 		height += vmb_chart_shows(ledger->events[i], end) ? ROW : 0;
 	svg = new_svg(doc, height);
-	add_head(svg, ledger);
+	add_title(svg, ledger);
+	add_legend(svg, ledger, end);
 	add_scale(svg, end, height);
+	add_program_line(svg, ledger, end, height);
 	for (size_t i = 0; r == 0 && i < ledger->n_events; i++)
 		if (vmb_chart_shows(ledger->events[i], end)) {
 			r = add_row(svg, ledger->events[i], end, y);
 			y += ROW;
 		}
-	add_program_line(svg, ledger, end, height);
 	return r < 0 ? r : vmb_xml_text(svg ? doc : NULL, ret_svg);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef VMB_GUEST_CHART_H
-#define VMB_GUEST_CHART_H
+#ifndef VMB_REPORT_REPORT_H
+#define VMB_REPORT_REPORT_H
 
 /*
- * What drawings of a ledger share. In: a ledger. Out: which events lie on the time line, from the
- * call to when the program runs and the agent answers. What comes after that may be days later, and
- * is told in words.
+ * A ledger for people and programs. In: a ledger. Out: JSON and a table (show.c), bars for a terminal
+ * (chart.c), a picture (svg.c); this header has what they share. Drawn is what lies on the time line
+ * from the call to when the program runs and the agent answers. What comes later may be days later:
+ * it is listed in words.
  */
 
 #include <vmboot/event.h>
