@@ -15,15 +15,17 @@
 
 #include "verbs.h"
 
+enum { GRACE_S = 10 }; /* as podman stop gives a program to end */
+
 /* A signal handler has no other way to know. */
 static struct {
 	volatile sig_atomic_t raw;
 	struct termios before, while_raw;
-	int control; /* write end of the pipe to the library */
-	volatile sig_atomic_t signals;
+	int control;		      /* write end of the pipe to the library */
+	volatile sig_atomic_t signal; /* that was passed on */
 } tty = {.control = -1};
 
-static void tell(enum vmboot_exec_action action, uint32_t value)
+static void send_control(enum vmboot_exec_action action, uint32_t value)
 {
 	const struct vmboot_exec_control c = {action, value};
 	int saved = errno;
@@ -60,19 +62,31 @@ static void on_resize(int number)
 
 	(void)number;
 	if (window_size(&size))
-		tell(VMBOOT_EXEC_RESIZE, (uint32_t)size.ws_col << 16 | size.ws_row);
+		send_control(VMBOOT_EXEC_RESIZE, (uint32_t)size.ws_col << 16 | size.ws_row);
 	errno = saved;
 }
 
-/* The program's first; who sends another wants an end. */
-static void on_end_signal(int number)
+static void __attribute__((noreturn)) end_by_signal(int number)
 {
-	if (tty.signals++ == 0) {
-		tell(VMBOOT_EXEC_SIGNAL, (uint32_t)number);
-		return;
-	}
 	restore_terminal();
 	_exit(EXIT_SIGNAL + number);
+}
+
+/* The first is the program's, which has some seconds to end; a second one ends us at once. */
+static void on_end_signal(int number)
+{
+	if (tty.signal)
+		end_by_signal(number);
+	tty.signal = number;
+	send_control(VMBOOT_EXEC_SIGNAL, (uint32_t)number);
+	alarm(GRACE_S);
+}
+
+/* The program did not end, or the guest's agent does not answer. */
+static void on_grace_over(int number)
+{
+	(void)number;
+	end_by_signal(tty.signal);
 }
 
 static void on_stop(int number)
@@ -95,9 +109,10 @@ static void catch_signals(bool with_tty)
 		void (*fn)(int);
 		bool tty; /* only with a terminal */
 	} rows[] = {
-		{SIGINT, on_end_signal, false}, {SIGTERM, on_end_signal, false},
-		{SIGHUP, on_end_signal, false}, {SIGQUIT, on_end_signal, false},
-		{SIGTSTP, on_stop, true},	{SIGWINCH, on_resize, true},
+		{SIGINT, on_end_signal, false},	 {SIGTERM, on_end_signal, false},
+		{SIGHUP, on_end_signal, false},	 {SIGQUIT, on_end_signal, false},
+		{SIGALRM, on_grace_over, false}, {SIGTSTP, on_stop, true},
+		{SIGWINCH, on_resize, true},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

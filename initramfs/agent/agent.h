@@ -146,7 +146,10 @@ struct agent_session {
 	uint32_t done;	   /* input that went on, for which credit is due */
 	uint8_t *in;	   /* input that the program has not taken: in_n bytes from in_at on */
 	size_t in_at, in_n;
-	bool in_end; /* and then it ends */
+	bool in_end;  /* and then it ends */
+	bool in_line; /* its last byte ends no line */
+	bool tty_ended;
+	struct vmb_deadline end_again; /* then the terminal's end is typed again */
 	int slot_tell, slot_in, slot_out, slot_err;
 };
 
@@ -168,6 +171,8 @@ bool agent_stream_open(struct agent_stream *s);
 /* In PID 1, when there will be no agent any more: tells that host. */
 void agent_stream_give_up(const struct init *init);
 void agent_stream_poll(struct agent_stream *s, struct agent_polls *polls);
+/* How long a poll may take, in milliseconds, or -1. */
+int agent_stream_wait_ms(const struct agent_stream *s);
 void agent_stream_serve(struct agent_stream *s, const struct agent_polls *polls);
 /* True if it was one of ours. */
 bool agent_stream_reap(struct agent_stream *s, pid_t pid, uint32_t status);
@@ -187,6 +192,8 @@ void agent_session_poll(struct agent_stream *s, struct agent_session *session,
 			struct agent_polls *polls);
 void agent_session_serve(struct agent_stream *s, struct agent_session *session,
 			 const struct agent_polls *polls);
+/* When it is to be served though no descriptor is ready. */
+struct vmb_deadline agent_session_until(const struct agent_session *session);
 void agent_session_drop(struct agent_session *session); /* kills what runs */
 
 /* Room that output leaves for what else is to be said, one frame for each session at least. */

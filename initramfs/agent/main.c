@@ -75,7 +75,7 @@ static bool all_ports(const struct agent *agent)
 static void step(struct agent *agent)
 {
 	struct agent_polls *polls = &agent->polls;
-	int signals, uevents, control;
+	int signals, uevents, control, wait_ms;
 
 	polls->n = 0;
 	signals = agent_poll_add(polls, agent->signals, POLLIN);
@@ -83,7 +83,8 @@ static void step(struct agent *agent)
 	control = agent_poll_add(polls, agent->control, POLLIN);
 	agent_stream_poll(&agent->stream, polls);
 	agent_qga_poll(&agent->qga, polls);
-	if (poll(polls->p, polls->n, vmb_deadline_poll(agent->until, -1)) < 0 && errno != EINTR)
+	wait_ms = vmb_deadline_poll(agent->until, agent_stream_wait_ms(&agent->stream));
+	if (poll(polls->p, polls->n, wait_ms) < 0 && errno != EINTR)
 		return;
 	if (agent_poll_hit(polls, control))
 		agent->ending = true; /* PID 1 says nothing: it has gone */

@@ -3,10 +3,15 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 
 #include "agent.h"
 
-enum { CHUNK = 32768, END_OF_FILE = 4 /* Ctrl-D */ };
+enum {
+	CHUNK = 32768,
+	END_OF_FILE = 4, /* Ctrl-D */
+	END_AGAIN_MS = 1000,
+};
 
 /* ---- start and end ---- */
 
@@ -101,19 +106,64 @@ static size_t write_some(struct agent_session *session, const uint8_t *bytes, si
 	return n;
 }
 
-/* A terminal has no end: it is a key. */
+/* True if the program reads keys and not lines, as shells with an editor of their own do. */
+static bool reads_keys(int tty)
+{
+	struct termios t;
+
+	return tcgetattr(tty, &t) == 0 && !(t.c_lflag & ICANON);
+}
+
+/*
+ * A terminal has no end: it is a key, which ends the input only on an empty line. By lines, a first
+ * one hands over what was typed of the line. By keys, the line is ended as a user would.
+ */
+static void type_end(struct agent_session *session)
+{
+	static const uint8_t keys[] = {END_OF_FILE, END_OF_FILE}, line[] = {'\r', END_OF_FILE};
+	const uint8_t *what = keys + !session->in_line;
+	size_t n = sizeof(keys) - !session->in_line;
+
+	if (session->in_line && reads_keys(session->child.in)) {
+		what = line;
+		session->in_line = false;
+	}
+	write_some(session, what, n);
+}
+
+static bool types_end(const struct agent_session *session)
+{
+	return session->state == AGENT_SESSION_RUNNING && session->tty_ended && !session->exited &&
+	       session->child.in >= 0;
+}
+
+/*
+ * A pipe that has ended stays so for each program that reads it. So does the terminal: the key is
+ * typed again while the program runs, for the next program that reads, and for one that has gone
+ * over from lines to keys since, which takes no notice of the first.
+ */
+static void end_input_again(struct agent_session *session)
+{
+	if (!types_end(session) || !vmb_deadline_passed(session->end_again))
+		return;
+	type_end(session);
+	session->end_again = vmb_deadline_in(END_AGAIN_MS);
+}
+
 static void end_input(struct agent_session *session)
 {
-	const uint8_t key = END_OF_FILE;
-
 	if (!session->in_end || session->in_n > 0)
 		return;
-	if (session->tty && session->child.in >= 0 && !session->exited)
-		write_some(session, &key, 1);
-	close_input(session);
 	free(session->in);
 	session->in = NULL;
 	session->in_end = false;
+	if (session->tty && session->child.in >= 0 && !session->exited) {
+		type_end(session);
+		session->tty_ended = true;
+		session->end_again = vmb_deadline_in(END_AGAIN_MS);
+	} else {
+		close_input(session);
+	}
 }
 
 static bool keep(struct agent_session *session, const uint8_t *bytes, size_t n)
@@ -139,6 +189,9 @@ static bool take_input(struct agent_session *session, const struct vmb_frame *f)
 		return false;
 	if (f->length == 0)
 		session->in_end = true;
+	else
+		session->in_line =
+			f->payload[f->length - 1] != '\n' && f->payload[f->length - 1] != '\r';
 	session->may_come -= (uint32_t)f->length;
 	if (session->in_n == 0)
 		n = write_some(session, f->payload, f->length);
@@ -272,6 +325,11 @@ static void see_end(struct agent_stream *s, struct agent_session *session)
 
 /* ---- the loop's side ---- */
 
+struct vmb_deadline agent_session_until(const struct agent_session *session)
+{
+	return types_end(session) ? session->end_again : vmb_deadline_in(-1);
+}
+
 void agent_session_poll(struct agent_stream *s, struct agent_session *session,
 			struct agent_polls *polls)
 {
@@ -297,6 +355,7 @@ void agent_session_serve(struct agent_stream *s, struct agent_session *session,
 		return;
 	if (session->in_n > 0 && (agent_poll_hit(polls, session->slot_in) || session->exited))
 		pass_input(session);
+	end_input_again(session);
 	if (agent_poll_hit(polls, session->slot_out))
 		send_output(s, session, &session->child.out, VMB_FRAME_STDOUT);
 	if (agent_poll_hit(polls, session->slot_err))

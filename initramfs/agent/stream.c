@@ -185,6 +185,18 @@ void agent_stream_poll(struct agent_stream *s, struct agent_polls *polls)
 		agent_session_poll(s, &s->sessions[i], polls);
 }
 
+int agent_stream_wait_ms(const struct agent_stream *s)
+{
+	struct vmb_deadline first = vmb_deadline_in(-1), until;
+
+	for (size_t i = 0; i < VMB_STREAM_SESSIONS_MAX; i++) {
+		until = agent_session_until(&s->sessions[i]);
+		if (until.at_us < first.at_us)
+			first = until;
+	}
+	return vmb_deadline_poll(first, -1);
+}
+
 void agent_stream_serve(struct agent_stream *s, const struct agent_polls *polls)
 {
 	if (agent_port_went(&s->port, polls)) {

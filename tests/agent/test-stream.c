@@ -267,6 +267,47 @@ static void terminals(void)
 	client_done(c);
 }
 
+/* The end of what is typed ends the program, though its last line is not whole, and whichever way it
+ * reads: by lines, twice, or by keys. */
+static void the_end_of_a_terminals_input(void)
+{
+	static const struct {
+		const char *args[4], *typed;
+		uint32_t exit;
+	} rows[] = {
+		{{"sh"}, "exit 3", 3},
+		{{"sh"}, "true\nexit 4\n", 4},
+		{{"sh", "-c", "cat; cat; exit 5"}, "abc", 5},
+		{{"sh", "-c", "stty raw; echo up; dd bs=1 count=5; exit 6"}, "abc", 6},
+		{{"busybox", "sh"}, "exit 7", 7},
+		{{"bash", "--norc", "-i"}, "exit 8", 8},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct client *c = client_new("");
+		struct said *said = test_alloc(sizeof(*said));
+		struct vmb_exec_request request = {.tty = true};
+
+		memcpy(request.args, rows[i].args, sizeof(rows[i].args));
+		client_exec(c, 1, &request);
+		client_credit(c, 1, 4096);
+		while (!said->over && !said->may_send) {
+			struct vmb_frame f = client_next(c, CLIENT_WAIT_MS);
+
+			CU_ASSERT_FATAL(f.type != 0);
+			client_add(c, &f, said);
+		}
+		if (!said->over) {
+			client_send(c, VMB_FRAME_STDIN, 1, 0, rows[i].typed, strlen(rows[i].typed));
+			client_send(c, VMB_FRAME_STDIN, 1, 0, NULL, 0);
+			client_collect(c, 1, said);
+		}
+		if (said->failed != ENOENT) /* a shell that is not installed here */
+			CU_ASSERT_EQUAL(said->exit, rows[i].exit);
+		client_done(c);
+	}
+}
+
 /* Ctrl-C is a byte, and the terminal makes the signal of it. */
 static void interrupt_key(void)
 {
@@ -461,6 +502,7 @@ TEST_MAIN("agent/stream", {"output and code", output_and_code},
 	  {"every exit code", every_exit_code}, {"what cannot run", what_cannot_run},
 	  {"environment and folder", environment_and_folder}, {"binary input", binary_input},
 	  {"many at once", many_at_once}, {"a stuck reader", a_stuck_reader}, {"signals", signals},
-	  {"terminals", terminals}, {"interrupt key", interrupt_key}, {"background", background},
+	  {"terminals", terminals}, {"the end of a terminal's input", the_end_of_a_terminals_input},
+	  {"interrupt key", interrupt_key}, {"background", background},
 	  {"closing kills", closing_kills}, {"rules", rules}, {"noise", noise},
 	  {"session limit", session_limit}, {"nobody reads", nobody_reads}, {"copying", copying})

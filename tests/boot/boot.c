@@ -186,9 +186,9 @@ enum {
 	LEFT_MS = 10000,   /* libvirt's event loop lets go of things a little later */
 };
 
-static int entries(const char *folder)
+static int entries(const char *path)
 {
-	DIR *dir = opendir(folder);
+	DIR *dir = opendir(path);
 	int n = 0;
 
 	while (dir && readdir(dir))

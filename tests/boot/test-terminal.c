@@ -177,7 +177,8 @@ static void keys_and_sizes(void)
 	ends(&t, 7);
 }
 
-/* The program gets the first; the second ends the tool, and with it the program. */
+/* The program gets the first; the second ends the tool, and with it the program, and so do some
+ * seconds. */
 static void signals_leave_no_raw_terminal(void)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -209,6 +210,10 @@ static void signals_leave_no_raw_terminal(void)
 		kill(t.pid, numbers[i]);
 		ends(&t, 128 + numbers[i]);
 	}
+	start(&t, "trap '' TERM; echo rea\"\"dy; while :; do sleep 0.1; done # 54325");
+	CU_ASSERT(said(&t, "ready\r\n"));
+	kill(t.pid, SIGTERM);
+	ends(&t, 128 + SIGTERM);
 	tool(left);
 }
 

@@ -178,6 +178,9 @@ expect 7 vmboot exec web -- sh -c 'exit 7'
 expect 127 vmboot exec web -- /no/such && has err 'cannot run "/no/such": No such file'
 expect 126 vmboot exec web -- /etc/greeting && has err "Permission denied"
 expect 126 vmboot exec -u nobody-such web -- id && has err nobody-such
+status=0
+printf 'exit 3' | vmboot exec -it web -- sh >"$tmp/out" || status=$?
+[ $status -eq 3 ] || fail "a terminal whose input is a pipe: exit $status, $(cat "$tmp/out")"
 echo packed >"$tmp/packed"
 tar -C "$tmp" -cz packed | vmboot cp - web:/tmp || fail "cp from standard input"
 expect 0 vmboot cp web:/tmp/packed -
