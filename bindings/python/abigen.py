@@ -82,8 +82,8 @@ def camel(c_name: str) -> str:
     return "".join(part.capitalize() for part in c_name.replace("vmboot_", "", 1).split("_"))
 
 
-def split_declaration(declaration: str) -> List[Tuple[str, str]]:
-    """`uint32_t uid, gid` or `const int fds[3]`: (type, name) of each."""
+def split_declaration(declaration: str, is_member: bool = False) -> List[Tuple[str, str]]:
+    """`uint32_t uid, gid` or `const int fds[3]`: (type, name) of each. Only a member is an array."""
     declaration = " ".join(declaration.split())
     first, *more = declaration.split(",")
     match = re.fullmatch(r"(.*?[ *])(\w+)(\[\d*\])?", first.strip())
@@ -92,7 +92,8 @@ def split_declaration(declaration: str) -> List[Tuple[str, str]]:
     c_type = match[1].strip()
     if more and "*" in c_type:
         raise SystemExit(f"abigen.py: one pointer a declaration, please: {declaration!r}")
-    found = [(c_type + (" *" if match[3] else ""), match[2])]
+    array = match[3] or ""
+    found = [(c_type + (array if is_member or not array else " *"), match[2])]
     return found + [(c_type, name.strip()) for name in more]
 
 
@@ -117,7 +118,7 @@ def read_struct(name: str, doc: str, body: str) -> Struct:
     fields: List[Tuple[str, str]] = []
     for declaration in without_comments(body).split(";"):
         if declaration.strip():
-            fields += split_declaration(declaration)
+            fields += split_declaration(declaration, is_member=True)
     return Struct(name, doc, fields)
 
 
@@ -177,6 +178,9 @@ class Types:
         self.callbacks = {i.name for i in items if isinstance(i, Callback)}
 
     def of(self, c_type: str, is_bytes: bool = False) -> Tuple[str, str]:
+        array = re.fullmatch(r"(.*?)\[(\d+)\]", c_type)
+        if array:
+            return f"{self.of(array[1])[0]} * {array[2]}", "Any"
         stars = c_type.count("*")
         base = " ".join(w for w in c_type.replace("*", " ").split() if w != "const")
         tag = base.rpartition(" ")[2]

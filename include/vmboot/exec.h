@@ -47,6 +47,7 @@ struct vmboot_exec_result {
 	const char *err; /**< standard error, likewise */
 	size_t err_size;
 	bool err_cut;
+	char padding[7]; /**< 0 */
 };
 
 /** What a path in a guest is. Since 0.1. */

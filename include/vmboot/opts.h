@@ -87,9 +87,9 @@ typedef void (*vmboot_progress_fn)(const char *what, uint64_t done, uint64_t tot
  * `struct vmboot_opts opts = VMBOOT_OPTS(.name = "web", .image = "node:20");` is complete. The
  * library copies what it needs; the strings stay the caller's.
  *
- * Each member up to `skip_module_signatures` is a field of the JSON request under the same name; the
- * defaults and bounds are in the table that vmboot_opts_fields() returns, which is what checks them.
- * The struct grows at its end; `size` tells the library which members the caller knows. Since 0.1.
+ * Each member that the table of vmboot_opts_fields() has is a field of the JSON request under the
+ * same name; that table has the defaults and bounds, too, and is what checks them. The struct grows
+ * at its end; `size` tells the library which members the caller knows. Since 0.1.
  */
 struct vmboot_opts {
 	size_t size;	   /**< sizeof(struct vmboot_opts) */
@@ -120,7 +120,7 @@ struct vmboot_opts {
 	enum vmboot_kernel_start kernel_start; /**< how the kernel starts */
 	bool skip_module_signatures; /**< a boot's own modules are loaded unchecked; taints */
 
-	/* C only: not fields of the request */
+	/* C only: not fields of the request. New members, fields or not, come after them. */
 	struct _virConnect *connection; /**< borrowed, used instead of `uri`; the caller keeps it
 					   open until all handles made from it are closed */
 	vmboot_log_fn log;		/**< NULL: no log */
@@ -159,6 +159,7 @@ struct vmboot_field {
 	const char *help;	    /**< what it does, in one line */
 	const char *since;	    /**< version */
 	char short_flag;	    /**< the tool's one-letter flag, or 0 */
+	char padding[7];	    /**< 0 */
 };
 
 /**

@@ -44,6 +44,7 @@ struct vmboot_info {
 	const char *accel;	     /**< "kvm" or "tcg" */
 	const char *folder;	     /**< where its disks and logs are */
 	bool skip_module_signatures; /**< as asked for */
+	char padding[7];	     /**< 0 */
 };
 
 /** The guest's output streams. */

@@ -5,25 +5,28 @@
 #include "agent/agent.h"
 #include "base/error.h"
 #include "base/sigpipe.h"
+#include "base/sized.h"
 #include "vm/vm.h"
 
-enum { OUTPUT_MAX = 16 << 20 };
+enum {
+	OUTPUT_MAX = 16 << 20,
+	/* Of a program that was built with 0.1: whatever was added since, it says this. */
+	EXEC_OPTS_SIZE_0_1 = 80,
+};
+
+_Static_assert(offsetof(struct vmboot_exec_opts, columns) + sizeof(unsigned) == EXEC_OPTS_SIZE_0_1,
+	       "members are added behind all that 0.1 had");
 
 /* Takes the caller's struct, of whatever version of the header. */
 static int read_opts(const struct vmboot_exec_opts *opts, struct vmboot_exec_opts *ret)
 {
-	const unsigned char *bytes = (const unsigned char *)opts;
+	int r;
 
-	*ret = (struct vmboot_exec_opts){.size = sizeof(*ret)};
-	if (!opts || opts->size < offsetof(struct vmboot_exec_opts, env))
-		return vmb_error(VMBOOT_EOPTS, "struct vmboot_exec_opts begins with its size");
-	for (size_t i = sizeof(*ret); i < opts->size; i++)
-		if (bytes[i])
-			return vmb_error(VMBOOT_EOPTS,
-					 "struct vmboot_exec_opts asks for what this version of "
-					 "the library does not know; use a newer one");
-	memcpy(ret, opts, opts->size < sizeof(*ret) ? opts->size : sizeof(*ret));
-	ret->size = sizeof(*ret);
+	if (!opts)
+		return vmb_error(VMBOOT_EOPTS, "struct vmboot_exec_opts: which program is to run?");
+	r = vmb_read_sized(opts, "exec_opts", EXEC_OPTS_SIZE_0_1, ret, sizeof(*ret));
+	if (r < 0)
+		return r;
 	if (!ret->args || !ret->args[0] || !*ret->args[0])
 		return vmb_error(VMBOOT_EOPTS, "args: which program is to run?");
 	if (ret->workdir && *ret->workdir && *ret->workdir != '/')

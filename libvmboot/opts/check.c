@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
 #include <string.h>
-#include <vmboot/version.h>
 
 #include "base/error.h"
+#include "base/sized.h"
 #include "base/str.h"
 #include "opts/opts.h"
 #include "wire/config.h"
 #include "wire/text.h"
 
-enum {
-	/* The struct as version 0.1 had it; no caller can know less. */
-	FIRST_SIZE = offsetof(struct vmboot_opts, progress_data) + sizeof(void *),
-	/* No version will have more; a larger size was never set. */
-	LAST_SIZE = 4096,
-};
+/* Of a program that was built with 0.1: whatever was added since, it says this. */
+enum { OPTS_SIZE_0_1 = 216 };
 
+_Static_assert(offsetof(struct vmboot_opts, progress_data) + sizeof(void *) == OPTS_SIZE_0_1,
+	       "members are added behind all that 0.1 had");
 _Static_assert((int)VMB_OPTS_LIST_MAX == (int)VMB_CONFIG_ARGS_MAX &&
 		       (int)VMB_OPTS_LIST_MAX == (int)VMB_CONFIG_ENV_MAX,
 	       "what a request may ask for is what a guest config can hold");
@@ -131,27 +129,6 @@ static int need_member(const struct vmb_field *field, struct vmboot_opts *opts)
 	return -VMBOOT_EOPTS;
 }
 
-static int copy_struct(const struct vmboot_opts *opts, struct vmboot_opts *ret)
-{
-	const char *bytes = (const char *)opts;
-
-	memset(ret, 0, sizeof(*ret));
-	if (opts && (opts->size < FIRST_SIZE || opts->size > LAST_SIZE))
-		return vmb_error(EINVAL, "opts.size is %zu: set it to sizeof(struct vmboot_opts)",
-				 opts->size);
-	if (opts)
-		memcpy(ret, opts, opts->size < sizeof(*ret) ? opts->size : sizeof(*ret));
-	/* A caller built with a newer header may use members that we do not know only by leaving
-	 * them at their default. */
-	for (size_t i = sizeof(*ret); opts && i < opts->size; i++)
-		if (bytes[i])
-			return vmb_error(VMBOOT_EOPTS,
-					 "the caller uses options of a newer libvmboot than %s",
-					 vmboot_version());
-	ret->size = sizeof(*ret);
-	return 0;
-}
-
 /* Values that are right, but not beside each other. */
 static int check_together(const struct vmboot_opts *opts)
 {
@@ -167,12 +144,13 @@ static int check_together(const struct vmboot_opts *opts)
 
 int vmb_opts_read(const struct vmboot_opts *opts, bool need_all, struct vmboot_opts *ret)
 {
-	struct vmboot_opts own;
+	struct vmboot_opts own = {.size = sizeof(own)};
 	size_t n;
 	const struct vmb_field *fields = vmb_fields(&n);
-	int r;
+	int r = 0;
 
-	r = copy_struct(opts, &own);
+	if (opts)
+		r = vmb_read_sized(opts, "opts", OPTS_SIZE_0_1, &own, sizeof(own));
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = check_member(&fields[i], &own);
 	for (size_t i = 0; i < n && r == 0 && need_all; i++)

@@ -55,6 +55,13 @@ example 400 lend.c "$root_uri" test &&
 example 400 define.c "$root_uri" test &&
 	has out "the plan has" "title: defined by an orchestrator" "defined runs"
 
+echo "- a program that was built with the headers of 0.1"
+# shellcheck disable=SC2046,SC2086
+$(makefile_value CC) -Wall -Wextra -Werror $(makefile_value SANITIZE_CFLAGS) \
+	-o "$tmp/program" -I "$testsdir/abi/include-0.1" "$testsdir/abi/program-0.1.c" \
+	$(pkg-config --libs vmboot) || fail "cannot build tests/abi/program-0.1.c"
+run_example 400 program test
+
 echo "- reattach.c"
 if build_example reattach.c; then
 	expect 0 "$tmp/reattach-c" create first test && has out "created first"

@@ -32,10 +32,11 @@ static struct vmboot_opts *of_size(size_t size, size_t allocated)
 	return o;
 }
 
+enum { SIZE_0_1 = 216 }; /* for ever */
+
 static void a_size_that_never_was_is_refused(void)
 {
-	static const size_t sizes[] = {
-		0, 1, sizeof(size_t), sizeof(struct vmboot_opts) - 1, 4097, SIZE_MAX};
+	static const size_t sizes[] = {0, 1, sizeof(size_t), SIZE_0_1 - 1, 4097, SIZE_MAX};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct vmboot_opts *o = of_size(sizes[i], sizeof(*o));
@@ -54,6 +55,19 @@ static void a_newer_caller_is_served_while_it_asks_for_nothing_new(void)
 	ASSERT_STR(ret.name, "a");
 	((char *)o)[more - 1] = 1;
 	ASSERT_ERROR(vmboot_opts_check(o), VMBOOT_EOPTS, "newer libvmboot than " PACKAGE_VERSION);
+}
+
+/* What such a caller has behind its struct is not looked at. */
+static void an_older_caller_is_served(void)
+{
+	struct vmboot_opts *o = of_size(SIZE_0_1, sizeof(*o) + 8), ret;
+
+	memset((char *)o + SIZE_0_1, 0xff, sizeof(*o) + 8 - SIZE_0_1);
+	ASSERT_OK(vmb_opts_read(o, false, &ret));
+	CU_ASSERT_EQUAL(ret.size, sizeof(ret));
+	ASSERT_STR(ret.name, "a");
+	for (size_t i = SIZE_0_1; i < sizeof(ret); i++)
+		CU_ASSERT_EQUAL(((const char *)&ret)[i], 0);
 }
 
 static void required_fields(void)
@@ -242,6 +256,7 @@ static void nothing_is_freed_without_harm(void)
 TEST_MAIN("opts/check", {"a size that never was is refused", a_size_that_never_was_is_refused},
 	  {"a newer caller is served while it asks for nothing new",
 	   a_newer_caller_is_served_while_it_asks_for_nothing_new},
+	  {"an older caller is served", an_older_caller_is_served},
 	  {"required fields", required_fields}, {"an agent and none", an_agent_and_none},
 	  {"defaults are filled in where all is needed",
 	   defaults_are_filled_in_where_all_is_needed},

@@ -30,6 +30,10 @@ UNUSED = {
 }
 
 
+def is_padding(name: str) -> bool:
+    return name.startswith("padding")
+
+
 def abigen() -> Any:
     spec = importlib.util.spec_from_file_location("abigen", SOURCE / "bindings/python/abigen.py")
     assert spec and spec.loader
@@ -141,7 +145,8 @@ class Python(unittest.TestCase):
         ]
         for struct, value, other in pairs:
             ours = {field.name for field in dataclasses.fields(value)}
-            theirs = {name for name, _ in struct._fields_} - {"size"} - other
+            theirs = {name for name, _ in struct._fields_ if not is_padding(name)}
+            theirs -= {"size"} | other
             self.assertEqual(ours, theirs, struct)
         error = vmboot.errors.VmbootError("x", 2)
         for name in (row[0] for row in _abi.Error._fields_):
@@ -154,7 +159,8 @@ class Python(unittest.TestCase):
             vm_text = (PACKAGE / "_vm.py").read_text(encoding="utf-8")
             for name in (row[0] for row in struct._fields_):
                 found = re.search(rf"\.{name}\b", text + vm_text)
-                self.assertTrue(name == "size" or found, f"{struct.__name__}.{name}")
+                unread = name == "size" or is_padding(name)
+                self.assertTrue(unread or found, f"{struct.__name__}.{name}")
 
     def test_every_error_code_has_a_class(self) -> None:
         for code in vmboot.ErrorCode:

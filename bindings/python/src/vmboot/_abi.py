@@ -390,6 +390,7 @@ class Field(ctypes.Structure):
     help: Optional[builtins.bytes]
     since: Optional[builtins.bytes]
     short_flag: builtins.bytes
+    padding: Any
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -404,6 +405,7 @@ class Field(ctypes.Structure):
         ("help", c_char_p),
         ("since", c_char_p),
         ("short_flag", c_char),
+        ("padding", c_char * 7),
     ]
 
 
@@ -435,6 +437,7 @@ class Info(ctypes.Structure):
     accel: Optional[builtins.bytes]
     folder: Optional[builtins.bytes]
     skip_module_signatures: bool
+    padding: Any
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -450,6 +453,7 @@ class Info(ctypes.Structure):
         ("accel", c_char_p),
         ("folder", c_char_p),
         ("skip_module_signatures", c_bool),
+        ("padding", c_char * 7),
     ]
 
 
@@ -514,6 +518,7 @@ class ExecResult(ctypes.Structure):
     err: Optional[int]
     err_size: int
     err_cut: bool
+    padding: Any
     _fields_ = [
         ("size", c_size_t),
         ("exit_code", c_int),
@@ -525,6 +530,7 @@ class ExecResult(ctypes.Structure):
         ("err", c_void_p),
         ("err_size", c_size_t),
         ("err_cut", c_bool),
+        ("padding", c_char * 7),
     ]
 
 

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMBOOT_OPTS_H
+#define VMBOOT_OPTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vmboot/export.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct _virConnect; /* libvirt's; `virConnectPtr` points to it */
+
+/** Who is PID 1 once the guest is up. */
+enum vmboot_init_mode {
+	VMBOOT_INIT_AUTO = 0,	 /**< systemd mode if the command is an init system, else exec */
+	VMBOOT_INIT_EXEC = 1,	 /**< our init stays PID 1 and runs the program */
+	VMBOOT_INIT_SYSTEMD = 2, /**< the image's init system becomes PID 1 */
+};
+
+/** What happens when the program ends (exec mode). */
+enum vmboot_on_exit {
+	VMBOOT_ON_EXIT_KEEP = 0,     /**< the VM keeps running until it is stopped */
+	VMBOOT_ON_EXIT_POWEROFF = 1, /**< the VM syncs and powers off */
+};
+
+/** What runs the guest's instructions. */
+enum vmboot_accel {
+	VMBOOT_ACCEL_AUTO = 0, /**< KVM if a guest really runs under it here, else TCG */
+	VMBOOT_ACCEL_KVM = 1,  /**< KVM, or fail */
+	VMBOOT_ACCEL_TCG = 2,  /**< emulation; works everywhere, slower */
+};
+
+/** What the guest can reach. Since 0.1. */
+enum vmboot_network {
+	VMBOOT_NETWORK_NONE = 0, /**< nothing: there is no network device */
+	VMBOOT_NETWORK_USER =
+		1, /**< what the user who runs QEMU can, by libvirt's "user" network */
+};
+
+/** Whose agent runs in the guest. Since 0.1. */
+enum vmboot_guest_agent {
+	VMBOOT_AGENT_VMBOOT = 0, /**< ours, which init starts */
+	VMBOOT_AGENT_IMAGE = 1,	 /**< the image's own, qemu-ga for one: init starts none */
+};
+
+/** How the guest's kernel starts. Since 0.1. */
+enum vmboot_kernel_start {
+	/** In its own first instruction, unpacked on the host, on a firmware made for that (qboot):
+	 * the shortest way, without KASLR, which is the decompressor's work; whatever of it this
+	 * host, libvirt or kernel does not have is left out. */
+	VMBOOT_KERNEL_START_AUTO = 0,
+	/** As on other machines: libvirt's usual firmware, then the kernel's decompressor. */
+	VMBOOT_KERNEL_START_BZIMAGE = 1,
+};
+
+/** How serious a log record is; the numbers are syslog's. */
+enum vmboot_log_level {
+	VMBOOT_LOG_ERR = 3,
+	VMBOOT_LOG_WARNING = 4,
+	VMBOOT_LOG_INFO = 6,
+	VMBOOT_LOG_DEBUG = 7,
+};
+
+/**
+ * vmboot_log_fn: receives what the library has to say while it works; no secrets are in it.
+ * @level: how serious.
+ * @message: one line without a newline; valid during the call.
+ * @data: opts' log_data.
+ */
+typedef void (*vmboot_log_fn)(enum vmboot_log_level level, const char *message, void *data);
+
+/**
+ * vmboot_progress_fn: told now and then while something takes long (an import, an initramfs).
+ * @what: what is done, e.g. "importing node:20"; valid during the call.
+ * @done: how much is done, in the unit of @total.
+ * @total: how much there is, or 0 where nobody knows.
+ * @data: opts' progress_data.
+ */
+typedef void (*vmboot_progress_fn)(const char *what, uint64_t done, uint64_t total, void *data);
+
+/**
+ * What a caller asks for. A member that is 0 or NULL means its default, so
+ * `struct vmboot_opts opts = VMBOOT_OPTS(.name = "web", .image = "node:20");` is complete. The
+ * library copies what it needs; the strings stay the caller's.
+ *
+ * Each member up to `skip_module_signatures` is a field of the JSON request under the same name; the
+ * defaults and bounds are in the table that vmboot_opts_fields() returns, which is what checks them.
+ * The struct grows at its end; `size` tells the library which members the caller knows. Since 0.1.
+ */
+struct vmboot_opts {
+	size_t size;	   /**< sizeof(struct vmboot_opts) */
+	const char *name;  /**< of the VM: a-z, 0-9, inner dashes, at most 63 */
+	const char *image; /**< "node:20", "oci:DIR[:TAG]", "tar:FILE", "dir:DIR", "disk:FILE" */
+	bool skip_kernel_headers;      /**< attach no disk with the kernel's modules and headers */
+	bool skip_guest_agent;	       /**< run no agent: no exec, stat, cp */
+	uint64_t vcpus;		       /**< virtual CPUs; 0: 1 */
+	uint64_t memory_mib;	       /**< memory, MiB; 0: 512 */
+	uint64_t overlay_mib;	       /**< size of the overlay disk, MiB; it is sparse; 0: 10240 */
+	const char *const *entrypoint; /**< NULL-ended; NULL: the image's; empty: none */
+	const char *const *cmd;	       /**< NULL-ended; NULL: the image's */
+	const char *const *env;	       /**< NULL-ended "K=V", over the image's */
+	const char *workdir;	       /**< absolute; NULL: the image's */
+	const char *user;	       /**< "name", "uid", with ":group"; NULL: the image's */
+	enum vmboot_init_mode init_mode; /**< who is PID 1 */
+	enum vmboot_on_exit on_exit;	 /**< what happens when the program ends */
+	enum vmboot_accel accel;	 /**< what runs the guest */
+	const char *kernel;	     /**< path of a kernel; NULL: the newest installed that fits */
+	const char *kernel_args;     /**< added to the kernel's command line, last, so they win */
+	const char *uri;	     /**< libvirt URI, or "embed"; NULL: as virsh chooses */
+	const char *store;	     /**< store folder; NULL: see vmboot(3) */
+	enum vmboot_network network; /**< what the guest can reach */
+	bool ephemeral;		     /**< leave nothing when the VM stops */
+	bool debug;		     /**< verbose boot; a shell on the console if it fails */
+	enum vmboot_guest_agent guest_agent; /**< whose agent serves exec, stat and cp */
+	const char *kernel_headers; /**< folder or tar archive; NULL: those installed for it */
+	enum vmboot_kernel_start kernel_start; /**< how the kernel starts */
+	bool skip_module_signatures; /**< a boot's own modules are loaded unchecked; taints */
+
+	/* C only: not fields of the request */
+	struct _virConnect *connection; /**< borrowed, used instead of `uri`; the caller keeps it
+					   open until all handles made from it are closed */
+	vmboot_log_fn log;		/**< NULL: no log */
+	void *log_data;
+	vmboot_progress_fn progress; /**< NULL: no progress */
+	void *progress_data;
+};
+
+/** An initialiser: size set, all else as written or default. */
+#define VMBOOT_OPTS(...)                                                                           \
+	{                                                                                          \
+		.size = sizeof(struct vmboot_opts), __VA_ARGS__                                    \
+	}
+
+/** The types of fields. */
+enum vmboot_field_type {
+	VMBOOT_FIELD_STRING = 1, /**< const char * */
+	VMBOOT_FIELD_BOOL = 2,	 /**< bool */
+	VMBOOT_FIELD_UINT = 3,	 /**< uint64_t */
+	VMBOOT_FIELD_ENUM = 4,	 /**< an enum; JSON has the choice's name */
+	VMBOOT_FIELD_LIST = 5,	 /**< const char *const *, NULL-ended */
+};
+
+/** One row of the table that the struct, the JSON, the tool's flags and the manual share. */
+struct vmboot_field {
+	size_t size;		     /**< of this struct in the library that filled it */
+	const char *name;	     /**< in the struct and in JSON; with dashes, the flag */
+	enum vmboot_field_type type; /**< of the member */
+	size_t offset;		     /**< of the member */
+	uint64_t min;		     /**< VMBOOT_FIELD_UINT: smallest */
+	uint64_t max;		/**< VMBOOT_FIELD_UINT: largest; STRING, LIST: most bytes each */
+	uint64_t default_value; /**< VMBOOT_FIELD_UINT: what 0 means */
+	const char *const *choices; /**< VMBOOT_FIELD_ENUM: NULL-ended names; index is value */
+	const char *metavar;	    /**< for help: "MIB", "PATH", … or "" */
+	const char *rule;	    /**< what is accepted, in words */
+	const char *help;	    /**< what it does, in one line */
+	const char *since;	    /**< version */
+	char short_flag;	    /**< the tool's one-letter flag, or 0 */
+};
+
+/**
+ * vmboot_opts_fields: the table of all fields.
+ * @ret_n: (out) how many.
+ *
+ * Returns: pointers to static rows, in the order of the struct. Thread-safe. Since 0.1.
+ */
+VMBOOT_API const struct vmboot_field *const *vmboot_opts_fields(size_t *ret_n);
+
+/**
+ * vmboot_opts_new: opts that own their strings, for vmboot_opts_set().
+ * @ret_opts: (out) all default; freed with vmboot_opts_free().
+ *
+ * Returns: 0 or -ENOMEM. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_opts_new(struct vmboot_opts **ret_opts);
+
+/**
+ * vmboot_opts_from_json: opts from a request such as
+ * `{"name": "my-instance", "image": "node:20", "skip_kernel_headers": true}`.
+ * @json: one JSON object, at most 1 MiB.
+ * @ret_opts: (out) freed with vmboot_opts_free().
+ *
+ * Unknown fields, wrong types and values out of range are refused with the field's name, the value
+ * and the rule; so is a field that is given twice, and anything after the object.
+ *
+ * Returns: 0, -VMBOOT_EOPTS, -E2BIG or -ENOMEM. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_opts_from_json(const char *json, struct vmboot_opts **ret_opts);
+
+/**
+ * vmboot_opts_to_json: the request that these opts are; fields that are default are left out.
+ * @opts: any.
+ * @ret_json: (out) freed with vmboot_free().
+ *
+ * Returns: 0, -VMBOOT_EOPTS or -ENOMEM. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_opts_to_json(const struct vmboot_opts *opts, char **ret_json);
+
+/**
+ * vmboot_opts_set: set one field from text, as a flag of the tool would.
+ * @opts: from vmboot_opts_new() or vmboot_opts_from_json(), not a struct of the caller's own.
+ * @name: the field's.
+ * @value: the text. A list gains one entry each time; a NULL empties a list.
+ *
+ * Returns: 0, -VMBOOT_EOPTS or -ENOMEM. Not to be called for the same @opts by two threads at once.
+ * Since 0.1.
+ */
+VMBOOT_API int vmboot_opts_set(struct vmboot_opts *opts, const char *name, const char *value);
+
+/**
+ * vmboot_opts_check: check opts by the rules, without touching anything.
+ * @opts: what vmboot_create() would get.
+ *
+ * Returns: 0, -VMBOOT_EOPTS, or -EINVAL for a `size` that no version of the library had.
+ * Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_opts_check(const struct vmboot_opts *opts);
+
+/**
+ * vmboot_opts_free: free opts that the library made.
+ * @opts: from vmboot_opts_new() or vmboot_opts_from_json(), or NULL.
+ *
+ * Thread-safe. Since 0.1.
+ */
+VMBOOT_API void vmboot_opts_free(struct vmboot_opts *opts);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMBOOT_VM_H
+#define VMBOOT_VM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vmboot/event.h>
+#include <vmboot/export.h>
+#include <vmboot/opts.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A handle on one VM. The VM does not depend on it: closing it, or the program's end, leaves the
+ * VM as it is, and vmboot_open() finds it again. */
+struct vmboot_vm;
+
+/** For timeouts: wait as long as it takes. */
+#define VMBOOT_FOREVER (-1)
+
+/** What a VM is doing. */
+enum vmboot_state {
+	VMBOOT_STATE_STOPPED = 0, /**< kept, not running */
+	VMBOOT_STATE_RUNNING = 1, /**< its kernel runs; the ledger says how far it came */
+	VMBOOT_STATE_PAUSED = 2,  /**< by libvirt, or because emulation broke */
+};
+
+/** A VM as vmboot_list() shows it. Since 0.1. */
+struct vmboot_info {
+	size_t size;		  /**< of this struct in the library that filled it */
+	const char *name;	  /**< the VM's */
+	const char *uuid;	  /**< libvirt's, in text */
+	const char *image;	  /**< the image's name in full */
+	const char *digest;	  /**< the image's */
+	enum vmboot_state state;  /**< now */
+	bool ephemeral;		  /**< leaves nothing when it stops */
+	bool skip_kernel_headers; /**< as asked for */
+	bool skip_guest_agent;	  /**< as asked for */
+	uint64_t vcpus;
+	uint64_t memory_mib;
+	const char *accel;	     /**< "kvm" or "tcg" */
+	const char *folder;	     /**< where its disks and logs are */
+	bool skip_module_signatures; /**< as asked for */
+};
+
+/** The guest's output streams. */
+enum vmboot_stream {
+	VMBOOT_STREAM_STDOUT = 1,  /**< the program's standard output */
+	VMBOOT_STREAM_STDERR = 2,  /**< the program's standard error */
+	VMBOOT_STREAM_CONSOLE = 3, /**< kernel and init */
+};
+
+/**
+ * vmboot_create: make a VM and start it.
+ * @opts: what is asked for; name and image are needed.
+ * @ret_vm: (out, may be NULL) a handle, closed with vmboot_close().
+ *
+ * Returns when libvirt has started the guest; vmboot_wait() waits for its boot. All or nothing: on
+ * failure no domain, disk or process is left. The image is imported if it is not in the store.
+ *
+ * Returns: 0; -VMBOOT_EOPTS; -EEXIST, a domain or VM of that name exists; -VMBOOT_EIMAGE,
+ * -VMBOOT_ENOIMAGE, -VMBOOT_EKERNEL, -VMBOOT_EHOST, -VMBOOT_ELIBVIRT; or a negative errno.
+ * Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_create(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm);
+
+/**
+ * vmboot_prepare: make all of a VM but its domain, for a program that defines and starts that
+ * itself.
+ * @opts: as for vmboot_create().
+ * @ret_vm: (out) a handle, closed with vmboot_close(). Until the domain is there, it keeps
+ * vmboot_gc() from removing the VM's files.
+ * @ret_xml: (out) the domain's XML; freed with vmboot_free().
+ *
+ * Give @ret_xml to libvirt (virDomainDefineXML() and virDomainCreate(); for an ephemeral VM,
+ * virDomainCreateXML()), as it is or with more in it: name, metadata, boot, disks and channels are
+ * to stay. From then on the VM is as one of vmboot_create()'s. vmboot_destroy() takes the files
+ * away, with or without a domain.
+ *
+ * Returns: as vmboot_create(); all or nothing. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_prepare(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm,
+			      char **ret_xml);
+
+/**
+ * vmboot_plan: all that vmboot_create() would do, as JSON; the same bytes for the same request on
+ * the same host.
+ * @opts: as for vmboot_create().
+ * @ret_json: (out) freed with vmboot_free().
+ *
+ * No VM, disk or image is made. If nobody knows yet whether KVM works here, it is tried once.
+ *
+ * Returns: as vmboot_create(). Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_plan(const struct vmboot_opts *opts, char **ret_json);
+
+/**
+ * vmboot_render_xml: the libvirt domain XML of the plan.
+ * @opts: as for vmboot_create().
+ * @ret_xml: (out) freed with vmboot_free().
+ *
+ * It names files that may not be there yet: vmboot_prepare() makes them.
+ *
+ * Returns: as vmboot_plan(). Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_render_xml(const struct vmboot_opts *opts, char **ret_xml);
+
+/**
+ * vmboot_open: a handle on a VM that exists, whoever made it.
+ * @where: opts of which uri, connection, store and log are read; NULL: defaults.
+ * @name: the VM's.
+ * @ret_vm: (out) closed with vmboot_close().
+ *
+ * A store that is not there is not made, here and in vmboot_list() and vmboot_gc(): it has nothing.
+ * The handle is of this one VM: once that is removed, by whomever, calls end with -VMBOOT_ENOVM, even
+ * if another VM has its name by then.
+ *
+ * Returns: 0, -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_open(const struct vmboot_opts *where, const char *name,
+			   struct vmboot_vm **ret_vm);
+
+/**
+ * vmboot_close: give back a handle. The VM goes on.
+ * @vm: or NULL. No other thread may be using it.
+ *
+ * Thread-safe. Since 0.1.
+ */
+VMBOOT_API void vmboot_close(struct vmboot_vm *vm);
+
+/**
+ * vmboot_name: the VM's name.
+ * @vm: the handle.
+ *
+ * Returns: a string that belongs to the handle. Thread-safe. Since 0.1.
+ */
+VMBOOT_API const char *vmboot_name(const struct vmboot_vm *vm);
+
+/**
+ * vmboot_info: what the VM is and does.
+ * @vm: the handle.
+ * @ret_info: (out) freed with vmboot_info_free().
+ *
+ * Returns: 0, -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_info(struct vmboot_vm *vm, struct vmboot_info **ret_info);
+
+/**
+ * vmboot_info_free: free an info.
+ * @info: or NULL.
+ *
+ * Thread-safe. Since 0.1.
+ */
+VMBOOT_API void vmboot_info_free(struct vmboot_info *info);
+
+/**
+ * vmboot_list: all VMs that this library made and libvirt knows, by name.
+ * @where: as for vmboot_open().
+ * @ret_infos: (out) NULL-ended; freed with vmboot_list_free().
+ *
+ * Returns: how many, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_list(const struct vmboot_opts *where, struct vmboot_info ***ret_infos);
+
+/**
+ * vmboot_list_free: free a list.
+ * @infos: from vmboot_list(), or NULL.
+ *
+ * Thread-safe. Since 0.1.
+ */
+VMBOOT_API void vmboot_list_free(struct vmboot_info **infos);
+
+/**
+ * vmboot_start: start a VM that is stopped, from its own disks; its logs and ledger begin anew.
+ * @vm: the handle.
+ *
+ * Returns: 0; -EALREADY, it runs; -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a negative errno.
+ * Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_start(struct vmboot_vm *vm);
+
+/**
+ * vmboot_stop: ask the guest to power off; if it has not at the deadline, cut its power.
+ * @vm: the handle.
+ * @timeout_ms: milliseconds that the guest has, at most; 0: cut the power at once; VMBOOT_FOREVER.
+ *
+ * Callbacks run in this call, as in vmboot_wait(). An ephemeral VM is gone afterwards.
+ *
+ * Returns: 0, it powered off; 1, its power was cut; -EALREADY, it was stopped; -EINTR, a signal
+ * handler ran while it waited, and the guest may still go; -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a
+ * negative errno. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_stop(struct vmboot_vm *vm, int timeout_ms);
+
+/**
+ * vmboot_reboot: ask the guest to reboot: its agent, or by the power button; if it has not at the
+ * deadline, reset it. It boots again from the same disks.
+ * @vm: the handle.
+ * @timeout_ms: milliseconds that the guest has, at most; 0: reset it at once; VMBOOT_FOREVER.
+ *
+ * A guest that still boots is first waited for, to VMBOOT_PHASE_PROGRAM. Returns when the new boot has
+ * said its first word; from then on vmboot_wait() waits for that boot's phases, in other processes,
+ * too. Callbacks run in this call.
+ *
+ * Returns: 0, it rebooted; 1, it was reset; -ETIMEDOUT, it still boots; -VMBOOT_EENDED, it does not
+ * run, or powered off instead; or as vmboot_wait(). Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_reboot(struct vmboot_vm *vm, int timeout_ms);
+
+/**
+ * vmboot_destroy: cut the power if it runs, and remove the VM with its disks and logs. The image
+ * stays. The handle stays valid for vmboot_close() only.
+ * @vm: the handle.
+ *
+ * Returns: 0 (also if it was gone already), -VMBOOT_ELIBVIRT or a negative errno. Thread-safe.
+ * Since 0.1.
+ */
+VMBOOT_API int vmboot_destroy(struct vmboot_vm *vm);
+
+/**
+ * vmboot_wait: wait until a phase of the boot has ended.
+ * @vm: the handle.
+ * @phase: e.g. VMBOOT_PHASE_PROGRAM, VMBOOT_PHASE_EXIT, VMBOOT_PHASE_STOPPED.
+ * @timeout_ms: milliseconds at most, or VMBOOT_FOREVER.
+ *
+ * Callbacks run in this call. It ends at once when the phase can no longer come. With an agent of
+ * the image's, VMBOOT_PHASE_AGENT is there while libvirt says that one has its port open.
+ * A guest that reboots goes on: once that is known, the phases of the new boot count. One that is reset before its program
+ * ran, as by a kernel that panics, has failed, and its power is cut, lest it does so for ever.
+ *
+ * Returns: 0; -ETIMEDOUT; -VMBOOT_EBOOT, the boot failed, the error has phase, errno, device and
+ * console lines; -VMBOOT_EENDED, the guest is gone; -VMBOOT_EGUEST, it spoke nonsense; -EINTR, a
+ * signal handler ran; -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a negative errno. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_wait(struct vmboot_vm *vm, enum vmboot_phase phase, int timeout_ms);
+
+/**
+ * vmboot_event_fd: a file descriptor for poll(2) and its kin: readable when vmboot_dispatch() has
+ * something to do.
+ * @vm: the handle, which keeps the descriptor until vmboot_close(); do not close or read it.
+ *
+ * Returns: the descriptor or a negative errno. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_event_fd(struct vmboot_vm *vm);
+
+/**
+ * vmboot_dispatch: take in what the guest has said, without waiting, and call the callbacks.
+ * @vm: the handle.
+ *
+ * Returns: how many events were new, or a negative errno or VMBOOT_E… as vmboot_wait().
+ * Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_dispatch(struct vmboot_vm *vm);
+
+/** Told each event once, in vmboot_dispatch() and vmboot_wait(). @event: valid in the call. */
+typedef void (*vmboot_event_fn)(struct vmboot_vm *vm, const struct vmboot_event *event, void *data);
+
+/** Told each byte of output once, likewise; from the boot's first byte. @bytes: not ended by 0. */
+typedef void (*vmboot_output_fn)(struct vmboot_vm *vm, enum vmboot_stream stream, const char *bytes,
+				 size_t n, void *data);
+
+/**
+ * vmboot_on_event: who is told events.
+ * @vm: the handle.
+ * @fn: NULL: nobody. It must not call this library for the same handle.
+ * @data: for @fn.
+ *
+ * Returns: 0. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_on_event(struct vmboot_vm *vm, vmboot_event_fn fn, void *data);
+
+/**
+ * vmboot_on_output: who is told the output of one stream.
+ * @vm: the handle.
+ * @stream: which.
+ * @fn: NULL: nobody. It must not call this library for the same handle.
+ * @data: for @fn.
+ *
+ * Returns: 0 or -EINVAL. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_on_output(struct vmboot_vm *vm, enum vmboot_stream stream,
+				vmboot_output_fn fn, void *data);
+
+/**
+ * vmboot_ledger: all that is known of the newest boot, on one time line. Works for stopped VMs too.
+ * @vm: the handle.
+ * @ret_ledger: (out) freed with vmboot_ledger_free().
+ *
+ * Returns: 0, -VMBOOT_EGUEST or a negative errno. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_ledger(struct vmboot_vm *vm, struct vmboot_ledger **ret_ledger);
+
+/**
+ * vmboot_xml: the domain XML as libvirt has it now.
+ * @vm: the handle.
+ * @ret_xml: (out) freed with vmboot_free().
+ *
+ * Returns: 0, -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_xml(struct vmboot_vm *vm, char **ret_xml);
+
+/** Only say what would be removed. */
+#define VMBOOT_GC_DRY_RUN 1U
+
+/**
+ * vmboot_gc: remove what a killed program left: folders of VMs that were made at this libvirt, which
+ * does not know them, stopped ephemeral VMs, our domains whose folder is gone, half-made files. And
+ * what the store need not keep: images that lost their name to a newer one while a VM used them;
+ * kernels, their initramfs files and kernel disks that neither a VM uses nor one that is made now
+ * would, unless it asked for a kernel or headers of its own. These can be made again. Nothing that is
+ * in use, and nothing that this library did not make. All kernels stay while a VM is being made, or
+ * if one has files of an older version, which do not say what it uses; the log says so.
+ * @where: as for vmboot_open().
+ * @flags: 0 or VMBOOT_GC_DRY_RUN.
+ * @ret_json: (out, may be NULL) a list of what was removed; freed with vmboot_free().
+ *
+ * Returns: how many things, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_gc(const struct vmboot_opts *where, unsigned flags, char **ret_json);
+
+/**
+ * vmboot_doctor: what this host can do and lacks, each lack with its mend: tools, kernel, modules,
+ * headers, libvirt, files that libvirt's user could not read, and KVM. If nobody knows yet whether
+ * guests run under KVM, one is tried; no VM is made.
+ * @where: opts of which uri, connection, store, kernel are read; NULL: defaults.
+ * @ret_json: (out) `{"checks": [{"name", "status": "ok"|"warning"|"error", "found", "mend"}]}`;
+ * freed with vmboot_free().
+ *
+ * Returns: how many checks have the status "error", or a negative errno. Thread-safe. Since 0.1.
+ */
+VMBOOT_API int vmboot_doctor(const struct vmboot_opts *where, char **ret_json);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

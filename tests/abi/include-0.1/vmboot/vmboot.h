@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VMBOOT_VMBOOT_H
+#define VMBOOT_VMBOOT_H
+
+/**
+ * libvmboot: boot a container image in a virtual machine, and know where the time went.
+ *
+ * Rules that hold for every function, unless it says otherwise:
+ *  - It returns 0 or more on success, a negative errno or a negative VMBOOT_E… on failure; the
+ *    words are in vmboot_last_error() of the calling thread.
+ *  - A ret_ argument is written only on success.
+ *  - Strings are UTF-8. What the library returns as `char *` is freed with vmboot_free(); what it
+ *    returns as `const char *` belongs to the object that it came from.
+ *  - Any thread may call any function; one handle may be used by many threads.
+ *  - Nothing is printed, no signal handler is set, and the program is never ended.
+ */
+
+#include <vmboot/error.h>
+#include <vmboot/event.h>
+#include <vmboot/exec.h>
+#include <vmboot/export.h>
+#include <vmboot/image.h>
+#include <vmboot/opts.h>
+#include <vmboot/version.h>
+#include <vmboot/vm.h>
+
+#endif
