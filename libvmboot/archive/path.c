@@ -14,6 +14,14 @@ struct vmb_shown vmb_show(const char *s)
 	return shown;
 }
 
+/* The length without the last part. */
+static size_t drop_part(const char *path, size_t len)
+{
+	while (len > 0 && path[len - 1] != '/')
+		len--;
+	return len > 0 ? len - 1 : 0;
+}
+
 int vmb_path_clean(const char *raw, char out[PATH_MAX])
 {
 	size_t len = 0;
@@ -23,13 +31,17 @@ int vmb_path_clean(const char *raw, char out[PATH_MAX])
 	for (const char *p = raw; *p;) {
 		size_t n = strcspn(p, "/");
 
-		if (n == 2 && p[0] == '.' && p[1] == '.')
-			return vmb_error(VMBOOT_EIMAGE, "an entry's name has a \"..\": %s",
+		bool up = n == 2 && p[0] == '.' && p[1] == '.';
+
+		if (up && len == 0)
+			return vmb_error(VMBOOT_EIMAGE, "an entry's name leads out of the root: %s",
 					 vmb_show(raw).text);
 		if (n > NAME_MAX || len + n + 2 > PATH_MAX)
 			return vmb_error(VMBOOT_EIMAGE, "an entry's name is too long: %s",
 					 vmb_show(raw).text);
-		if (n > 0 && !(n == 1 && p[0] == '.')) {
+		if (up) {
+			len = drop_part(out, len);
+		} else if (n > 0 && !(n == 1 && p[0] == '.')) {
 			if (len > 0)
 				out[len++] = '/';
 			memcpy(out + len, p, n);

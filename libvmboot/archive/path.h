@@ -9,8 +9,9 @@
 #include "base/str.h"
 
 /*
- * "./a//b/" becomes "a/b", "/a" becomes "a", "." and "/" become "" (the root). 0, or
- * -VMBOOT_EIMAGE for "..", an empty path, a part over NAME_MAX or a whole over PATH_MAX.
+ * "./a//b/" becomes "a/b", "/a" becomes "a", "." and "/" become "" (the root), "a/../b" becomes "b".
+ * 0, or -VMBOOT_EIMAGE for a ".." that leads out of the root, an empty path, a part over NAME_MAX or
+ * a whole over PATH_MAX.
  */
 int vmb_path_clean(const char *raw, char out[PATH_MAX]);
 

@@ -96,7 +96,7 @@ static int take_in_plain(struct flatten *f, struct archive_entry *e, const char 
 	if (!*path && S_ISDIR(mode))
 		f->root = vmb_squash_root_of(mode, archive_entry_uid(e), archive_entry_gid(e),
 					     archive_entry_mtime(e));
-	return vmb_tree_add(f->tree, path, S_ISDIR(mode));
+	return vmb_tree_add(f->tree, path, mode, archive_entry_symlink(e));
 }
 
 static int take_in(struct flatten *f, const struct vmb_layer_reader *reader)
@@ -121,32 +121,39 @@ static int take_in(struct flatten *f, const struct vmb_layer_reader *reader)
 	}
 }
 
-/* Does fn for each entry of each layer; errors get the layer's name. */
-static int each_entry(struct flatten *f, int (*fn)(struct flatten *, struct vmb_layer_reader *))
+/* Does fn for each entry of the layer. */
+static int each_entry(struct flatten *f, const struct vmb_layer *layer,
+		      int (*fn)(struct flatten *, struct vmb_layer_reader *))
 {
-	int r;
+	_cleanup_layer_ struct vmb_layer_reader reader = {.fd = -1};
+	int r = vmb_layer_open(&reader, layer, f->import);
 
-	for (size_t i = 0; i < f->layers->n; i++) {
-		_cleanup_layer_ struct vmb_layer_reader reader = {.fd = -1};
-
-		vmb_tree_layer(f->tree);
-		r = vmb_layer_open(&reader, &f->layers->v[i], f->import);
-		while (r >= 0 && (r = vmb_layer_next(&reader)) > 0) {
-			r = fn(f, &reader);
-			if (r < 0)
-				return r;
-		}
+	while (r >= 0 && (r = vmb_layer_next(&reader)) > 0) {
+		r = fn(f, &reader);
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return r;
 }
 
-static int first_pass(struct flatten *f, struct vmb_layer_reader *reader)
+static int read_names(struct flatten *f, struct vmb_layer_reader *reader)
 {
 	int r = take_in(f, reader);
 
 	return r < 0 ? vmb_error_prefix("%s", reader->layer->what) : 0;
+}
+
+static int first_pass(struct flatten *f)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < f->layers->n; i++) {
+		vmb_tree_layer(f->tree);
+		r = each_entry(f, &f->layers->v[i], read_names);
+		if (r == 0 && vmb_tree_layer_end(f->tree) < 0)
+			r = vmb_error_prefix("%s", f->layers->v[i].what);
+	}
+	return r;
 }
 
 static int copy_content(struct vmb_tarout *out, struct vmb_layer_reader *reader)
@@ -170,7 +177,7 @@ static int copy_content(struct vmb_tarout *out, struct vmb_layer_reader *reader)
 	return r < 0 || end >= size ? r : vmb_tarout_data(out, NULL, (uint64_t)(size - end));
 }
 
-static int second_pass(struct flatten *f, struct vmb_layer_reader *reader)
+static int write_content(struct flatten *f, struct vmb_layer_reader *reader)
 {
 	uint32_t node = vmb_tree_first(f->tree, ++f->seq);
 	struct vmb_tarout *out = &f->squash.out;
@@ -207,7 +214,7 @@ static int write_implicit(struct flatten *f)
 /* An archive that has an image in it, rather than a root file system. */
 static int check_not_nested(const struct flatten *f)
 {
-	const struct vmb_tree *t = f->tree;
+	struct vmb_tree *t = f->tree;
 	const char *path = f->layers->v[0].path, *kind = NULL;
 
 	if (vmb_tree_has(t, "oci-layout") && vmb_tree_has(t, "index.json"))
@@ -230,14 +237,14 @@ static int write_disk(struct flatten *f, const char *disk)
 	if (r < 0)
 		return r;
 	r = write_implicit(f);
-	if (r == 0)
-		r = each_entry(f, second_pass);
+	for (size_t i = 0; r == 0 && i < f->layers->n; i++)
+		r = each_entry(f, &f->layers->v[i], write_content);
 	return vmb_squash_finish(&f->squash, r);
 }
 
-static int run(struct flatten *f, const char *disk)
+static int flatten(struct flatten *f, const char *disk)
 {
-	int r = each_entry(f, first_pass);
+	int r = first_pass(f);
 
 	if (r == 0 && f->layers->n == 1 && !f->layers->v[0].whiteouts)
 		r = check_not_nested(f);
@@ -267,7 +274,7 @@ int vmb_flatten(const struct vmb_layers *layers, const char *disk,
 	if (r < 0)
 		return r;
 	f.tree = tree;
-	r = run(&f, disk);
+	r = flatten(&f, disk);
 	vmb_squash_done(&f.squash);
 	return r;
 }

@@ -105,11 +105,6 @@ static const struct stack stacks[] = {
 	 "drwxr-xr-x 0/0 y\n"
 	 "-rw-r--r-- 0/0 1 y/b\n"
 	 "-rw-r--r-- 0/0 1 y/c\n"},
-	{"a file below a lower layer's file makes that a folder",
-	 2,
-	 {LAYER(FILE_OF("x", "22")), LAYER(FILE_OF("x/a", "1"))},
-	 "drwxr-xr-x 0/0 x\n"
-	 "-rw-r--r-- 0/0 1 x/a\n"},
 	{"a folder's owner and mode are the upper layer's, its files stay",
 	 2,
 	 {LAYER(FOLDER("d", .mode = 0700, OWNED(1, 2)), FILE_OF("d/a", "1")),
@@ -162,6 +157,100 @@ static const struct stack stacks[] = {
 	 "crw-r--r-- 0/0 5, d\n"
 	 "lrwxrwxrwx 0/0 2 l -> /t\n"
 	 "lrwxrwxrwx 0/0 2 m -> /t\n"},
+	{"an entry below a symlink of its layer",
+	 1,
+	 {LAYER(FOLDER("usr"), FOLDER("usr/lib", .mode = 0700), SYMLINK("lib", "usr/lib"),
+		FILE_OF("lib/x", "1"), HARDLINK("y", "lib/x"), FOLDER("lib/d"))},
+	 "lrwxrwxrwx 0/0 7 lib -> usr/lib\n"
+	 "drwxr-xr-x 0/0 usr\n"
+	 "drwx------ 0/0 usr/lib\n"
+	 "drwxr-xr-x 0/0 usr/lib/d\n"
+	 "-rw-r--r-- 0/0 1 usr/lib/x\n"
+	 "-rw-r--r-- 0/0 1 y\n"},
+	{"below a symlink to what is not there yet, and below links to links",
+	 1,
+	 {LAYER(SYMLINK("lib", "/usr/./lib//"), SYMLINK("l", "lib"), HARDLINK("m", "l"),
+		FILE_OF("m/x", "1"), FOLDER("usr", .mode = 0700))},
+	 "lrwxrwxrwx 0/0 3 l -> lib\n"
+	 "lrwxrwxrwx 0/0 12 lib -> /usr/./lib//\n"
+	 "lrwxrwxrwx 0/0 3 m -> lib\n"
+	 "drwx------ 0/0 usr\n"
+	 "drwxr-xr-x 0/0 usr/lib\n"
+	 "-rw-r--r-- 0/0 1 usr/lib/x\n"},
+	{"a symlink never leads out of the root",
+	 1,
+	 {LAYER(SYMLINK("up", "../../etc"), SYMLINK("abs", "/etc"), FOLDER("a"),
+		SYMLINK("a/b", "../../../tmp"), FILE_OF("up/x", "1"), FILE_OF("abs/y", "1"),
+		FILE_OF("a/b/z", "1"))},
+	 "drwxr-xr-x 0/0 a\n"
+	 "lrwxrwxrwx 0/0 12 a/b -> ../../../tmp\n"
+	 "lrwxrwxrwx 0/0 4 abs -> /etc\n"
+	 "drwxr-xr-x 0/0 etc\n"
+	 "-rw-r--r-- 0/0 1 etc/x\n"
+	 "-rw-r--r-- 0/0 1 etc/y\n"
+	 "drwxr-xr-x 0/0 tmp\n"
+	 "-rw-r--r-- 0/0 1 tmp/z\n"
+	 "lrwxrwxrwx 0/0 9 up -> ../../etc\n"},
+	{"entries, whiteouts and opaque folders below a symlink of a lower layer",
+	 2,
+	 {LAYER(FOLDER("usr"), FOLDER("usr/lib"), FILE_OF("usr/lib/a", "1"), FOLDER("usr/lib/d"),
+		FILE_OF("usr/lib/d/e", "1"), SYMLINK("lib", "usr/lib"), SYMLINK("d", "/lib/d")),
+	  LAYER(FILE_OF("lib/x", "22"), MARK("lib/.wh.a"), MARK("d/.wh..wh..opq"),
+		FILE_OF("lib/d/f", "333"))},
+	 "lrwxrwxrwx 0/0 6 d -> /lib/d\n"
+	 "lrwxrwxrwx 0/0 7 lib -> usr/lib\n"
+	 "drwxr-xr-x 0/0 usr\n"
+	 "drwxr-xr-x 0/0 usr/lib\n"
+	 "drwxr-xr-x 0/0 usr/lib/d\n"
+	 "-rw-r--r-- 0/0 3 usr/lib/d/f\n"
+	 "-rw-r--r-- 0/0 2 usr/lib/x\n"},
+	{"a folder's own entry takes a symlink's place",
+	 2,
+	 {LAYER(FOLDER("usr"), SYMLINK("lib", "usr")), LAYER(FOLDER("lib"), FILE_OF("lib/x", "1"))},
+	 "drwxr-xr-x 0/0 lib\n"
+	 "-rw-r--r-- 0/0 1 lib/x\n"
+	 "drwxr-xr-x 0/0 usr\n"},
+	{"a name that goes up and down within the root",
+	 1,
+	 {LAYER(FOLDER("a"), FILE_OF("a/../b", "1"), FILE_OF("./a/b/../../c/d", "1"),
+		HARDLINK("a/../e", "/c/../b"))},
+	 "drwxr-xr-x 0/0 a\n"
+	 "-rw-r--r-- 0/0 1 b\n"
+	 "drwxr-xr-x 0/0 c\n"
+	 "-rw-r--r-- 0/0 1 c/d\n"
+	 "-rw-r--r-- 0/0 1 e\n"},
+};
+
+/* What umoci refuses or, of aufs, keeps. */
+static const struct stack more_stacks[] = {
+	{"a file below a lower layer's file makes that a folder",
+	 2,
+	 {LAYER(FILE_OF("x", "22")), LAYER(FILE_OF("x/a", "1"))},
+	 "drwxr-xr-x 0/0 x\n"
+	 "-rw-r--r-- 0/0 1 x/a\n"},
+	{"a hard link before its target",
+	 1,
+	 {LAYER(HARDLINK("b", "a"), FILE_OF("a", "4444", .mode = 0600, OWNED(9, 9)))},
+	 "-rw------- 9/9 4 a\n"
+	 "-rw------- 9/9 4 b\n"},
+	{"hard links before their targets, in chains, in any order",
+	 1,
+	 {LAYER(HARDLINK("d", "b"), HARDLINK("c", "d"), HARDLINK("b", "a"), HARDLINK("e", "c"),
+		FILE_OF("x", "1"), FILE_OF("a", "4444"), HARDLINK("f", "e"))},
+	 "-rw-r--r-- 0/0 4 a\n"
+	 "-rw-r--r-- 0/0 4 b\n"
+	 "-rw-r--r-- 0/0 4 c\n"
+	 "-rw-r--r-- 0/0 4 d\n"
+	 "-rw-r--r-- 0/0 4 e\n"
+	 "-rw-r--r-- 0/0 4 f\n"
+	 "-rw-r--r-- 0/0 1 x\n"},
+	{"a hard link that waits for its target and is replaced",
+	 1,
+	 {LAYER(HARDLINK("b", "a"), HARDLINK("d/c", "nowhere"), FILE_OF("b", "22"),
+		FILE_OF("d", "1"), FILE_OF("a", "4444"))},
+	 "-rw-r--r-- 0/0 4 a\n"
+	 "-rw-r--r-- 0/0 2 b\n"
+	 "-rw-r--r-- 0/0 1 d\n"},
 	{"whiteouts of nothing and aufs' files are nothing",
 	 2,
 	 {LAYER(FILE_OF("a", "1")),
@@ -170,17 +259,56 @@ static const struct stack stacks[] = {
 	 "-rw-r--r-- 0/0 1 a\n"},
 };
 
+static void check_stack(const struct stack *s, const char *filter)
+{
+	const char *dir = test_path("%s/%s", test_tmpdir(), s->what), *listing;
+
+	fixture_image(dir, "t", NULL, s->layers, s->n, filter);
+	listing = fixture_listing(import(test_path("oci:%s", dir)));
+	if (strcmp(listing, s->listing) != 0)
+		fprintf(stderr, "%s:\n", s->what);
+	ASSERT_STR(listing, s->listing);
+}
+
 static void layers_come_to_what_they_should(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(stacks); i++) {
-		const struct stack *s = &stacks[i];
-		const char *dir = test_path("%s/%zu", test_tmpdir(), i), *listing;
+	for (size_t i = 0; i < ARRAY_SIZE(stacks); i++)
+		check_stack(&stacks[i], i % 2 ? "gzip" : "none");
+	for (size_t i = 0; i < ARRAY_SIZE(more_stacks); i++)
+		check_stack(&more_stacks[i], i % 2 ? "gzip" : "none");
+}
 
-		fixture_image(dir, "t", NULL, s->layers, s->n, i % 2 ? "gzip" : "none");
-		listing = fixture_listing(import(test_path("oci:%s", dir)));
-		if (strcmp(listing, s->listing) != 0)
-			fprintf(stderr, "%s:\n", s->what);
-		ASSERT_STR(listing, s->listing);
+/* Names, types, modes and targets of all that lies below a folder. */
+static const char *tree_of(const char *dir)
+{
+	return RUN("sh", "-c",
+		   "cd \"$0\" && find . -mindepth 1 -printf '%M %P %l\\n' | LC_ALL=C sort", dir);
+}
+
+/* What umoci unpacks, which follows links as containerd does. */
+static void umoci_unpacks_the_same(void)
+{
+	if (geteuid() != 0) {
+		printf("only root can unpack devices and owners, not checked ");
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(stacks); i++) {
+		const char *dir = test_path("%s/%zu", test_tmpdir(), i),
+			   *tar = test_path("%s.tar", dir);
+		const char *image = test_path("%s:t", dir), *theirs = test_path("%s.theirs", dir);
+		const char *ours = test_path("%s.ours", dir);
+
+		RUN("umoci", "init", "--layout", dir);
+		RUN("umoci", "new", "--image", image);
+		for (size_t k = 0; k < stacks[i].n; k++) {
+			fixture_tar(tar, &stacks[i].layers[k], "none");
+			RUN("umoci", "raw", "add-layer", "--image", image, tar);
+		}
+		RUN("umoci", "unpack", "--image", image, theirs);
+		fixture_unpack(import(test_path("oci:%s", image)), ours);
+		if (strcmp(tree_of(ours), tree_of(test_path("%s/rootfs", theirs))) != 0)
+			fprintf(stderr, "%s:\n", stacks[i].what);
+		ASSERT_STR(tree_of(ours), tree_of(test_path("%s/rootfs", theirs)));
 	}
 }
 
@@ -293,15 +421,27 @@ static void hostile_entries_are_refused(void)
 		const char *words;
 	} table[] = {
 		{LAYER(FILE_OF("../x", "1")), "layer 1 of 1"},
-		{LAYER(FILE_OF("../x", "1")), "name has a \"..\": ../x"},
-		{LAYER(FILE_OF("a/../../x", "1")), "name has a \"..\""},
-		{LAYER(FILE_OF("a", "1"), HARDLINK("b", "../a")), "name has a \"..\""},
+		{LAYER(FILE_OF("../x", "1")), "name leads out of the root: ../x"},
+		{LAYER(FILE_OF("a/../../x", "1")), "leads out of the root"},
+		{LAYER(FILE_OF("a", "1"), HARDLINK("b", "../a")), "leads out of the root"},
+		{LAYER(MARK("a/../../.wh.x")), "leads out of the root"},
 		{LAYER(HARDLINK("b", "a")), "b is a hard link to a, which is not there"},
+		{LAYER(HARDLINK("b", "a")), "layer 1 of 1"},
+		{LAYER(HARDLINK("a", "a")), "a is a hard link to a, which is not there"},
+		{LAYER(HARDLINK("a", "b"), HARDLINK("b", "c"), HARDLINK("c", "a")), "not there"},
+		{LAYER(HARDLINK("b", "a"), FOLDER("a")), "which is a folder"},
 		{LAYER(FOLDER("a"), HARDLINK("b", "a")), "which is a folder"},
 		{LAYER(MARK(".wh.")), "names nothing"},
 		{LAYER(MARK("a/.wh...")), "names nothing"},
 		{LAYER(FILE_OF("a", "1"), FILE_OF("a/b", "1")), "a/b lies below something"},
-		{LAYER(SYMLINK("a", "/etc"), FILE_OF("a/b", "1")), "a/b lies below something"},
+		{LAYER(FILE_OF("f", "1"), SYMLINK("a", "f"), FILE_OF("a/b", "1")),
+		 "a/b lies below something"},
+		{LAYER(SYMLINK("a", "a"), FILE_OF("a/b", "1")), "a/b has more than 40 symbolic"},
+		{LAYER(SYMLINK("a", "b/x"), SYMLINK("b", "a"), FILE_OF("a/b", "1")),
+		 "more than 40"},
+		{LAYER(FOLDER("d"), FILE_OF("x", "1"), SYMLINK("d/a", "../d/a"), MARK("d/a/.wh.x")),
+		 "more than 40"},
+		{LAYER(SYMLINK("a", "b"), SYMLINK("b", "a"), HARDLINK("c", "a/x")), "more than 40"},
 		{LAYER(FILE_OF(".", "1")), "root is not a folder"},
 		{LAYER(MARK(".wh.x")), "nothing in it"},
 	};
@@ -312,6 +452,23 @@ static void hostile_entries_are_refused(void)
 		fixture_image(dir, NULL, NULL, &table[i].layer, 1, "none");
 		ASSERT_ERROR(try_import(test_path("oci:%s", dir)), VMBOOT_EIMAGE, table[i].words);
 	}
+}
+
+/* A short path that a link makes too long for anyone. */
+static void a_path_that_links_make_too_long(void)
+{
+	char *deep = malloc(PATH_MAX + 8), *below = malloc(PATH_MAX + 8);
+	struct fixture_layer layer = LAYER(SYMLINK("a", deep), FILE_OF(below, "1"));
+	const char *dir = test_path("%s/oci", test_tmpdir());
+
+	for (size_t i = 0; i < PATH_MAX - 200; i++)
+		deep[i] = i % 100 == 99 ? '/' : 'x';
+	deep[PATH_MAX - 200] = '\0';
+	snprintf(below, PATH_MAX, "a/%s", deep);
+	fixture_image(dir, NULL, NULL, &layer, 1, "none");
+	ASSERT_ERROR(try_import(test_path("oci:%s", dir)), VMBOOT_EIMAGE, "more than 4095 bytes");
+	free(below);
+	free(deep);
 }
 
 static void the_same_layers_give_the_same_disk(void)
@@ -337,8 +494,10 @@ static void the_same_layers_give_the_same_disk(void)
 }
 
 TEST_MAIN("image/flatten", {"layers come to what they should", layers_come_to_what_they_should},
+	  {"umoci unpacks the same", umoci_unpacks_the_same},
 	  {"odd entries survive", odd_entries_survive},
 	  {"links and holes are real", links_and_holes_are_real},
 	  {"xattrs survive", xattrs_survive},
 	  {"hostile entries are refused", hostile_entries_are_refused},
+	  {"a path that links make too long", a_path_that_links_make_too_long},
 	  {"the same layers give the same disk", the_same_layers_give_the_same_disk})

@@ -150,10 +150,23 @@ static void makes_names_that_fit(void)
 static void cleans_paths(void)
 {
 	static const char *const paths[][2] = {
-		{"a", "a"}, {"./a//b/", "a/b"}, {"/a", "a"},	{".", ""},	{"/", ""},
-		{"./", ""}, {"a/./b", "a/b"},	{"...", "..."}, {"..a", "..a"}, {"//./a", "a"},
+		{"a", "a"},
+		{"./a//b/", "a/b"},
+		{"/a", "a"},
+		{".", ""},
+		{"/", ""},
+		{"./", ""},
+		{"a/./b", "a/b"},
+		{"...", "..."},
+		{"..a", "..a"},
+		{"//./a", "a"},
+		{"a/..", ""},
+		{"/a/../b", "b"},
+		{"a/b/../c/", "a/c"},
+		{"a/b/./../../c", "c"},
 	};
-	static const char *const bad[] = {"", "..", "../a", "a/..", "/a/../b", "a/../../etc"};
+	static const char *const bad[] = {"",	 "..",		"../a",
+					  "/..", "a/../../etc", "a/b/../../../a/b"};
 	char path[PATH_MAX], longest[PATH_MAX + 2];
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
