@@ -73,11 +73,8 @@ int vmboot_image_import(const struct vmboot_opts *where, const char *source, con
 	int r;
 
 	if (!source || !vmb_is_source(source))
-		return vmb_error(
-			VMBOOT_EIMAGE,
-			"\"%s\" is nothing to import; it has to be oci:DIR[:TAG], dir:DIR, "
-			"tar:FILE or disk:FILE",
-			vmb_show(source).text);
+		return vmb_error(VMBOOT_EIMAGE, "\"%s\" is nothing to import; it has to be %s",
+				 vmb_show(source).text, vmb_source_usage().text);
 	r = vmb_store_open(where ? where->store : NULL, &store);
 	if (r == 0)
 		r = vmb_image_ensure(&store, source, name, &log, &image);

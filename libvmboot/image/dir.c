@@ -164,8 +164,8 @@ static int digest_of(const char *root, char hex[VMB_SHA256_HEX + 1], uint64_t *r
 	return 0;
 }
 
-static int identify(const struct vmb_source *source, const struct vmb_store *store,
-		    struct vmb_image *image)
+static int resolve(const struct vmb_source *source, const struct vmb_store *store,
+		   struct vmb_image *image)
 {
 	char hex[VMB_SHA256_HEX + 1];
 	uint64_t bytes;
@@ -297,4 +297,10 @@ static int build(const struct vmb_source *source, const struct vmb_image *image,
 	return r;
 }
 
-const struct vmb_source_kind vmb_source_dir = {"dir:", S_IFDIR, identify, build};
+const struct vmb_source_kind vmb_source_dir = {
+	.prefix = "dir:",
+	.usage = "dir:DIR",
+	.type = S_IFDIR,
+	.resolve = resolve,
+	.build = build,
+};

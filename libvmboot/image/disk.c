@@ -97,8 +97,8 @@ static int tell_fstype(const char *path, const char **ret)
 	return check_super(path, b, (uint64_t)st.st_size, ret);
 }
 
-static int identify(const struct vmb_source *source, const struct vmb_store *store,
-		    struct vmb_image *image)
+static int resolve(const struct vmb_source *source, const struct vmb_store *store,
+		   struct vmb_image *image)
 {
 	char hex[VMB_SHA256_HEX + 1];
 	const char *fstype;
@@ -146,4 +146,10 @@ static int build(const struct vmb_source *source, const struct vmb_image *image,
 	return r;
 }
 
-const struct vmb_source_kind vmb_source_disk = {"disk:", S_IFREG, identify, build};
+const struct vmb_source_kind vmb_source_disk = {
+	.prefix = "disk:",
+	.usage = "disk:FILE",
+	.type = S_IFREG,
+	.resolve = resolve,
+	.build = build,
+};

@@ -20,6 +20,7 @@ void vmb_image_done(struct vmb_image *image)
 {
 	free(TAKE_PTR(image->name));
 	free(TAKE_PTR(image->source));
+	vmb_source_done(&image->from);
 	free(TAKE_PTR(image->digest));
 	free(TAKE_PTR(image->disk));
 	free(TAKE_PTR(image->fstype));
@@ -85,30 +86,58 @@ static int find_name(const struct vmb_store *store, const char *name, struct vmb
 	return r > 0 ? 0 : no_image(store, name, image->name);
 }
 
-/* name NULL: made from the source */
-static int find_source(const struct vmb_store *store, const struct vmb_source *source,
-		       const char *name, struct vmb_image *image)
+static int resolve_source(const struct vmb_store *store, bool ask, struct vmb_image *image)
 {
-	int r = name ? vmb_image_full_name(name, &image->name)
-		     : vmb_source_name(source, &image->name);
+	const struct vmb_source *source = &image->from;
+	int r = 0;
 
+	if (ask || !source->kind->remote)
+		return source->kind->resolve(source, store, image);
+	r = vmb_index_resolve(store, image->name, &image->digest);
 	if (r == 0)
-		r = vmb_source_text(source, &image->source);
+		return vmb_error(VMBOOT_ENOIMAGE,
+				 "the store %s does not have %s yet; import it first, for a plan "
+				 "asks no other host",
+				 store->path, image->source);
+	return r < 0 ? r : 0;
+}
+
+int vmb_image_find_source(const struct vmb_store *store, struct vmb_source *source,
+			  const char *name, bool ask, struct vmb_image *image)
+{
+	int r;
+
+	image->from = *source;
+	*source = (struct vmb_source){0};
+	r = name ? vmb_image_full_name(name, &image->name)
+		 : vmb_source_name(&image->from, &image->name);
 	if (r == 0)
-		r = source->kind->identify(source, store, image);
+		r = vmb_source_text(&image->from, &image->source);
+	if (r == 0)
+		r = resolve_source(store, ask, image);
 	if (r == 0)
 		r = vmb_index_find(store, image);
 	return r < 0 ? r : 0;
 }
 
-int vmb_image_find(const struct vmb_store *store, const char *ref, struct vmb_image *ret)
+/* A reference of the caller's: a source or a name. It is looked at here and nowhere else. */
+static int find_reference(const struct vmb_store *store, const char *ref, const char *name,
+			  bool ask, struct vmb_image *image)
 {
 	_cleanup_source_ struct vmb_source source = {0};
-	_cleanup_image_ struct vmb_image image = {0};
 	int r = vmb_source_parse(ref, &source);
 
-	if (r >= 0)
-		r = r ? find_source(store, &source, NULL, &image) : find_name(store, ref, &image);
+	if (r < 0)
+		return r;
+	return r ? vmb_image_find_source(store, &source, name, ask, image)
+		 : find_name(store, ref, image);
+}
+
+int vmb_image_find(const struct vmb_store *store, const char *ref, struct vmb_image *ret)
+{
+	_cleanup_image_ struct vmb_image image = {0};
+	int r = find_reference(store, ref, NULL, false, &image);
+
 	if (r < 0)
 		return r;
 	*ret = image;
@@ -120,8 +149,8 @@ int vmb_image_find(const struct vmb_store *store, const char *ref, struct vmb_im
  * Gives the image its name and, if there is a source and need for it, imports it. What the name
  * led to before is handed back, for it may have lost its last name.
  */
-static int place(const struct vmb_store *store, const struct vmb_source *source,
-		 const struct vmb_log *log, struct vmb_image *image, char **ret_old)
+static int place(const struct vmb_store *store, const struct vmb_log *log, struct vmb_image *image,
+		 char **ret_old)
 {
 	_cleanup_close_ int lock = -1;
 	int r = vmb_index_resolve(store, image->name, ret_old);
@@ -131,21 +160,21 @@ static int place(const struct vmb_store *store, const struct vmb_source *source,
 	r = vmb_index_lock(store, image->digest, &lock);
 	if (r == 0)
 		r = vmb_index_find(store, image);
-	if (r == 0 && !source)
+	if (r == 0 && !image->from.kind)
 		return no_image(store, image->name, image->name);
 	if (r == 0) {
-		r = vmb_index_import(store, source, log, image);
+		r = vmb_index_import(store, &image->from, log, image);
 		if (r < 0)
 			vmb_index_drop_lock(store, image->digest);
 	}
 	return r < 0 ? r : vmb_index_name(store, image->name, image->digest);
 }
 
-static int ensure(const struct vmb_store *store, const struct vmb_source *source,
-		  const struct vmb_log *log, struct vmb_image *image)
+int vmb_image_import(const struct vmb_store *store, const struct vmb_log *log,
+		     struct vmb_image *image)
 {
 	_cleanup_free_ char *old = NULL;
-	int r = place(store, source, log, image, &old);
+	int r = place(store, log, image, &old);
 
 	if (r < 0)
 		return r;
@@ -164,21 +193,13 @@ static int rename_image(struct vmb_image *image, const char *name)
 int vmb_image_ensure(const struct vmb_store *store, const char *ref, const char *name,
 		     const struct vmb_log *log, struct vmb_image *ret)
 {
-	_cleanup_source_ struct vmb_source source = {0};
 	_cleanup_image_ struct vmb_image image = {0};
-	int r = vmb_source_parse(ref, &source);
+	int r = find_reference(store, ref, name, true, &image);
 
-	if (r > 0) {
-		r = find_source(store, &source, name, &image);
-		if (r == 0)
-			r = ensure(store, &source, log, &image);
-	} else if (r == 0) {
-		r = find_name(store, ref, &image);
-		if (r == 0 && name)
-			r = rename_image(&image, name);
-		if (r == 0 && name)
-			r = ensure(store, NULL, log, &image);
-	}
+	if (r == 0 && name && !image.from.kind)
+		r = rename_image(&image, name);
+	if (r == 0 && (name || image.from.kind))
+		r = vmb_image_import(store, log, &image);
 	if (r < 0)
 		return r;
 	*ret = image;

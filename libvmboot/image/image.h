@@ -27,15 +27,23 @@ struct vmb_image_config {
 void vmb_image_config_done(struct vmb_image_config *config);
 #define _cleanup_image_config_ vmb_cleanup(vmb_image_config_done)
 
+/* Where an image is imported from; see source.h. */
+struct vmb_source {
+	const struct vmb_source_kind *kind; /* NULL: from nowhere, it is in the store */
+	char *path;			    /* absolute */
+	char *tag;			    /* or NULL */
+};
+
 struct vmb_image {
-	char *name;	  /* in full, "localhost/node:20" */
-	char *source;	  /* what it was or would be imported from, or NULL */
-	char *digest;	  /* "sha256:…" of what it is made from */
-	char *disk;	  /* path in the store; where it will be if it is not yet */
-	char *fstype;	  /* "squashfs", "erofs", "ext4" */
-	bool present;	  /* in the store already */
-	uint64_t bytes;	  /* of the disk, if present */
-	int64_t imported; /* when, seconds since 1970, if present */
+	char *name;		/* in full, "localhost/node:20" */
+	char *source;		/* what it was or would be imported from, or NULL */
+	struct vmb_source from; /* the same, where the caller named a source */
+	char *digest;		/* "sha256:…" of what it is made from */
+	char *disk;		/* path in the store; where it will be if it is not yet */
+	char *fstype;		/* "squashfs", "erofs", "ext4" */
+	bool present;		/* in the store already */
+	uint64_t bytes;		/* of the disk, if present */
+	int64_t imported;	/* when, seconds since 1970, if present */
 	struct vmb_image_config config;
 };
 
@@ -43,17 +51,21 @@ void vmb_image_done(struct vmb_image *image);
 #define _cleanup_image_ vmb_cleanup(vmb_image_done)
 
 /*
- * Finds out all about an image and changes nothing. A source that is not imported yet is read
- * (and, for tar: and disk:, hashed) to tell its digest. -VMBOOT_ENOIMAGE: a name that no one
- * imported; -VMBOOT_EIMAGE: a source that cannot be used, or a reference that is none.
+ * Finds out all about an image, and changes nothing. A source that is not imported yet is read
+ * (and, for tar: and disk:, hashed) to get its digest; one that is not on this host is looked for in
+ * the store only. -VMBOOT_ENOIMAGE: a name that no one imported; -VMBOOT_EIMAGE: a source that
+ * cannot be used, or a reference that is none.
  */
 int vmb_image_find(const struct vmb_store *store, const char *ref, struct vmb_image *ret);
 
 /*
- * Like vmb_image_find(), and imports the source if it is not present. name NULL: the name is made
- * from the source. Holds the store's lock for this digest, so a second importer waits and finds
- * the first one's work.
+ * Imports what vmb_image_find() found from a source, if it is not present, and gives it its name.
+ * Holds the store's lock for this digest, so a second importer waits and finds the first one's work.
  */
+int vmb_image_import(const struct vmb_store *store, const struct vmb_log *log,
+		     struct vmb_image *image);
+
+/* Finds and imports; the source is asked wherever it is. name NULL: the name is made from it. */
 int vmb_image_ensure(const struct vmb_store *store, const char *ref, const char *name,
 		     const struct vmb_log *log, struct vmb_image *ret);
 

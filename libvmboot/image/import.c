@@ -31,8 +31,8 @@ static int write_record(const char *path, const struct vmb_image *image)
 }
 
 /* The disk and its record in the folder tmp, safe on disk. */
-static int fill_folder(const struct vmb_source *source, const char *tmp,
-		       struct vmb_progress_count *import, struct vmb_image *image)
+static int fill_folder(const struct vmb_store *store, const struct vmb_source *source,
+		       const char *tmp, struct vmb_progress_count *import, struct vmb_image *image)
 {
 	_cleanup_free_ char *disk = NULL, *record = NULL;
 	struct stat st;
@@ -40,6 +40,8 @@ static int fill_folder(const struct vmb_source *source, const char *tmp,
 
 	if (r == 0)
 		r = vmb_asprintf(&record, "%s/image.json", tmp);
+	if (r == 0 && source->kind->fetch)
+		r = source->kind->fetch(source, store, image, import);
 	if (r == 0)
 		r = source->kind->build(source, image, disk, import);
 	if (r == 0)
@@ -107,7 +109,7 @@ int vmb_index_import(const struct vmb_store *store, const struct vmb_source *sou
 	if (r == 0)
 		r = vmb_store_tmp_folder(path, &tmp, &fd);
 	if (r == 0)
-		r = fill_folder(source, tmp, &import, image);
+		r = fill_folder(store, source, tmp, &import, image);
 	if (r == 0)
 		r = put_in_place(store, tmp, image->digest);
 	if (r < 0)

@@ -35,6 +35,40 @@ static const char *host_arch(void)
 	return unknown;
 }
 
+static bool is_folder(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The tag is behind the first colon that has a folder before it; both may have colons. */
+static int split_tag(char *path, char **ret_tag)
+{
+	if (is_folder(path))
+		return 0;
+	for (char *colon = strchr(path, ':'); colon; colon = strchr(colon + 1, ':')) {
+		*colon = '\0';
+		if (is_folder(path)) {
+			if (!colon[1])
+				return vmb_error(VMBOOT_EIMAGE, "oci:%s: has an empty tag", path);
+			return vmb_strdup(colon + 1, ret_tag);
+		}
+		*colon = ':';
+	}
+	return vmb_error(VMBOOT_EIMAGE, "oci:%s: there is no such folder", path);
+}
+
+static int parse(const char *rest, struct vmb_source *source)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = vmb_strdup(rest, &path);
+
+	if (r == 0)
+		r = split_tag(path, &source->tag);
+	return r < 0 ? r : vmb_absolute(path, &source->path);
+}
+
 static int read_json(const char *path, char **ret, size_t *ret_n)
 {
 	_cleanup_close_ int fd = -1;
@@ -243,8 +277,8 @@ static int read_config(const char *dir, const struct vmb_oci_blob *blob,
 	return 0;
 }
 
-static int identify(const struct vmb_source *source, const struct vmb_store *store,
-		    struct vmb_image *image)
+static int resolve(const struct vmb_source *source, const struct vmb_store *store,
+		   struct vmb_image *image)
 {
 	_cleanup_oci_manifest_ struct vmb_oci_manifest manifest = {0};
 	struct vmb_oci_blob blob;
@@ -306,4 +340,11 @@ static int build(const struct vmb_source *source, const struct vmb_image *image,
 	return r < 0 ? r : vmb_flatten(&layers, disk, import);
 }
 
-const struct vmb_source_kind vmb_source_oci = {"oci:", S_IFDIR, identify, build};
+const struct vmb_source_kind vmb_source_oci = {
+	.prefix = "oci:",
+	.usage = "oci:DIR[:TAG]",
+	.type = S_IFDIR,
+	.parse = parse,
+	.resolve = resolve,
+	.build = build,
+};

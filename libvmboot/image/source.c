@@ -25,30 +25,6 @@ bool vmb_is_source(const char *ref)
 	return kind_of(ref);
 }
 
-static bool is_folder(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* oci: the tag is behind the first colon that has a folder before it; both may have colons. */
-static int split_tag(char *path, char **ret_tag)
-{
-	if (is_folder(path))
-		return 0;
-	for (char *colon = strchr(path, ':'); colon; colon = strchr(colon + 1, ':')) {
-		*colon = '\0';
-		if (is_folder(path)) {
-			if (!colon[1])
-				return vmb_error(VMBOOT_EIMAGE, "oci:%s: has an empty tag", path);
-			return vmb_strdup(colon + 1, ret_tag);
-		}
-		*colon = ':';
-	}
-	return vmb_error(VMBOOT_EIMAGE, "oci:%s: there is no such folder", path);
-}
-
 static int check_type(const struct vmb_source *s)
 {
 	bool folder = S_ISDIR(s->kind->type);
@@ -67,7 +43,6 @@ static int check_type(const struct vmb_source *s)
 int vmb_source_parse(const char *ref, struct vmb_source *ret)
 {
 	_cleanup_source_ struct vmb_source s = {.kind = kind_of(ref)};
-	_cleanup_free_ char *path = NULL;
 	int r;
 
 	if (!s.kind)
@@ -75,12 +50,8 @@ int vmb_source_parse(const char *ref, struct vmb_source *ret)
 	ref += strlen(s.kind->prefix);
 	if (!*ref)
 		return vmb_error(VMBOOT_EIMAGE, "%s needs a path behind it", s.kind->prefix);
-	r = vmb_strdup(ref, &path);
-	if (r == 0 && s.kind == &vmb_source_oci)
-		r = split_tag(path, &s.tag);
-	if (r == 0)
-		r = vmb_absolute(path, &s.path);
-	if (r == 0)
+	r = s.kind->parse ? s.kind->parse(ref, &s) : vmb_absolute(ref, &s.path);
+	if (r == 0 && s.kind->type)
 		r = check_type(&s);
 	if (r < 0)
 		return r;
@@ -99,6 +70,19 @@ int vmb_source_text(const struct vmb_source *source, char **ret)
 {
 	return vmb_asprintf(ret, "%s%s%s%s", source->kind->prefix, source->path,
 			    source->tag ? ":" : "", source->tag ? source->tag : "");
+}
+
+struct vmb_source_usage vmb_source_usage(void)
+{
+	struct vmb_source_usage u = {""};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		const char *comma = i + 1 < ARRAY_SIZE(kinds) ? ", " : " or ";
+
+		vmb_strlcat(u.text, i ? comma : "", sizeof(u.text));
+		vmb_strlcat(u.text, kinds[i]->usage, sizeof(u.text));
+	}
+	return u;
 }
 
 /* Endings of files that are no part of a name. */

@@ -7,8 +7,8 @@
 
 /* tar: a root file system in one archive, with any compression; .wh. names are plain names. */
 
-static int identify(const struct vmb_source *source, const struct vmb_store *store,
-		    struct vmb_image *image)
+static int resolve(const struct vmb_source *source, const struct vmb_store *store,
+		   struct vmb_image *image)
 {
 	char hex[VMB_SHA256_HEX + 1];
 	struct stat st;
@@ -33,4 +33,10 @@ static int build(const struct vmb_source *source, const struct vmb_image *image,
 	return vmb_flatten(&layers, disk, import);
 }
 
-const struct vmb_source_kind vmb_source_tar = {"tar:", S_IFREG, identify, build};
+const struct vmb_source_kind vmb_source_tar = {
+	.prefix = "tar:",
+	.usage = "tar:FILE",
+	.type = S_IFREG,
+	.resolve = resolve,
+	.build = build,
+};

@@ -108,9 +108,7 @@ static int ensure_shared(struct creation *c)
 	int r;
 
 	if (!f->image.present) {
-		_cleanup_image_ struct vmb_image image = {0};
-
-		r = vmb_image_ensure(store, f->image.source, NULL, log, &image);
+		r = vmb_image_import(store, log, &f->image);
 		if (r < 0)
 			return r;
 	}

@@ -385,6 +385,76 @@ static void sources_that_are_none(void)
 	nothing_is_left();
 }
 
+/* ---- a kind of source ---- */
+
+/* What a kind's functions were called for, in this order. */
+static char steps[100];
+
+static int fake_resolve(const struct vmb_source *source, const struct vmb_store *store,
+			struct vmb_image *image)
+{
+	(void)store;
+	vmb_strlcat(steps, "resolve ", sizeof(steps));
+	ASSERT_STR(source->path, "/registry/base");
+	ASSERT_OK(vmb_asprintf(&image->digest, "sha256:%064d", 7));
+	return vmb_strdup("squashfs", &image->fstype);
+}
+
+static int fake_fetch(const struct vmb_source *source, const struct vmb_store *store,
+		      const struct vmb_image *image, struct vmb_progress_count *import)
+{
+	(void)source, (void)store, (void)image, (void)import;
+	vmb_strlcat(steps, "fetch ", sizeof(steps));
+	return 0;
+}
+
+static int fake_build(const struct vmb_source *source, const struct vmb_image *image,
+		      const char *disk, struct vmb_progress_count *import)
+{
+	(void)source, (void)image, (void)import;
+	vmb_strlcat(steps, "build ", sizeof(steps));
+	test_write(disk, "disk");
+	return 0;
+}
+
+static const struct vmb_source_kind fake = {
+	.prefix = "fake:",
+	.remote = true,
+	.resolve = fake_resolve,
+	.fetch = fake_fetch,
+	.build = fake_build,
+};
+
+static void fake_source(struct vmb_source *ret)
+{
+	*ret = (struct vmb_source){.kind = &fake};
+	ASSERT_OK(vmb_strdup("/registry/base", &ret->path));
+}
+
+static void a_remote_source_is_asked_by_imports_only(void)
+{
+	_cleanup_image_ struct vmb_image planned = {0}, image = {0}, again = {0};
+	_cleanup_source_ struct vmb_source source = {0};
+	_cleanup_store_ struct vmb_store store = {0};
+
+	ASSERT_OK(vmb_store_open(store_path(), &store));
+	*steps = '\0';
+	fake_source(&source);
+	ASSERT_ERROR(vmb_image_find_source(&store, &source, NULL, false, &planned), VMBOOT_ENOIMAGE,
+		     "does not have fake:/registry/base yet");
+	ASSERT_STR(steps, "");
+	fake_source(&source);
+	ASSERT_OK(vmb_image_find_source(&store, &source, NULL, true, &image));
+	CU_ASSERT_FALSE(image.present);
+	ASSERT_OK(vmb_image_import(&store, NULL, &image));
+	ASSERT_STR(steps, "resolve fetch build ");
+	fake_source(&source);
+	ASSERT_OK(vmb_image_find_source(&store, &source, NULL, false, &again));
+	ASSERT_STR(again.disk, image.disk);
+	ASSERT_STR(again.name, "localhost/base:latest");
+	ASSERT_STR(steps, "resolve fetch build ");
+}
+
 /* The order in which files came into a folder is no part of the image. tmpfs tells of it. */
 static void a_folder_is_read_in_the_order_of_names(void)
 {
@@ -977,8 +1047,9 @@ TEST_MAIN("image/import", {"an image made by umoci", an_image_made_by_umoci},
 	  {"what is mounted in a folder stays out", what_is_mounted_in_a_folder_stays_out},
 	  {"a source that changes meanwhile is refused",
 	   a_source_that_changes_meanwhile_is_refused},
-	  {"sources that are none", sources_that_are_none}, {"tags choose", tags_choose},
-	  {"an index chooses by arch", an_index_chooses_by_arch},
+	  {"sources that are none", sources_that_are_none},
+	  {"a remote source is asked by imports only", a_remote_source_is_asked_by_imports_only},
+	  {"tags choose", tags_choose}, {"an index chooses by arch", an_index_chooses_by_arch},
 	  {"damage is noticed", damage_is_noticed},
 	  {"damaged JSON is noticed", damaged_json_is_noticed},
 	  {"a truncated tar is noticed", a_truncated_tar_is_noticed},
