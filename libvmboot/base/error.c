@@ -193,6 +193,17 @@ void vmb_error_restore(struct vmb_saved_error *saved)
 	free(saved);
 }
 
+int vmb_error_repeat(const struct vmb_saved_error *saved, int code)
+{
+	struct vmb_saved_error *e = thread_error();
+
+	if (e && saved) {
+		memcpy(e, saved, sizeof(*e));
+		link_members(e);
+	}
+	return code;
+}
+
 const struct vmboot_error *vmboot_last_error(void)
 {
 	static const struct vmboot_error none = {

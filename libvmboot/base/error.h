@@ -34,4 +34,7 @@ struct vmb_saved_error;
 struct vmb_saved_error *vmb_error_save(void);
 void vmb_error_restore(struct vmb_saved_error *saved);
 
+/* Makes what was saved, in this thread or another, this thread's last error, too; returns code. */
+int vmb_error_repeat(const struct vmb_saved_error *saved, int code);
+
 #endif

@@ -1,83 +1,102 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "virt/connect.h"
 
-#include <dirent.h>
-#include <limits.h>
-#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "base/hash.h"
 #include "base/sigpipe.h"
 #include "base/str.h"
+#include "base/thread.h"
+#include "virt/embed.h"
 #include "virt/evloop.h"
 
-#define EMBED "embed" /* the driver's root, in the store */
-
 enum {
-	/* sun_path holds 108 bytes, of which the driver takes up to 78 behind the root:
-	 * /lib/qemu/channel/target/domain-NN-<20 bytes of name>/org.qemu.guest_agent.0 */
-	EMBED_ROOT_MAX = 29,
-	LINK_NAME_HEX = 8,
+	/* How long a call waits for libvirt to open a connection. */
+	OPEN_MS = 30000,
+	/* A daemon that says nothing for that long has hung: its connections break. It is as long
+	 * as daemons give their clients. */
+	KEEPALIVE_S = 5,
+	KEEPALIVE_COUNT = 5,
 };
 
 struct vmb_conn {
 	struct vmb_conn *next;
-	int refs;
+	int refs;  /* its users, and the thread that opens it */
 	pid_t pid; /* a forked child must not use its parent's connection */
 	char *uri;
 	bool lent, embed;
-	bool events; /* opened with an event loop, for who asked for that */
-	bool loop;   /* our reference on it */
-	pthread_mutex_t lock;
+	bool events; /* for streams and events, apart from calls that may take long */
+	bool loop;   /* our reference on the event loop */
+	enum { CLOSED, OPENING, OPEN } state;
 	virConnectPtr c;
+	unsigned attempts; /* to open it, that have ended */
+	int result;	   /* of the last one */
+	struct vmb_saved_error *error;
+	pthread_cond_t changed;
+	int waiting;
+	bool joinable; /* the thread that opened it has ended, or is about to */
+	pthread_t opener;
 };
 
+/* Of all that is above and of the list. It is never held while libvirt is called, references on its
+ * objects aside, which are counters. */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vmb_conn *list;
 
-/* Errors reach the caller as ours; on a connection of ours libvirt need not print them. */
-static void quiet(void *data VMB_UNUSED, virErrorPtr error VMB_UNUSED)
+/* ---- fork ---- */
+
+static void lock_list(void)
 {
+	pthread_mutex_lock(&list_lock);
 }
 
-/*
- * The embedded driver takes up the guests that it finds running in threads of its own. Until they
- * are through, a state may be wrong, and a process that ends runs libraries' destructors under
- * their feet and crashes. A query has to wait for them.
- */
-static void wait_for_guests(virConnectPtr c)
+static void unlock_list(void)
 {
-	virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
-	virDomainPtr *domains = NULL;
-	int n = virConnectListAllDomains(c, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
-
-	for (int i = 0; i < n; i++) {
-		virDomainMemoryStats(domains[i], stats, VIR_DOMAIN_MEMORY_STAT_NR, 0);
-		virDomainFree(domains[i]);
-	}
-	free(domains);
+	pthread_mutex_unlock(&list_lock);
 }
 
-/* list_lock is held by who opens an embedded driver. */
-static const struct vmb_conn *opened_embed(void)
+static void watch_for_forks(void)
 {
-	const struct vmb_conn *c = list;
-
-	while (c && !(c->embed && c->c && c->pid == getpid()))
-		c = c->next;
-	return c;
+	/* a child is not to find the lock held by a thread that it does not have */
+	(void)pthread_atfork(lock_list, unlock_list, unlock_list);
 }
 
-/* Why there is no connection, with the mend before libvirt's words. */
+static int check_process(const struct vmb_conn *conn)
+{
+	if (conn->pid == getpid())
+		return 0;
+	return vmb_error(EPERM,
+			 "this process was forked from the one that connected to %s, and cannot "
+			 "use its connection: open the VM anew here",
+			 conn->uri);
+}
+
+/* ---- opening ---- */
+
+/* The embedded driver that this process has already, or NULL. */
+static char *opened_embed(void)
+{
+	const struct vmb_conn *c;
+	char *uri = NULL;
+
+	lock_list();
+	for (c = list; c && !uri; c = c->next)
+		if (c->embed && c->c && c->pid == getpid())
+			uri = strdup(c->uri);
+	unlock_list();
+	return uri;
+}
+
+/* Why there is no connection: what to do about it comes before libvirt's words. */
 static int not_connected(const struct vmb_conn *conn)
 {
-	if (conn->embed && opened_embed())
+	_cleanup_free_ char *other = conn->embed ? opened_embed() : NULL;
+
+	if (other)
 		return vmb_libvirt_error("a process has one embedded driver, and this one has %s: "
 					 "give that as the URI",
-					 opened_embed()->uri);
-	if (conn->embed && strstr(virGetLastErrorMessage(), "pid file"))
+					 other);
+	if (conn->embed && vmb_embed_is_taken(conn->uri))
 		return vmb_libvirt_error("another process has %s, which serves one at a time: wait "
 					 "for its end, or use a libvirt with a daemon, such as "
 					 "qemu:///session",
@@ -89,7 +108,7 @@ static int not_connected(const struct vmb_conn *conn)
 				 conn->uri);
 }
 
-static int open_connection(struct vmb_conn *conn)
+static int open_connection(const struct vmb_conn *conn, virConnectPtr *ret)
 {
 	VMB_KEEP_SIGPIPE;
 	virConnectPtr c;
@@ -97,137 +116,117 @@ static int open_connection(struct vmb_conn *conn)
 
 	if (r < 0)
 		return r;
-	c = virConnectOpen(conn->uri);
+	c = vmb_libvirt_open(conn->uri);
 	if (!c)
 		return not_connected(conn);
-	virConnSetErrorFunc(c, NULL, quiet);
 	if (conn->embed)
-		wait_for_guests(c);
+		vmb_embed_wait_for_guests(c);
+	else if (virConnectSetKeepAlive(c, KEEPALIVE_S, KEEPALIVE_COUNT) < 0)
+		virResetLastError(); /* not with this driver, or without an event loop */
+	*ret = c;
+	return 0;
+}
+
+/* In a thread of its own, since libvirt sets no limit to how long it takes. */
+static void *opener(void *data)
+{
+	struct vmb_conn *conn = data;
+	virConnectPtr c = NULL;
+	bool joinable;
+	int r = open_connection(conn, &c);
+	struct vmb_saved_error *error = r < 0 ? vmb_error_save() : NULL;
+
+	lock_list();
+	free(conn->error);
+	conn->error = error;
+	conn->result = r;
 	conn->c = c;
+	conn->state = c ? OPEN : CLOSED;
+	conn->attempts++;
+	joinable = conn->joinable = conn->waiting > 0;
+	pthread_cond_broadcast(&conn->changed);
+	unlock_list();
+	if (!joinable)
+		pthread_detach(pthread_self());
+	vmb_conn_unref(conn);
+	return NULL;
+}
+
+/* Those who wait for it hold references, so that its end waits for nothing. The lock is held. */
+static void join_opener(struct vmb_conn *conn)
+{
+	const pthread_t thread = conn->opener;
+
+	if (!conn->joinable)
+		return;
+	conn->joinable = false;
+	unlock_list();
+	pthread_join(thread, NULL);
+	lock_list();
+}
+
+static int start_opener(struct vmb_conn *conn)
+{
+	int r = vmb_thread_start("vmboot-open", opener, conn, &conn->opener);
+
+	if (r < 0)
+		return vmb_errno(r, "cannot start a thread that connects to %s", conn->uri);
+	conn->refs++;
+	conn->state = OPENING;
 	return 0;
 }
 
-/* A folder for links that is short and goes away with the next boot of the host. */
-static int link_folder(char **ret)
+/* One attempt, our own or somebody's that is under way; the lock is held. */
+static int await_attempt(struct vmb_conn *conn, struct vmb_deadline deadline)
 {
-	const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
-
-	if (geteuid() == 0)
-		return vmb_strdup("/run/vmboot", ret);
-	if (runtime && runtime[0] == '/')
-		return vmb_strdup(runtime, ret);
-	return vmb_asprintf(ret, "/tmp/vmboot-%u", (unsigned)geteuid());
-}
-
-/* The link of a store that is gone. The root is there before its link is. */
-static void drop_if_dangling(int folder, const char *name)
-{
-	char target[PATH_MAX + 1];
-	struct stat st;
-	ssize_t n;
-
-	if (strspn(name, "0123456789abcdef") != LINK_NAME_HEX || name[LINK_NAME_HEX] ||
-	    fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != geteuid())
-		return;
-	n = readlinkat(folder, name, target, PATH_MAX);
-	if (n < 0)
-		return;
-	target[n] = '\0';
-	if (vmb_ends_with(target, "/" EMBED) && lstat(target, &st) < 0 && errno == ENOENT)
-		unlinkat(folder, name, 0);
-}
-
-static void drop_dangling_links(const char *folder)
-{
-	_cleanup_closedir_ DIR *dir = opendir(folder);
-	struct dirent *ent;
-
-	while (dir && (ent = readdir(dir)))
-		drop_if_dangling(dirfd(dir), ent->d_name);
-}
-
-/*
- * The driver's sockets lie below its root, and a socket's path is short: a long or odd root gets a short
- * link, always the same one. What stands there already must be ours.
- */
-static int shorten_root(const char *root, char **ret)
-{
-	_cleanup_free_ char *folder = NULL, *link = NULL;
-	char hex[VMB_SHA256_HEX + 1];
-	struct vmb_hash h;
-	struct stat st;
-	int r;
-
-	vmb_hash_init(&h);
-	vmb_hash_str(&h, root);
-	vmb_hash_hex(&h, hex);
-	r = link_folder(&folder);
-	/* root's QEMU runs as a user of its own, who must get through */
-	if (r == 0)
-		r = vmb_mkdir_p(folder, geteuid() == 0 ? 0711 : 0700);
-	if (r < 0)
-		return r;
-	if (lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
-	    (st.st_mode & 022))
-		return vmb_error(EPERM, "%s is not a folder of ours alone; remove it", folder);
-	r = vmb_asprintf(&link, "%s/%.*s", folder, LINK_NAME_HEX, hex);
-	if (r < 0)
-		return r;
-	if (strlen(link) > EMBED_ROOT_MAX)
-		return vmb_error(ENAMETOOLONG,
-				 "the store's path %s is too long for libvirt's embedded driver",
-				 root);
-	drop_dangling_links(folder);
-	if (symlink(root, link) < 0 && errno != EEXIST)
-		return vmb_errno(errno, "cannot make the link %s", link);
-	if (lstat(link, &st) < 0 || !S_ISLNK(st.st_mode) || st.st_uid != geteuid())
-		return vmb_error(EPERM, "%s is not a link of ours; remove it", link);
-	*ret = TAKE_PTR(link);
-	return 0;
-}
-
-/*
- * Folders that QEMU's user must get through; libvirt would make them, with the program's umask, which
- * may forbid just that.
- */
-static const char *const embed_folders[] = {"lib/qemu", "run/qemu", "cache/qemu", "log/qemu"};
-
-/*
- * The root stands in a URI, and libvirt puts it into arguments of QEMU that it does not quote when it
- * asks what QEMU can: a blank spoils the one, a comma the other.
- */
-static bool is_plain(const char *root)
-{
-	return !root[strspn(root, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				  "0123456789/-._")];
-}
-
-/* The embedded driver's root and its configuration: output goes to files, not to virtlogd. */
-static int prepare_embed(const struct vmb_store *store, char **ret_uri)
-{
-	static const char conf[] = "stdio_handler = \"file\"\n";
-	_cleanup_free_ char *file = NULL, *root = NULL, *link = NULL;
+	const unsigned attempt = conn->attempts;
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(embed_folders) && r == 0; i++) {
-		_cleanup_free_ char *folder = NULL;
-
-		r = vmb_asprintf(&folder, "%s/" EMBED "/%s", store->path, embed_folders[i]);
-		if (r == 0 && !vmb_exists(folder))
-			r = vmb_mkdir_p(folder, 0711);
-	}
-	if (r == 0)
-		r = vmb_store_path(store, &file, EMBED "/etc/qemu.conf");
-	if (r == 0 && !vmb_exists(file))
-		r = vmb_write_file_atomic(file, conf, sizeof(conf) - 1, 0644);
-	if (r == 0)
-		r = vmb_asprintf(&root, "%s/" EMBED, store->path);
-	if (r == 0 && (strlen(root) > EMBED_ROOT_MAX || !is_plain(root)))
-		r = shorten_root(root, &link);
+	if (conn->state == CLOSED)
+		r = start_opener(conn);
 	if (r < 0)
 		return r;
-	return vmb_asprintf(ret_uri, "qemu:///embed?root=%s", link ? link : root);
+	conn->waiting++;
+	while (conn->attempts == attempt && !vmb_deadline_passed(deadline))
+		vmb_cond_wait(&conn->changed, &list_lock, deadline);
+	conn->waiting--;
+	if (conn->attempts == attempt)
+		return vmb_error(ETIMEDOUT,
+				 "%s has not answered for %d seconds: does its daemon hang, or is "
+				 "it out of reach?",
+				 conn->uri, OPEN_MS / 1000);
+	if (conn->state != OPEN && conn->result < 0)
+		r = vmb_error_repeat(conn->error, conn->result);
+	join_opener(conn);
+	return r;
 }
+
+int vmb_conn_get(struct vmb_conn *conn, virConnectPtr broken, virConnectPtr *ret)
+{
+	const struct vmb_deadline deadline = vmb_deadline_in(OPEN_MS);
+	_cleanup_connect_ virConnectPtr gone = NULL;
+	VMB_KEEP_SIGPIPE;
+	int r = check_process(conn);
+
+	if (r < 0)
+		return r;
+	lock_list();
+	if (broken && conn->c == broken && !conn->lent) {
+		gone = TAKE_PTR(conn->c);
+		conn->state = CLOSED;
+	}
+	join_opener(conn);
+	while (r == 0 && conn->state != OPEN)
+		r = await_attempt(conn, deadline);
+	if (r == 0 && virConnectRef(conn->c) < 0)
+		r = vmb_libvirt_error("the connection to %s is not usable", conn->uri);
+	if (r == 0)
+		*ret = conn->c;
+	unlock_list();
+	return r;
+}
+
+/* ---- which ---- */
 
 static const char *wanted_uri(const struct vmboot_opts *opts)
 {
@@ -242,34 +241,19 @@ static const char *wanted_uri(const struct vmboot_opts *opts)
 
 bool vmb_conn_is_in_store(const struct vmboot_opts *opts)
 {
-	return !opts->connection && vmb_streq(wanted_uri(opts), EMBED);
+	return !opts->connection && vmb_streq(wanted_uri(opts), "embed");
 }
 
 static int choose_uri(const struct vmboot_opts *opts, const struct vmb_store *store, char **ret)
 {
 	const char *uri = wanted_uri(opts);
 
-	if (vmb_streq(uri, EMBED))
-		return prepare_embed(store, ret);
+	if (vmb_streq(uri, "embed"))
+		return vmb_embed_prepare(store, ret);
 	return vmb_strdup(uri, ret);
 }
 
-static void drop_loop(struct vmb_conn *conn)
-{
-	if (conn->loop)
-		vmb_evloop_unref();
-	conn->loop = false;
-}
-
-static void conn_free(struct vmb_conn *conn)
-{
-	if (conn->c && conn->pid == getpid())
-		virConnectClose(conn->c);
-	drop_loop(conn);
-	pthread_mutex_destroy(&conn->lock);
-	free(conn->uri);
-	free(conn);
-}
+/* ---- one for each URI ---- */
 
 static struct vmb_conn *conn_new(const char *uri)
 {
@@ -284,8 +268,22 @@ static struct vmb_conn *conn_new(const char *uri)
 	}
 	conn->refs = 1;
 	conn->pid = getpid();
-	pthread_mutex_init(&conn->lock, NULL);
+	conn->embed = vmb_embed_is_uri(uri);
+	vmb_cond_init(&conn->changed);
 	return conn;
+}
+
+/* The lock is not held: libvirt may have to say goodbye to its daemon. */
+static void conn_free(struct vmb_conn *conn)
+{
+	if (conn->c && conn->pid == getpid())
+		virConnectClose(conn->c);
+	if (conn->loop)
+		vmb_evloop_unref();
+	pthread_cond_destroy(&conn->changed);
+	free(conn->error);
+	free(conn->uri);
+	free(conn);
 }
 
 static int open_lent(virConnectPtr c, struct vmb_conn **ret)
@@ -302,13 +300,9 @@ static int open_lent(virConnectPtr c, struct vmb_conn **ret)
 	}
 	conn->lent = true;
 	conn->c = c;
+	conn->state = OPEN;
 	*ret = conn;
 	return 0;
-}
-
-static bool in_process(const char *uri)
-{
-	return strstr(uri, ":///embed");
 }
 
 static struct vmb_conn *find_shared(const char *uri, bool events)
@@ -319,47 +313,61 @@ static struct vmb_conn *find_shared(const char *uri, bool events)
 	return NULL;
 }
 
-static int need_loop(struct vmb_conn *conn)
+/* The one in the list, with a reference, or fresh, which is there then. */
+static struct vmb_conn *find_or_add(struct vmb_conn *fresh)
 {
-	int r;
-
-	if (conn->loop || !(conn->embed || conn->events))
-		return 0;
-	r = vmb_evloop_ref();
-	conn->loop = r == 0;
-	return r < 0 ? r : 0;
-}
-
-/* Under list_lock, so that two callers open one connection. */
-static int open_shared(const char *uri, bool events, struct vmb_conn **ret)
-{
-	struct vmb_conn *conn = find_shared(uri, events);
-	int r = 0;
+	struct vmb_conn *conn = find_shared(fresh->uri, fresh->events);
 
 	if (conn) {
-		r = need_loop(conn);
-		if (r < 0)
-			return r;
 		conn->refs++;
-		*ret = conn;
-		return 0;
+		return conn;
 	}
-	conn = conn_new(uri);
-	if (!conn)
+	fresh->next = list;
+	list = fresh;
+	return fresh;
+}
+
+/* It may not be open yet. */
+static int share(const char *uri, bool events, struct vmb_conn **ret)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct vmb_conn *fresh = conn_new(uri), *conn;
+	int r;
+
+	if (!fresh)
 		return vmb_oom();
-	conn->events = events;
-	conn->embed = in_process(uri);
-	r = need_loop(conn);
-	if (r == 0)
-		r = open_connection(conn);
+	pthread_once(&once, watch_for_forks);
+	fresh->events = events;
+	r = vmb_evloop_ref();
 	if (r < 0) {
-		conn_free(conn);
+		conn_free(fresh);
 		return r;
 	}
-	conn->next = list;
-	list = conn;
+	fresh->loop = r == 0;
+	lock_list();
+	conn = find_or_add(fresh);
+	if (conn != fresh && !conn->loop) {
+		conn->loop = fresh->loop;
+		fresh->loop = false;
+	}
+	unlock_list();
+	if (conn != fresh)
+		conn_free(fresh);
 	*ret = conn;
 	return 0;
+}
+
+static int open_shared(const char *uri, bool events, struct vmb_conn **ret)
+{
+	_cleanup_connect_ virConnectPtr c = NULL;
+	_cleanup_conn_ struct vmb_conn *conn = NULL;
+	int r = share(uri, events, &conn);
+
+	if (r == 0)
+		r = vmb_conn_get(conn, NULL, &c);
+	if (r == 0)
+		*ret = TAKE_PTR(conn);
+	return r;
 }
 
 int vmb_conn_open(const struct vmboot_opts *opts, const struct vmb_store *store,
@@ -371,70 +379,59 @@ int vmb_conn_open(const struct vmboot_opts *opts, const struct vmb_store *store,
 	if (opts->connection)
 		return open_lent(opts->connection, ret);
 	r = choose_uri(opts, store, &uri);
-	if (r < 0)
-		return r;
-	pthread_mutex_lock(&list_lock);
-	r = open_shared(uri, false, ret);
-	pthread_mutex_unlock(&list_lock);
-	return r;
+	return r < 0 ? r : open_shared(uri, false, ret);
 }
 
 int vmb_conn_with_events(struct vmb_conn *conn, struct vmb_conn **ret)
 {
-	int r = 0;
+	int r = check_process(conn);
 
-	pthread_mutex_lock(&list_lock);
-	if (in_process(conn->uri)) {
-		conn->refs++;
-		*ret = conn;
-	} else {
-		r = open_shared(conn->uri, true, ret);
-	}
-	pthread_mutex_unlock(&list_lock);
-	return r;
+	if (r < 0)
+		return r;
+	if (!conn->embed)
+		return open_shared(conn->uri, true, ret);
+	lock_list();
+	conn->refs++;
+	unlock_list();
+	*ret = conn;
+	return 0;
+}
+
+static void remove_from_list(const struct vmb_conn *conn)
+{
+	struct vmb_conn **p = &list;
+
+	while (*p && *p != conn)
+		p = &(*p)->next;
+	if (*p)
+		*p = conn->next;
 }
 
 void vmb_conn_unref(struct vmb_conn *conn)
 {
-	struct vmb_conn **p;
+	bool last, stays, loop = false;
 
-	pthread_mutex_lock(&list_lock);
+	lock_list();
+	last = --conn->refs == 0;
 	/* libvirt registers its driver anew each time that the embedded one is opened, and runs out
 	 * of places after a few: once open, it stays open for the next user in this process */
-	if (--conn->refs == 0 && conn->embed && conn->c) {
-		drop_loop(conn);
-	} else if (conn->refs == 0) {
-		for (p = &list; *p && *p != conn; p = &(*p)->next)
-			;
-		if (*p)
-			*p = conn->next;
+	stays = last && conn->embed && conn->c && !conn->lent;
+	if (stays) {
+		loop = conn->loop;
+		conn->loop = false;
+	} else if (last) {
+		remove_from_list(conn);
+	}
+	unlock_list();
+	if (loop)
+		vmb_evloop_unref();
+	if (last && !stays)
 		conn_free(conn);
-	}
-	pthread_mutex_unlock(&list_lock);
-}
-
-int vmb_conn_get(struct vmb_conn *conn, virConnectPtr broken, virConnectPtr *ret)
-{
-	int r = 0;
-
-	pthread_mutex_lock(&conn->lock);
-	if (broken && conn->c == broken && !conn->lent) {
-		virConnectClose(conn->c);
-		conn->c = NULL;
-	}
-	if (!conn->c)
-		r = open_connection(conn);
-	if (r == 0 && virConnectRef(conn->c) < 0)
-		r = vmb_libvirt_error("the connection to %s is not usable", conn->uri);
-	if (r == 0)
-		*ret = conn->c;
-	pthread_mutex_unlock(&conn->lock);
-	return r;
 }
 
 bool vmb_conn_in_process(const struct vmb_conn *conn)
 {
-	return in_process(conn->uri);
+	return vmb_embed_is_uri(conn->uri);
 }
 
 const char *vmb_conn_uri(const struct vmb_conn *conn)

@@ -2,13 +2,12 @@
 #include "virt/evloop.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "virt/libvirt.h"
 
 /* A handle or a timer of libvirt's. Its owner's free function runs in the loop, without the lock,
@@ -44,7 +43,7 @@ static struct {
 	.wake_fd = -1,
 };
 
-static void wake(void)
+static void wake_loop(void)
 {
 	const uint64_t one = 1;
 	ssize_t n;
@@ -56,7 +55,7 @@ static void wake(void)
 	while (n < 0 && errno == EINTR);
 }
 
-static struct source *find(int id)
+static struct source *find_source(int id)
 {
 	struct source *s = loop.sources;
 
@@ -65,7 +64,7 @@ static struct source *find(int id)
 	return s;
 }
 
-static bool any_live(void)
+static bool any_source(void)
 {
 	for (struct source *s = loop.sources; s; s = s->next)
 		if (!s->removed)
@@ -104,7 +103,7 @@ static int to_libvirt(short events)
 	return bits;
 }
 
-static void tell(struct source *s, short events)
+static void call_source(struct source *s, short events)
 {
 	pthread_mutex_unlock(&loop.lock);
 	if (s->fd >= 0)
@@ -135,7 +134,7 @@ static void free_removed(void)
 }
 
 /* What is waited for now: the wake descriptor first. Returns how many, and until when. */
-static size_t prepare(struct pollfd *fds, int *ids, size_t max, int *ret_timeout)
+static size_t collect_fds(struct pollfd *fds, int *ids, size_t max, int *ret_timeout)
 {
 	int64_t now = vmb_monotonic_us(), next = -1;
 	size_t n = 1;
@@ -155,7 +154,7 @@ static size_t prepare(struct pollfd *fds, int *ids, size_t max, int *ret_timeout
 	return n;
 }
 
-static void tell_timers(void)
+static void call_due_timers(void)
 {
 	int64_t now = vmb_monotonic_us();
 	int newest = loop.last_id;
@@ -168,12 +167,12 @@ static void tell_timers(void)
 			continue;
 		}
 		s->due_us = now + 1 + (int64_t)s->interval_ms * 1000;
-		tell(s, 0);
+		call_source(s, 0);
 		s = loop.sources;
 	}
 }
 
-static size_t count(void)
+static size_t count_sources(void)
 {
 	size_t n = 1;
 
@@ -183,11 +182,11 @@ static size_t count(void)
 }
 
 /* 0, or -1 if there is no memory to go on. */
-static int turn(struct pollfd **fds, int **ids, size_t *size)
+static int poll_once(struct pollfd **fds, int **ids, size_t *size)
 {
 	struct source *s;
 	uint64_t drop;
-	size_t n = count();
+	size_t n = count_sources();
 	int timeout;
 
 	if (n > *size) {
@@ -200,22 +199,22 @@ static int turn(struct pollfd **fds, int **ids, size_t *size)
 	}
 	if (*size == 0)
 		return -1;
-	n = prepare(*fds, *ids, *size, &timeout);
+	n = collect_fds(*fds, *ids, *size, &timeout);
 	pthread_mutex_unlock(&loop.lock);
 	if (poll(*fds, n, timeout) < 0)
 		memset(*fds, 0, n * sizeof(**fds));
 	pthread_mutex_lock(&loop.lock);
 	if ((*fds)[0].revents && read(loop.wake_fd, &drop, sizeof(drop)) < 0)
 		drop = 0; /* not blocking: nothing there is as good */
-	tell_timers();
+	call_due_timers();
 	for (size_t i = 1; i < n; i++)
-		if ((*fds)[i].revents && (s = find((*ids)[i])) && s->events)
-			tell(s, (*fds)[i].revents);
+		if ((*fds)[i].revents && (s = find_source((*ids)[i])) && s->events)
+			call_source(s, (*fds)[i].revents);
 	free_removed();
 	return 0;
 }
 
-static void *run(void *arg VMB_UNUSED)
+static void *run_loop(void *arg VMB_UNUSED)
 {
 	struct pollfd *fds = NULL;
 	size_t size = 0;
@@ -223,8 +222,8 @@ static void *run(void *arg VMB_UNUSED)
 
 	pthread_mutex_lock(&loop.lock);
 	free_removed();
-	while (loop.refs > 0 || any_live())
-		if (turn(&fds, &ids, &size) < 0)
+	while (loop.refs > 0 || any_source())
+		if (poll_once(&fds, &ids, &size) < 0)
 			break;
 	free(fds);
 	free(ids);
@@ -234,10 +233,8 @@ static void *run(void *arg VMB_UNUSED)
 	return NULL;
 }
 
-/* Signals belong to the program: its own threads are to get them. */
 static int start_thread(void)
 {
-	sigset_t all, before;
 	int r;
 
 	if (loop.state == ENDED)
@@ -247,13 +244,9 @@ static int start_thread(void)
 		loop.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (loop.wake_fd < 0)
 		return vmb_errno(errno, "cannot make libvirt's event loop");
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&loop.thread, NULL, run, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r)
+	r = vmb_thread_start("vmboot-events", run_loop, NULL, &loop.thread);
+	if (r < 0)
 		return vmb_errno(r, "cannot start libvirt's event loop");
-	pthread_setname_np(loop.thread, "vmboot-events");
 	loop.state = RUNNING;
 	return 0;
 }
@@ -263,8 +256,8 @@ static void stop_thread(void)
 {
 	if (loop.state == NOT_RUNNING || pthread_equal(pthread_self(), loop.thread))
 		return;
-	wake();
-	while (loop.state == RUNNING && loop.refs == 0 && !any_live())
+	wake_loop();
+	while (loop.state == RUNNING && loop.refs == 0 && !any_source())
 		pthread_cond_wait(&loop.ended, &loop.lock);
 	if (loop.state != ENDED)
 		return; /* a connection of the program's lives on it */
@@ -287,10 +280,11 @@ static void forget_parents(void)
 	loop.sources = NULL;
 	loop.refs = 0;
 	loop.state = NOT_RUNNING;
+	loop.ended = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	loop.pid = getpid();
 }
 
-static int add(const struct source *from)
+static int add_source(const struct source *from)
 {
 	struct source *s = malloc(sizeof(*s));
 	int id = -1;
@@ -305,7 +299,7 @@ static int add(const struct source *from)
 		s->next = loop.sources;
 		loop.sources = s;
 		s = NULL;
-		wake();
+		wake_loop();
 	}
 	pthread_mutex_unlock(&loop.lock);
 	free(s);
@@ -317,10 +311,10 @@ static int mark_removed(int id)
 	struct source *s;
 
 	pthread_mutex_lock(&loop.lock);
-	s = find(id);
+	s = find_source(id);
 	if (s)
 		s->removed = true;
-	wake();
+	wake_loop();
 	pthread_mutex_unlock(&loop.lock);
 	return s ? 0 : -1;
 }
@@ -336,7 +330,7 @@ static int add_handle(int fd, int events, virEventHandleCallback fn, void *opaqu
 		.free_opaque = free_opaque,
 	};
 
-	return fd < 0 ? -1 : add(&s);
+	return fd < 0 ? -1 : add_source(&s);
 }
 
 static void update_handle(int watch, int events)
@@ -344,10 +338,10 @@ static void update_handle(int watch, int events)
 	struct source *s;
 
 	pthread_mutex_lock(&loop.lock);
-	s = find(watch);
+	s = find_source(watch);
 	if (s)
 		s->events = to_poll(events);
-	wake();
+	wake_loop();
 	pthread_mutex_unlock(&loop.lock);
 }
 
@@ -363,7 +357,7 @@ static int add_timeout(int ms, virEventTimeoutCallback fn, void *opaque,
 		.free_opaque = free_opaque,
 	};
 
-	return add(&s);
+	return add_source(&s);
 }
 
 static void update_timeout(int timer, int ms)
@@ -371,54 +365,84 @@ static void update_timeout(int timer, int ms)
 	struct source *s;
 
 	pthread_mutex_lock(&loop.lock);
-	s = find(timer);
+	s = find_source(timer);
 	if (s) {
 		s->interval_ms = ms;
 		s->due_us = vmb_monotonic_us() + (int64_t)ms * 1000;
 	}
-	wake();
+	wake_loop();
 	pthread_mutex_unlock(&loop.lock);
 }
 
 /* ---- the loop's life ---- */
 
-static void never(int timer VMB_UNUSED, void *opaque VMB_UNUSED)
+static void ignore_timer(int timer VMB_UNUSED, void *opaque VMB_UNUSED)
 {
 }
 
 /* True if the program has a loop of its own, which is the one that serves. */
 static bool program_has_one(void)
 {
-	int timer = virEventAddTimeout(-1, never, NULL, NULL);
+	int timer = virEventAddTimeout(-1, ignore_timer, NULL, NULL);
 
 	if (timer >= 0)
 		virEventRemoveTimeout(timer);
 	return timer >= 0;
 }
 
-static int ref_ours(void)
+static void lock_loop(void)
 {
-	int r = 0;
+	pthread_mutex_lock(&loop.lock);
+}
 
-	forget_parents();
-	if (!loop.registered)
+static void unlock_loop(void)
+{
+	pthread_mutex_unlock(&loop.lock);
+}
+
+static void watch_for_forks(void)
+{
+	/* a child is not to find the lock held by a thread that it does not have */
+	(void)pthread_atfork(lock_loop, unlock_loop, unlock_loop);
+}
+
+/* 0: ours serves, and is registered now; 1: the program's does. */
+static int choose_loop(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	bool theirs;
+
+	pthread_once(&once, watch_for_forks);
+	lock_loop();
+	theirs = !loop.registered;
+	unlock_loop();
+	/* this may call the program, so it is not done under the lock */
+	theirs = theirs && program_has_one();
+	lock_loop();
+	theirs = theirs && !loop.registered; /* by another thread of ours, meanwhile */
+	if (!theirs && !loop.registered) {
+		/* libvirt only keeps the functions */
 		virEventRegisterImpl(add_handle, update_handle, mark_removed, add_timeout,
 				     update_timeout, mark_removed);
-	loop.registered = true;
-	if (loop.state != RUNNING)
-		r = start_thread();
-	if (r == 0)
-		loop.refs++;
-	return r;
+		loop.registered = true;
+	}
+	unlock_loop();
+	return theirs;
 }
 
 int vmb_evloop_ref(void)
 {
-	int r;
+	int r = 0;
 
-	pthread_mutex_lock(&loop.lock);
-	r = !loop.registered && program_has_one() ? 1 : ref_ours();
-	pthread_mutex_unlock(&loop.lock);
+	if (choose_loop())
+		return 1;
+	lock_loop();
+	forget_parents();
+	if (loop.state != RUNNING)
+		r = start_thread();
+	if (r == 0)
+		loop.refs++;
+	unlock_loop();
 	return r;
 }
 

@@ -11,6 +11,43 @@
 /* A guest with one disk takes 15 to start, of libvirt's and QEMU's own; a connection, fewer. */
 enum { DESCRIPTORS = 16 };
 
+/* True while this thread opens a connection of ours. */
+static _Thread_local bool opens;
+
+/*
+ * libvirt hands the error of a connection that it could not open to the one function of the process,
+ * and prints it if there is none. So there is one: for what is not ours it does what libvirt does
+ * by itself. It is set when this library is loaded, and not later, so that a function that the program
+ * sets replaces it; which one is set libvirt tells nobody.
+ */
+static void report_error(void *data VMB_UNUSED, virErrorPtr error)
+{
+	if (!opens)
+		virDefaultErrorFunc(error);
+}
+
+__attribute__((constructor)) static void set_error_function(void)
+{
+	virSetErrorFunc(NULL, report_error);
+}
+
+/* Errors reach the caller as ours; on a connection of ours libvirt need not print them. */
+static void ignore_error(void *data VMB_UNUSED, virErrorPtr error VMB_UNUSED)
+{
+}
+
+virConnectPtr vmb_libvirt_open(const char *uri)
+{
+	virConnectPtr c;
+
+	opens = true;
+	c = virConnectOpen(uri);
+	opens = false;
+	if (c)
+		virConnSetErrorFunc(c, NULL, ignore_error);
+	return c;
+}
+
 int vmb_libvirt_code(void)
 {
 	virErrorPtr e = virGetLastError();

@@ -21,6 +21,9 @@ static inline void vmb_domain_freep(virDomainPtr *d)
 /* -VMBOOT_ELIBVIRT with our words, and libvirt's own code and words behind them. */
 int vmb_libvirt_error(const char *fmt, ...) VMB_PRINTF(1, 2);
 
+/* virConnectOpen() that prints nothing, nor will its connection; NULL: ask for libvirt's error. */
+virConnectPtr vmb_libvirt_open(const char *uri);
+
 /* libvirt's code of this thread's last libvirt error. */
 int vmb_libvirt_code(void);
 
