@@ -24,7 +24,7 @@ int init_agent(struct init *init, struct init_report *report)
 
 	if (init->config.skip_guest_agent)
 		what = "skipping guest agent";
-	else if (init->config.guest_agent[0] == 'i')
+	else if (init->config.guest_agent == VMBOOT_AGENT_IMAGE)
 		what = "the image brings its own agent";
 	if (what) {
 		init_log(init, "%s", what);

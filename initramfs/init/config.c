@@ -31,8 +31,8 @@ int init_config(struct init *init, struct init_report *report)
 	long n;
 	int r;
 
-	init_report_disk(init, INIT_DISK_CONFIG, report);
-	init_path(init, path, "/dev/%s", init->disk[INIT_DISK_CONFIG]);
+	init_report_disk(&init->disks[INIT_DISK_CONFIG], report);
+	init_path(init, path, "/dev/%s", init->disks[INIT_DISK_CONFIG].name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return init_failed(report, errno, "opening the disk");
@@ -46,5 +46,5 @@ int init_config(struct init *init, struct init_report *report)
 	if (r < 0)
 		return init_failed(report, r, "reading the %ld bytes that it says it has", n);
 	r = vmb_config_decode(bytes, (size_t)n, &init->config, &why);
-	return r < 0 ? init_failed(report, r, "%s", why) : 0;
+	return r < 0 ? init_failed(report, r, "%s", why) : init_disks_add(init, report);
 }

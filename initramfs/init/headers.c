@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "init.h"
+#include "wire/disks.h"
 
 /*
  * The kernel disk has what belongs to /lib/modules and /usr/src, once for each way in which an
@@ -58,17 +58,6 @@ static const char *choose(const struct init *init, struct init_report *report)
 	return NULL;
 }
 
-static int mount_disk(struct init *init, struct init_report *report)
-{
-	char device[INIT_PATH_MAX], point[INIT_PATH_MAX];
-	int r;
-
-	init_path(init, device, "/dev/%s", init->disk[INIT_DISK_KERNEL]);
-	mkdir(init_path(init, point, "/kernel"), 0755);
-	r = init->ops->mount(device, point, init->config.kernel_fstype, MS_RDONLY, NULL);
-	return r < 0 ? init_failed(report, r, "mounting it as %s", init->config.kernel_fstype) : 0;
-}
-
 static int without(struct init *init, struct init_report *report)
 {
 	const char *what = "no kernel disk is attached";
@@ -83,16 +72,18 @@ static int without(struct init *init, struct init_report *report)
 
 int init_headers(struct init *init, struct init_report *report)
 {
+	struct init_disk *disk = init_disk_find(init, VMB_SERIAL_KERNEL);
+	char point[INIT_PATH_MAX];
 	int r;
 
-	if (init->config.skip_kernel_headers || strcmp(init->config.kernel_fstype, "none") == 0)
+	if (!disk)
 		return without(init, report);
-	r = init_settle_kernel(init, report);
+	r = init_settle(init, disk, report);
 	if (r < 0)
 		return r;
 	init->layer = choose(init, report);
 	if (init->layer) {
-		r = mount_disk(init, report);
+		r = init_disk_mount(init, disk, init_path(init, point, "/kernel"), report);
 		if (r < 0)
 			return r;
 		init_format(report->detail, sizeof(report->detail), "%s", init->config.kernel_note);

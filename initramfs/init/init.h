@@ -52,30 +52,27 @@ bool init_event_flush(struct init_events *events, int wait_ms);
 
 /* ---- all state of one boot ---- */
 
-enum init_role {
-	INIT_DISK_ROOT,
-	INIT_DISK_OVERLAY,
-	INIT_DISK_CONFIG,
-	INIT_DISK_KERNEL,
-	INIT_N_DISKS
-};
+/* The disks that every boot has, first in init->disks; the config names the others. */
+enum init_role { INIT_DISK_ROOT, INIT_DISK_OVERLAY, INIT_DISK_CONFIG, INIT_N_CONTRACT };
 enum init_port { INIT_PORT_EVENTS, INIT_PORT_STDOUT, INIT_PORT_STDERR, INIT_N_PORTS };
 
 enum {
-	INIT_SEEN_MAX = 64,
+	INIT_SEEN_MAX = 128,
 	INIT_NAME_MAX = 31,
 	INIT_LATE_MAX = 16,
 	INIT_RELAY_SIZE = 16384,
 	INIT_GROUPS_MAX = 256,
 };
 
-/* Which disk is which; settle.c. */
-extern const struct init_contract {
-	const char *target, *serial;
-} init_contract[INIT_N_DISKS];
+/* A disk that this boot has. */
+struct init_disk {
+	const char *serial, *target;
+	const struct vmb_config_disk *config; /* what the config says of it; NULL: nothing (yet) */
+	char name[INIT_NAME_MAX + 1];	      /* of its device; "": not found yet */
+};
 
 /* A disk as /sys/block shows it. */
-struct init_disk {
+struct init_seen {
 	char name[INIT_NAME_MAX + 1]; /* "vda" */
 	char serial[24];	      /* reading one costs a request: kept once it is known */
 	unsigned blank;		      /* how many looks found no serial */
@@ -155,10 +152,11 @@ struct init {
 	struct init_events events;
 
 	int uevents;			      /* netlink socket, or -1 */
-	struct init_disk seen[INIT_SEEN_MAX]; /* by name */
+	struct init_seen seen[INIT_SEEN_MAX]; /* by name */
 	size_t n_seen;
-	char disk[INIT_N_DISKS][INIT_NAME_MAX + 1]; /* "": not found yet */
-	int ports[INIT_N_PORTS];		    /* or -1 */
+	struct init_disk disks[INIT_N_CONTRACT + VMB_CONFIG_DISKS_MAX];
+	size_t n_disks;
+	int ports[INIT_N_PORTS]; /* or -1 */
 
 	int late[INIT_LATE_MAX]; /* modules that wait until the program runs */
 	size_t n_late;
@@ -213,13 +211,23 @@ int init_program(struct init *init, struct init_report *report);
 
 /* ---- what they share ---- */
 
-/* settle.c: not a phase of its own, for a boot may have no such disk. */
-int init_settle_kernel(struct init *init, struct init_report *report);
+/* disks.c: the disks of the contract; those that the config names as well. */
+void init_disks_begin(struct init *init);
+int init_disks_add(struct init *init, struct init_report *report);
+struct init_disk *init_disk_find(struct init *init, const char *serial); /* or NULL */
+/* Whether its options have the word, such as "nofail". */
+bool init_disk_has_option(const struct init_disk *disk, const char *word);
+/* Mounts it as the config says, at the folder, which is made if it is not there. */
+int init_disk_mount(struct init *init, const struct init_disk *disk, const char *folder,
+		    struct init_report *report);
+
+/* settle.c: waits until the disk is there, as long as init->patience has it. */
+int init_settle(struct init *init, struct init_disk *disk, struct init_report *report);
 
 /* report.c: sets the detail and returns -err. */
 int init_failed(struct init_report *report, int err, const char *fmt, ...) VMB_PRINTF(3, 4);
 /* "vdb vmboot-overlay" */
-void init_report_disk(const struct init *init, enum init_role role, struct init_report *report);
+void init_report_disk(const struct init_disk *disk, struct init_report *report);
 /* mark.c: for who counts instructions: the phase ends here; see wire/mark.h. */
 void init_mark(enum vmboot_phase phase);
 /* One event and, for a failure, one line on the console. */

@@ -112,7 +112,7 @@ static void boot(struct init *init)
 	}
 	if (r == 0)
 		init_modules_late(init);
-	if (r == 0 && init->config.mode[0] == 's') {
+	if (r == 0 && init->config.init_mode == VMBOOT_INIT_SYSTEMD) {
 		uint64_t start = init_now_us();
 
 		r = init_hand_over(init, &report);

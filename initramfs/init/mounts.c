@@ -115,7 +115,7 @@ int init_mounts_late(struct init *init, struct init_report *report)
 	char path[INIT_PATH_MAX];
 	int r;
 
-	if (init->config.mode[0] == 's')
+	if (init->config.init_mode == VMBOOT_INIT_SYSTEMD)
 		return mount_place(init, &run_for_system, report);
 	r = mount_place(init, &run, report);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(for_program); i++)

@@ -158,7 +158,7 @@ int init_network(struct init *init, struct init_report *report)
 	r = fd < 0 ? -errno : bring_up(fd, "lo");
 	if (r < 0)
 		return init_failed(report, r, "bringing lo up");
-	if (init->config.mode[0] == 'e')
+	if (init->config.init_mode == VMBOOT_INIT_EXEC)
 		open_ports(init);
 	return init->config.address[0] ? set_up_device(init, fd, report) : 0;
 }

@@ -83,17 +83,13 @@ static void hide_layers(struct init *init)
 
 int init_overlay(struct init *init, struct init_report *report)
 {
-	char device[INIT_PATH_MAX], layers[INIT_PATH_MAX];
+	char layers[INIT_PATH_MAX];
 	int r;
 
-	init_report_disk(init, INIT_DISK_OVERLAY, report);
-	init_path(init, device, "/dev/%s", init->disk[INIT_DISK_OVERLAY]);
-	mkdir("/overlay", 0755);
 	mkdir("/newroot", 0755);
-	/* tables that are zeroed in the background would fill a sparse disk */
-	r = init->ops->mount(device, "/overlay", "ext4", MS_NOATIME, "noinit_itable");
+	r = init_disk_mount(init, &init->disks[INIT_DISK_OVERLAY], "/overlay", report);
 	if (r < 0)
-		return init_failed(report, r, "mounting it as ext4");
+		return r;
 	r = make_folders();
 	if (r == 0)
 		r = keep_owners(init);

@@ -237,7 +237,8 @@ int init_program(struct init *init, struct init_report *report)
 	if (!init->config.args[0])
 		return init_failed(report, EINVAL,
 				   "no command: neither the image nor the request has one");
-	r = init->config.mode[0] == 's' ? start_system(init, report) : run_program(init, report);
+	r = init->config.init_mode == VMBOOT_INIT_SYSTEMD ? start_system(init, report)
+							  : run_program(init, report);
 	if (r == 0)
 		init_trace_tell(init, report);
 	return r;

@@ -15,12 +15,10 @@ int init_failed(struct init_report *report, int err, const char *fmt, ...)
 	return err < 0 ? err : -err;
 }
 
-void init_report_disk(const struct init *init, enum init_role role, struct init_report *report)
+void init_report_disk(const struct init_disk *disk, struct init_report *report)
 {
-	const char *name = init->disk[role][0] ? init->disk[role] : init_contract[role].target;
-
-	init_format(report->device, sizeof(report->device), "%s %s", name,
-		    init_contract[role].serial);
+	init_format(report->device, sizeof(report->device), "%s %s",
+		    disk->name[0] ? disk->name : disk->target, disk->serial);
 }
 
 void init_tell(struct init *init, enum vmboot_phase phase, uint64_t start_us, int error,

@@ -180,7 +180,7 @@ void init_serve_once(struct init *init, int timeout_ms)
 
 void init_serve(struct init *init)
 {
-	bool power_off = init->config.on_exit[0] == 'p';
+	bool power_off = init->config.on_exit == VMBOOT_ON_EXIT_POWEROFF;
 
 	while (!(init->ended && (init->stopping || power_off)))
 		init_serve_once(init, -1);

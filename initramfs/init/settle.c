@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "init.h"
-#include "wire/disks.h"
 
 /*
  * Listen, look, wait: the socket is open before the first look, so nothing that comes after the
@@ -16,15 +15,8 @@ enum {
 	BLANK_LOOKS = 2, /* a disk without a serial goes by its letter when it still has none */
 };
 
-const struct init_contract init_contract[INIT_N_DISKS] = {
-	[INIT_DISK_ROOT] = {VMB_TARGET_ROOT, VMB_SERIAL_ROOT},
-	[INIT_DISK_OVERLAY] = {VMB_TARGET_OVERLAY, VMB_SERIAL_OVERLAY},
-	[INIT_DISK_CONFIG] = {VMB_TARGET_CONFIG, VMB_SERIAL_CONFIG},
-	[INIT_DISK_KERNEL] = {VMB_TARGET_KERNEL, VMB_SERIAL_KERNEL},
-};
-
 /* Where the disk of that name is, or goes, in the sorted list; NULL: no room. */
-static struct init_disk *slot(struct init *init, const char *name)
+static struct init_seen *seen_slot(struct init *init, const char *name)
 {
 	size_t i = 0;
 
@@ -36,7 +28,7 @@ static struct init_disk *slot(struct init *init, const char *name)
 		return NULL;
 	memmove(&init->seen[i + 1], &init->seen[i], (init->n_seen - i) * sizeof(init->seen[0]));
 	init->n_seen++;
-	init->seen[i] = (struct init_disk){0};
+	init->seen[i] = (struct init_seen){0};
 	strcpy(init->seen[i].name, name);
 	return &init->seen[i];
 }
@@ -44,13 +36,13 @@ static struct init_disk *slot(struct init *init, const char *name)
 static void look_at(struct init *init, const char *name)
 {
 	char path[INIT_PATH_MAX];
-	struct init_disk *disk;
+	struct init_seen *disk;
 
 	/* what has no serial at that place, and no letter of ours, is none of ours */
 	init_path(init, path, "/sys/block/%s/serial", name);
 	if (strncmp(name, "vd", 2) != 0 && access(path, F_OK) < 0)
 		return;
-	disk = slot(init, name);
+	disk = seen_slot(init, name);
 	if (!disk)
 		return;
 	disk->present = true;
@@ -83,39 +75,40 @@ static bool can_open(const struct init *init, const char *name)
 	return fd >= 0;
 }
 
-static const struct init_disk *find(const struct init *init, enum init_role role)
+static const struct init_seen *find_seen(const struct init *init, const struct init_disk *disk)
 {
-	const struct init_disk *d, *end = init->seen + init->n_seen;
+	const struct init_seen *d, *end = init->seen + init->n_seen;
 
 	for (d = init->seen; d < end; d++)
-		if (d->present && strcmp(d->serial, init_contract[role].serial) == 0)
+		if (d->present && strcmp(d->serial, disk->serial) == 0)
 			return d;
 	for (d = init->seen; d < end; d++)
 		if (d->present && !d->serial[0] && d->blank >= BLANK_LOOKS &&
-		    strcmp(d->name, init_contract[role].target) == 0)
+		    strcmp(d->name, disk->target) == 0)
 			return d;
 	return NULL;
 }
 
-static bool take(struct init *init, enum init_role role, struct init_report *report)
+static bool take(struct init *init, struct init_disk *disk, struct init_report *report)
 {
-	const struct init_disk *d = find(init, role);
+	const struct init_seen *d = find_seen(init, disk);
 
 	if (!d || !can_open(init, d->name))
 		return false;
-	strcpy(init->disk[role], d->name);
-	init_report_disk(init, role, report);
+	strcpy(disk->name, d->name);
+	init_report_disk(disk, report);
 	if (!d->serial[0])
 		init_format(report->detail, sizeof(report->detail),
 			    "no serial: taken by its letter");
 	return true;
 }
 
-static int give_up(const struct init *init, enum init_role role, struct init_report *report)
+static int give_up(const struct init *init, const struct init_disk *disk,
+		   struct init_report *report)
 {
 	size_t n = init_format(report->detail, sizeof(report->detail), "seen:");
 
-	init_report_disk(init, role, report);
+	init_report_disk(disk, report);
 	for (size_t i = 0; i < init->n_seen && n < sizeof(report->detail); i++)
 		if (init->seen[i].present)
 			n += init_format(report->detail + n, sizeof(report->detail) - n, " %s=%s",
@@ -125,14 +118,14 @@ static int give_up(const struct init *init, enum init_role role, struct init_rep
 	return -ENODEV;
 }
 
-static int settle(struct init *init, enum init_role role, struct vmb_deadline until,
-		  struct init_report *report)
+static int settle_until(struct init *init, struct init_disk *disk, struct vmb_deadline until,
+			struct init_report *report)
 {
 	if (init->uevents < 0)
 		init->uevents = init_uevent_open();
-	for (bool first = true; !take(init, role, report); first = false) {
+	for (bool first = true; !take(init, disk, report); first = false) {
 		if (!first && vmb_deadline_passed(until))
-			return give_up(init, role, report);
+			return give_up(init, disk, report);
 		if (!first)
 			init_uevent_wait(init->uevents, vmb_deadline_poll(until, LOOK_MS));
 		look(init);
@@ -141,25 +134,25 @@ static int settle(struct init *init, enum init_role role, struct vmb_deadline un
 	return 0;
 }
 
+int init_settle(struct init *init, struct init_disk *disk, struct init_report *report)
+{
+	return settle_until(init, disk, vmb_deadline_in(init->patience.disk), report);
+}
+
 int init_settle_root(struct init *init, struct init_report *report)
 {
-	return settle(init, INIT_DISK_ROOT, vmb_deadline_in(init->patience.disk), report);
+	return init_settle(init, &init->disks[INIT_DISK_ROOT], report);
 }
 
 int init_settle_overlay(struct init *init, struct init_report *report)
 {
-	return settle(init, INIT_DISK_OVERLAY, vmb_deadline_in(init->patience.disk), report);
-}
-
-int init_settle_kernel(struct init *init, struct init_report *report)
-{
-	return settle(init, INIT_DISK_KERNEL, vmb_deadline_in(init->patience.disk), report);
+	return init_settle(init, &init->disks[INIT_DISK_OVERLAY], report);
 }
 
 int init_settle_config(struct init *init, struct init_report *report)
 {
 	struct vmb_deadline until = vmb_deadline_in(init->patience.disk);
-	int r = settle(init, INIT_DISK_CONFIG, until, report);
+	int r = settle_until(init, &init->disks[INIT_DISK_CONFIG], until, report);
 
 	if (r == 0)
 		init_ports_wait(init, until);

@@ -106,7 +106,7 @@ int init_switch(struct init *init, struct init_report *report)
 	int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r;
 
-	if (init->config.mode[0] == 's')
+	if (init->config.init_mode == VMBOOT_INIT_SYSTEMD)
 		init->self = keep_self();
 	r = move_mounts(init, report);
 	if (r == 0 && chdir("/newroot") < 0)

@@ -20,6 +20,7 @@ void init_setup(struct init *init, const char *root, const struct init_ops *ops)
 		.disk = 2000, .stop = 8000, .kill = 2000, .drain = 2000, .rest = 2000};
 	init->how = RB_POWER_OFF;
 	init->why = "";
+	init_disks_begin(init);
 	for (int i = 0; i < INIT_N_PORTS; i++)
 		init->ports[i] = -1;
 	for (int i = 0; i < 2; i++)

@@ -18,16 +18,37 @@
  * q35: devices sit on the root complex itself. libvirt would give each a port of its own, which is
  * one more device to probe; one port is left free, for what somebody attaches later. On pc libvirt
  * numbers the slots itself, and any free one takes a device later.
+ *
+ * The kernel finds disks, and letters them, in the order of their addresses. The first four have a
+ * slot each; of the others, eight share one, as functions of one device: so there is room for all.
  */
-enum slot {
+enum {
 	SLOT_PORTS = 2,
-	SLOT_ROOT,
-	SLOT_OVERLAY,
-	SLOT_CONFIG,
-	SLOT_KERNEL,
-	SLOT_NETWORK,
+	SLOT_DISKS,
+	SLOT_NETWORK = 7,
 	SLOT_SPARE,
+	SLOT_MORE_DISKS,
+	FUNCTIONS = 8,
+	DISKS_WITH_A_SLOT = SLOT_NETWORK - SLOT_DISKS,
 };
+
+struct address {
+	unsigned slot, function;
+	bool multifunction; /* of function 0: there are others */
+};
+
+static struct address disk_address(size_t number)
+{
+	size_t more = number - DISKS_WITH_A_SLOT;
+
+	if (number < DISKS_WITH_A_SLOT)
+		return (struct address){.slot = SLOT_DISKS + (unsigned)number};
+	return (struct address){
+		.slot = SLOT_MORE_DISKS + (unsigned)(more / FUNCTIONS),
+		.function = more % FUNCTIONS,
+		.multifunction = more % FUNCTIONS == 0,
+	};
+}
 
 static const char *domain_type(enum vmboot_accel accel)
 {
@@ -41,15 +62,19 @@ static void add_resources(xmlNodePtr domain, uint64_t memory_mib, uint64_t vcpus
 	vmb_xml_addf(domain, "vcpu", "%llu", (unsigned long long)vcpus);
 }
 
-static void add_address(xmlNodePtr device, const char *machine, enum slot slot)
+static void add_address(xmlNodePtr device, const char *machine, struct address address)
 {
-	char text[8];
+	char slot[8], function[8];
+	xmlNodePtr node;
 
 	if (!vmb_streq(machine, "q35"))
 		return;
-	snprintf(text, sizeof(text), "0x%02x", slot);
-	vmb_xml_attrs(vmb_xml_add(device, "address", NULL), "type", "pci", "domain", "0x0000",
-		      "bus", "0x00", "slot", text, "function", "0x0", NULL);
+	snprintf(slot, sizeof(slot), "0x%02x", address.slot);
+	snprintf(function, sizeof(function), "0x%x", address.function);
+	node = vmb_xml_attrs(vmb_xml_add(device, "address", NULL), "type", "pci", "domain",
+			     "0x0000", "bus", "0x00", "slot", slot, "function", function, NULL);
+	if (address.multifunction)
+		vmb_xml_attrs(node, "multifunction", "on", NULL);
 }
 
 static void add_os(xmlNodePtr domain, const char *machine, const char *firmware, const char *kernel,
@@ -98,55 +123,33 @@ static void add_lifecycle(xmlNodePtr domain, const char *on_reboot)
 	vmb_xml_add(domain, "on_crash", "destroy");
 }
 
-/* In the order in which the kernel shall find and letter them. */
-static const struct role {
-	const char *target, *serial;
-	enum slot slot;
-	bool writable;
-} root_disk = {VMB_TARGET_ROOT, VMB_SERIAL_ROOT, SLOT_ROOT, false},
-  overlay_disk = {VMB_TARGET_OVERLAY, VMB_SERIAL_OVERLAY, SLOT_OVERLAY, true},
-  config_disk = {VMB_TARGET_CONFIG, VMB_SERIAL_CONFIG, SLOT_CONFIG, false},
-  kernel_disk = {VMB_TARGET_KERNEL, VMB_SERIAL_KERNEL, SLOT_KERNEL, false};
-
-static xmlNodePtr add_disk(xmlNodePtr devices, const struct vmb_plan *plan, const char *file,
-			   const struct role *role)
+/* libvirt would make its own user the owner of what is not this VM's own. */
+static void add_disk(xmlNodePtr devices, const struct vmb_plan *plan, const struct vmb_disk *row,
+		     size_t number)
 {
 	xmlNodePtr disk, driver, source;
 
 	disk = vmb_xml_attrs(vmb_xml_add(devices, "disk", NULL), "type", "file", "device", "disk",
 			     "model", VIRTIO_MODEL, NULL);
-	driver = vmb_xml_attrs(vmb_xml_add(disk, "driver", NULL), "name", "qemu", "type", "raw",
-			       NULL);
-	if (role->writable)
+	driver = vmb_xml_attrs(vmb_xml_add(disk, "driver", NULL), "name", "qemu", "type",
+			       row->format, NULL);
+	if (row->writable)
 		vmb_xml_attrs(driver, "discard", "unmap", "detect_zeroes", "unmap", NULL);
-	source = vmb_xml_attrs(vmb_xml_add(disk, "source", NULL), "file", file, NULL);
-	vmb_xml_attrs(vmb_xml_add(disk, "target", NULL), "dev", role->target, "bus", "virtio",
-		      NULL);
-	if (!role->writable)
-		vmb_xml_add(disk, "readonly", NULL);
-	vmb_xml_add(disk, "serial", role->serial);
-	add_address(disk, plan->facts.machine, role->slot);
-	return source;
-}
-
-/* libvirt would make its own user the owner of what many VMs share. */
-static void add_shared_disk(xmlNodePtr devices, const struct vmb_plan *plan, const char *file,
-			    const struct role *role)
-{
-	xmlNodePtr source = add_disk(devices, plan, file, role);
-
-	if (plan->facts.dac_relabels)
+	source = vmb_xml_attrs(vmb_xml_add(disk, "source", NULL), "file", row->file, NULL);
+	if (row->shared && plan->facts.dac_relabels)
 		vmb_xml_attrs(vmb_xml_add(source, "seclabel", NULL), "model", "dac", "relabel",
 			      "no", NULL);
+	vmb_xml_attrs(vmb_xml_add(disk, "target", NULL), "dev", row->target, "bus", "virtio", NULL);
+	if (!row->writable)
+		vmb_xml_add(disk, "readonly", NULL);
+	vmb_xml_add(disk, "serial", row->serial);
+	add_address(disk, plan->facts.machine, disk_address(number));
 }
 
 static void add_disks(xmlNodePtr devices, const struct vmb_plan *plan)
 {
-	add_shared_disk(devices, plan, plan->facts.image.disk, &root_disk);
-	add_disk(devices, plan, plan->files.overlay, &overlay_disk);
-	add_disk(devices, plan, plan->files.config, &config_disk);
-	if (plan->facts.kernel_disk)
-		add_shared_disk(devices, plan, plan->facts.kernel_disk, &kernel_disk);
+	for (size_t i = 0; i < plan->n_disks; i++)
+		add_disk(devices, plan, &plan->disks[i], i);
 }
 
 /* Write-only, or, for debugging, a terminal (`virsh console`) of which the file is the record. */
@@ -205,7 +208,7 @@ static void add_network(xmlNodePtr devices, const struct vmb_plan *plan)
 	interface = vmb_xml_attrs(vmb_xml_add(devices, "interface", NULL), "type", "user", NULL);
 	vmb_xml_attrs(vmb_xml_add(interface, "model", NULL), "type", VIRTIO_MODEL, NULL);
 	vmb_xml_attrs(vmb_xml_add(interface, "rom", NULL), "enabled", "no", NULL);
-	add_address(interface, plan->facts.machine, SLOT_NETWORK);
+	add_address(interface, plan->facts.machine, (struct address){.slot = SLOT_NETWORK});
 }
 
 /* What libvirt would add by itself, and no boot of ours needs. */
@@ -227,7 +230,7 @@ static void add_port_controller(xmlNodePtr devices, const char *machine)
 	xmlNodePtr controller = vmb_xml_add(devices, "controller", NULL);
 
 	vmb_xml_attrs(controller, "type", "virtio-serial", "model", VIRTIO_MODEL, NULL);
-	add_address(controller, machine, SLOT_PORTS);
+	add_address(controller, machine, (struct address){.slot = SLOT_PORTS});
 }
 
 /* Where a device goes that somebody attaches to the running guest. */
@@ -239,7 +242,7 @@ static void add_spare_port(xmlNodePtr devices, const char *machine)
 		return;
 	controller = vmb_xml_attrs(vmb_xml_add(devices, "controller", NULL), "type", "pci", "index",
 				   "1", "model", "pcie-root-port", NULL);
-	add_address(controller, machine, SLOT_SPARE);
+	add_address(controller, machine, (struct address){.slot = SLOT_SPARE});
 }
 
 /*

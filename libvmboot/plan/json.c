@@ -51,24 +51,64 @@ static struct json_object *kernel_json(const struct vmb_plan *plan)
 	return o;
 }
 
+static void add_key(struct json_object *o, const struct vmb_config_key *key,
+		    const struct vmb_guest_config *c)
+{
+	const void *member = (const char *)c + key->offset;
+
+	switch (key->type) {
+	case VMB_KEY_TEXT:
+		vmb_json_str(o, key->name, *(const char *const *)member);
+		break;
+	case VMB_KEY_FLAG:
+		vmb_json_bool(o, key->name, *(const bool *)member);
+		break;
+	case VMB_KEY_CHOICE:
+		vmb_json_str(o, key->name, key->words[*(const unsigned *)member]);
+		break;
+	case VMB_KEY_LIST:
+		vmb_json_list(o, key->name, member);
+		break;
+	case VMB_KEY_DISKS: /* see disks_json() */
+		break;
+	}
+}
+
 static struct json_object *guest_json(const struct vmb_guest_config *c)
 {
 	struct json_object *o = json_object_new_object();
+	size_t n;
+	const struct vmb_config_key *keys = vmb_config_keys(&n);
 
-	vmb_json_str(o, "hostname", c->hostname);
-	vmb_json_str(o, "init_mode", c->mode);
-	vmb_json_str(o, "on_exit", c->on_exit);
-	vmb_json_bool(o, "skip_kernel_headers", c->skip_kernel_headers);
-	vmb_json_bool(o, "skip_guest_agent", c->skip_guest_agent);
-	vmb_json_str(o, "guest_agent", c->guest_agent);
-	vmb_json_str(o, "address", c->address);
-	vmb_json_str(o, "gateway", c->gateway);
-	vmb_json_str(o, "nameserver", c->nameserver);
-	vmb_json_str(o, "user", c->user);
-	vmb_json_str(o, "workdir", c->workdir);
-	vmb_json_list(o, "args", c->args);
-	vmb_json_list(o, "env", c->env);
+	for (size_t i = 0; i < n; i++)
+		add_key(o, &keys[i], c);
 	return o;
+}
+
+static struct json_object *disk_json(const struct vmb_disk *disk)
+{
+	struct json_object *o = json_object_new_object();
+
+	vmb_json_str(o, "serial", disk->serial);
+	vmb_json_str(o, "target", disk->target);
+	vmb_json_str(o, "file", disk->file);
+	vmb_json_str(o, "format", disk->format);
+	vmb_json_str(o, "fstype", disk->fstype);
+	vmb_json_str(o, "point", disk->point);
+	vmb_json_str(o, "options", disk->options);
+	vmb_json_bool(o, "writable", disk->writable);
+	vmb_json_bool(o, "shared", disk->shared);
+	vmb_json_bool(o, "required", disk->required);
+	return o;
+}
+
+static struct json_object *disks_json(const struct vmb_plan *plan)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < plan->n_disks; i++)
+		json_object_array_add(list, disk_json(&plan->disks[i]));
+	return list;
 }
 
 static struct json_object *files_json(const struct vmb_plan *plan)
@@ -102,6 +142,7 @@ int vmb_plan_json(const struct vmb_plan *plan, char **ret)
 	json_object_object_add(o, "image", image_json(&plan->facts.image));
 	json_object_object_add(o, "kernel", kernel_json(plan));
 	json_object_object_add(o, "guest", guest_json(config));
+	json_object_object_add(o, "disks", disks_json(plan));
 	json_object_object_add(o, "files", files_json(plan));
 	vmb_json_str(o, "accel", plan->facts.accel == VMBOOT_ACCEL_KVM ? "kvm" : "tcg");
 	vmb_json_str(o, "machine", plan->facts.machine);

@@ -51,6 +51,7 @@ void vmb_plan_done(struct vmb_plan *plan)
 	free(plan->name);
 	vmb_command_done(&plan->command);
 	free(plan->cmdline);
+	free(plan->disks);
 	vmb_plan_files_done(&plan->files);
 	*plan = (struct vmb_plan){0};
 }
@@ -107,6 +108,31 @@ static enum vmboot_init_mode resolve_init_mode(enum vmboot_init_mode asked, char
 	return is_busybox_init(args) ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC;
 }
 
+static bool fill_guest_disk(const struct vmb_disk *disk, struct vmb_config_disk *ret)
+{
+	int n = snprintf(ret->options, sizeof(ret->options), "%s%s%s%s",
+			 disk->writable ? "rw" : "ro", disk->required ? "" : ",nofail",
+			 disk->options ? "," : "", disk->options ? disk->options : "");
+
+	vmb_strlcpy(ret->serial, disk->serial, sizeof(ret->serial));
+	vmb_strlcpy(ret->target, disk->target, sizeof(ret->target));
+	vmb_strlcpy(ret->fstype, disk->fstype, sizeof(ret->fstype));
+	ret->point = disk->point;
+	return n >= 0 && (size_t)n < sizeof(ret->options) && vmb_streq(ret->serial, disk->serial) &&
+	       vmb_streq(ret->fstype, disk->fstype);
+}
+
+static int add_guest_disks(const struct vmb_plan *plan, struct vmb_guest_config *config)
+{
+	for (size_t i = 0; i < plan->n_disks; i++)
+		if (!fill_guest_disk(&plan->disks[i], &config->disks[config->n_disks++]))
+			return vmb_error(E2BIG,
+					 "serial, type or mount options of the disk %s are "
+					 "too long",
+					 plan->disks[i].serial);
+	return 0;
+}
+
 int vmb_plan_guest_config(const struct vmb_plan *plan, struct vmb_guest_config *ret)
 {
 	size_t n_args = vmb_list_len(vmb_list_const(plan->command.args));
@@ -120,14 +146,12 @@ int vmb_plan_guest_config(const struct vmb_plan *plan, struct vmb_guest_config *
 				 n_env, VMB_CONFIG_ENV_MAX);
 	*ret = (struct vmb_guest_config){
 		.hostname = plan->name,
-		.root_fstype = plan->facts.image.fstype,
-		.mode = plan->init_mode == VMBOOT_INIT_SYSTEMD ? "systemd" : "exec",
-		.on_exit = plan->on_exit == VMBOOT_ON_EXIT_POWEROFF ? "poweroff" : "keep",
-		.kernel_fstype = plan->facts.kernel_disk ? VMB_KERNEL_FSTYPE : "none",
+		.init_mode = plan->init_mode,
+		.on_exit = plan->on_exit,
 		.kernel_note = plan->facts.headers.note ? plan->facts.headers.note : "",
 		.skip_kernel_headers = plan->skip_kernel_headers,
 		.skip_guest_agent = plan->skip_guest_agent,
-		.guest_agent = plan->guest_agent == VMBOOT_AGENT_IMAGE ? "image" : "vmboot",
+		.guest_agent = plan->guest_agent,
 		.address = networks[plan->network].address,
 		.gateway = networks[plan->network].gateway,
 		.nameserver = networks[plan->network].nameserver,
@@ -137,7 +161,7 @@ int vmb_plan_guest_config(const struct vmb_plan *plan, struct vmb_guest_config *
 	memcpy(ret->args, plan->command.args, n_args * sizeof(char *));
 	if (n_env > 0)
 		memcpy(ret->env, plan->command.env, n_env * sizeof(char *));
-	return 0;
+	return add_guest_disks(plan, ret);
 }
 
 /* Both ends check the bounds; this end first, while nothing has been made. */
@@ -183,6 +207,8 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 		r = vmb_cmdline(opts, &p.facts, &p.cmdline);
 	if (r == 0)
 		r = vmb_plan_files(p.facts.store, p.name, &p.files);
+	if (r == 0)
+		r = vmb_plan_add_disks(&p);
 	if (r < 0)
 		return r;
 	p.init_mode = resolve_init_mode(opts->init_mode, p.command.args);

@@ -15,6 +15,7 @@
 #include "image/image.h"
 #include "initrd/kernel.h"
 #include "initrd/modules.h"
+#include "plan/disk.h"
 #include "wire/config.h"
 
 /* What was found out before; the plan takes it over with vmb_plan_make(). */
@@ -62,6 +63,8 @@ struct vmb_plan {
 	struct vmb_command command;
 	char *cmdline; /* the kernel's */
 	struct vmb_plan_files files;
+	struct vmb_disk *disks; /* in the order in which the guest's kernel finds them */
+	size_t n_disks;
 };
 
 void vmb_plan_done(struct vmb_plan *plan);

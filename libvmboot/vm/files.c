@@ -221,11 +221,10 @@ int vmb_files_make(const struct vmb_plan *plan, const struct vmb_store *store,
 	if (r == 0)
 		r = vmb_overlay_create(store, f->overlay, plan->overlay_mib, log);
 	if (r == 0)
-		r = vmb_files_give(f->overlay, label);
-	if (r == 0)
 		r = make_config(plan);
-	if (r == 0)
-		r = vmb_files_give(f->config, label);
+	for (size_t i = 0; i < plan->n_disks && r == 0; i++)
+		if (!plan->disks[i].shared)
+			r = vmb_files_give(plan->disks[i].file, label);
 	for (size_t i = 0; i < ARRAY_SIZE(logs) && r == 0; i++)
 		r = vmb_files_create(logs[i], label);
 	return r;
@@ -318,10 +317,11 @@ static int check_reach(const char *path, const char *dac_label)
 int vmb_files_check_access(const struct vmb_plan *plan)
 {
 	const struct vmb_facts *f = &plan->facts;
-	const char *paths[] = {f->image.disk, f->firmware,    f->kernel_copy,
-			       f->initramfs,  f->kernel_disk, plan->files.overlay};
+	const char *paths[] = {f->firmware, f->kernel_copy, f->initramfs};
 	int r = 0;
 
+	for (size_t i = 0; f->dac_label && i < plan->n_disks && r == 0; i++)
+		r = check_reach(plan->disks[i].file, f->dac_label);
 	for (size_t i = 0; f->dac_label && i < ARRAY_SIZE(paths) && r == 0; i++)
 		if (paths[i])
 			r = check_reach(paths[i], f->dac_label);

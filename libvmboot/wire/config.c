@@ -7,7 +7,7 @@
 
 #include "wire/crc32.h"
 
-#define VERSION_RECORD "vmboot-config=1"
+#define VERSION_RECORD "vmboot-config=2"
 #define FILE_NAME "vmboot.conf"
 
 enum {
@@ -25,49 +25,82 @@ enum {
 	CRC_RECORD = sizeof("crc32=01234567"),
 };
 
-enum value_type { TEXT, FLAG, LIST };
-
 const char *const vmb_config_root_fstypes[] = {"squashfs", "erofs", "ext4", NULL};
 
-/* The one table of keys: encoder and decoder both walk it. */
-static const struct key {
-	const char *name;
-	enum value_type type;
-	size_t offset;
-	size_t list_max;
-	const char *const *choices; /* NULL: any text */
-} keys[] = {
+static const char *const init_modes[] = {
+	[VMBOOT_INIT_EXEC] = "exec",
+	[VMBOOT_INIT_SYSTEMD] = "systemd",
+};
+static const char *const on_exits[] = {
+	[VMBOOT_ON_EXIT_KEEP] = "keep",
+	[VMBOOT_ON_EXIT_POWEROFF] = "poweroff",
+};
+static const char *const guest_agents[] = {
+	[VMBOOT_AGENT_VMBOOT] = "vmboot",
+	[VMBOOT_AGENT_IMAGE] = "image",
+};
+
+static const struct vmb_config_key keys[] = {
 #define AT(member) offsetof(struct vmb_guest_config, member)
-	{"hostname", TEXT, AT(hostname), 0, NULL},
-	{"root_fstype", TEXT, AT(root_fstype), 0, vmb_config_root_fstypes},
-	{"mode", TEXT, AT(mode), 0, (const char *const[]){"exec", "systemd", NULL}},
-	{"on_exit", TEXT, AT(on_exit), 0, (const char *const[]){"keep", "poweroff", NULL}},
-	{"kernel_fstype", TEXT, AT(kernel_fstype), 0,
-	 (const char *const[]){"none", "squashfs", NULL}},
-	{"kernel_note", TEXT, AT(kernel_note), 0, NULL},
-	{"skip_kernel_headers", FLAG, AT(skip_kernel_headers), 0, NULL},
-	{"skip_guest_agent", FLAG, AT(skip_guest_agent), 0, NULL},
-	{"guest_agent", TEXT, AT(guest_agent), 0, (const char *const[]){"vmboot", "image", NULL}},
-	{"address", TEXT, AT(address), 0, NULL},
-	{"gateway", TEXT, AT(gateway), 0, NULL},
-	{"nameserver", TEXT, AT(nameserver), 0, NULL},
-	{"user", TEXT, AT(user), 0, NULL},
-	{"workdir", TEXT, AT(workdir), 0, NULL},
-	{"arg", LIST, AT(args), VMB_CONFIG_ARGS_MAX, NULL},
-	{"env", LIST, AT(env), VMB_CONFIG_ENV_MAX, NULL},
+#define WORDS(words) sizeof(words) / sizeof((words)[0]), words
+	{"hostname", VMB_KEY_TEXT, AT(hostname), 0, NULL},
+	{"init_mode", VMB_KEY_CHOICE, AT(init_mode), WORDS(init_modes)},
+	{"on_exit", VMB_KEY_CHOICE, AT(on_exit), WORDS(on_exits)},
+	{"skip_kernel_headers", VMB_KEY_FLAG, AT(skip_kernel_headers), 0, NULL},
+	{"skip_guest_agent", VMB_KEY_FLAG, AT(skip_guest_agent), 0, NULL},
+	{"guest_agent", VMB_KEY_CHOICE, AT(guest_agent), WORDS(guest_agents)},
+	{"kernel_note", VMB_KEY_TEXT, AT(kernel_note), 0, NULL},
+	{"address", VMB_KEY_TEXT, AT(address), 0, NULL},
+	{"gateway", VMB_KEY_TEXT, AT(gateway), 0, NULL},
+	{"nameserver", VMB_KEY_TEXT, AT(nameserver), 0, NULL},
+	{"user", VMB_KEY_TEXT, AT(user), 0, NULL},
+	{"workdir", VMB_KEY_TEXT, AT(workdir), 0, NULL},
+	{"args", VMB_KEY_LIST, AT(args), VMB_CONFIG_ARGS_MAX, NULL},
+	{"env", VMB_KEY_LIST, AT(env), VMB_CONFIG_ENV_MAX, NULL},
+	{"disks", VMB_KEY_DISKS, AT(disks), VMB_CONFIG_DISKS_MAX, NULL},
+#undef WORDS
 #undef AT
 };
 
 enum { N_KEYS = sizeof(keys) / sizeof(keys[0]) };
 
-static bool choice_ok(const struct key *key, const char *value)
+const struct vmb_config_key *vmb_config_keys(size_t *ret_n)
 {
-	if (!key->choices)
-		return true;
-	for (size_t i = 0; key->choices[i]; i++)
-		if (strcmp(key->choices[i], value) == 0)
-			return true;
-	return false;
+	*ret_n = N_KEYS;
+	return keys;
+}
+
+/* The words of a disk, in the order in which they stand; the point is the rest. */
+static const struct disk_word {
+	size_t offset, size; /* in struct vmb_config_disk, with the 0 at its end */
+} disk_words[] = {
+#define WORD(member)                                                                               \
+	{                                                                                          \
+		offsetof(struct vmb_config_disk, member),                                          \
+			sizeof(((struct vmb_config_disk *)NULL)->member)                           \
+	}
+	WORD(serial),
+	WORD(target),
+	WORD(fstype),
+	WORD(options),
+#undef WORD
+};
+
+enum { N_DISK_WORDS = sizeof(disk_words) / sizeof(disk_words[0]) };
+
+/* How long the word at p is: up to the first byte that no word has. */
+static size_t word_length(const char *p)
+{
+	size_t n = 0;
+
+	while (p[n] > ' ' && p[n] < 0x7f)
+		n++;
+	return n;
+}
+
+static bool point_ok(const char *point)
+{
+	return point[0] == '/' || (point[0] && !strchr(point, '/'));
 }
 
 /* ---- encoding ---- */
@@ -84,38 +117,76 @@ static void put(struct out *o, const char *s, size_t n)
 	o->len += n;
 }
 
-static int put_record(struct out *o, const struct key *key, const char *value)
+static void put_name(struct out *o, const struct vmb_config_key *key)
 {
-	size_t n;
-
-	if (!value || !choice_ok(key, value))
-		return -EINVAL;
-	n = strlen(value);
-	if (n > VMB_CONFIG_STRING_MAX)
-		return -E2BIG;
 	put(o, key->name, strlen(key->name));
 	put(o, "=", 1);
+}
+
+static int put_record(struct out *o, const struct vmb_config_key *key, const char *value)
+{
+	size_t n = strlen(value);
+
+	if (n > VMB_CONFIG_STRING_MAX)
+		return -E2BIG;
+	put_name(o, key);
 	put(o, value, n + 1);
 	return 0;
 }
 
-static int put_key(struct out *o, const struct vmb_guest_config *c, const struct key *key)
+static int put_choice(struct out *o, const struct vmb_config_key *key, unsigned value)
+{
+	if (value >= key->max || !key->words[value])
+		return -EINVAL;
+	return put_record(o, key, key->words[value]);
+}
+
+static int put_disk(struct out *o, const struct vmb_config_key *key,
+		    const struct vmb_config_disk *disk)
+{
+	if (!disk->point || !point_ok(disk->point))
+		return -EINVAL;
+	if (strlen(disk->point) > VMB_CONFIG_STRING_MAX)
+		return -E2BIG;
+	put_name(o, key);
+	for (int i = 0; i < N_DISK_WORDS; i++) {
+		const char *word = (const char *)disk + disk_words[i].offset;
+		size_t n = strnlen(word, disk_words[i].size);
+
+		if (n == 0 || n == disk_words[i].size || word_length(word) != n)
+			return -EINVAL;
+		put(o, word, n);
+		put(o, " ", 1);
+	}
+	put(o, disk->point, strlen(disk->point) + 1);
+	return 0;
+}
+
+static int put_key(struct out *o, const struct vmb_guest_config *c,
+		   const struct vmb_config_key *key)
 {
 	const void *member = (const char *)c + key->offset;
 	const char *const *list = member;
 	const char *text;
-	size_t i;
 	int r = 0;
 
 	switch (key->type) {
-	case TEXT:
+	case VMB_KEY_TEXT:
 		text = *(const char *const *)member;
 		return put_record(o, key, text ? text : "");
-	case FLAG:
+	case VMB_KEY_FLAG:
 		return put_record(o, key, *(const bool *)member ? "1" : "0");
-	case LIST:
-		for (i = 0; r == 0 && i <= key->list_max && list[i]; i++)
-			r = i == key->list_max ? -E2BIG : put_record(o, key, list[i]);
+	case VMB_KEY_CHOICE:
+		return put_choice(o, key, *(const unsigned *)member);
+	case VMB_KEY_LIST:
+		for (size_t i = 0; r == 0 && i <= key->max && list[i]; i++)
+			r = i == key->max ? -E2BIG : put_record(o, key, list[i]);
+		return r;
+	case VMB_KEY_DISKS:
+		if (c->n_disks > key->max)
+			return -E2BIG;
+		for (size_t i = 0; r == 0 && i < c->n_disks; i++)
+			r = put_disk(o, key, &c->disks[i]);
 		return r;
 	}
 	return -EINVAL;
@@ -207,7 +278,7 @@ long vmb_config_length(const uint8_t block[VMB_CONFIG_BLOCK])
 	return VMB_CONFIG_BLOCK + size;
 }
 
-static const struct key *find_key(const char *record, size_t name_len, int *ret_index)
+static const struct vmb_config_key *find_key(const char *record, size_t name_len, int *ret_index)
 {
 	for (int i = 0; i < N_KEYS; i++)
 		if (strlen(keys[i].name) == name_len &&
@@ -218,25 +289,54 @@ static const struct key *find_key(const char *record, size_t name_len, int *ret_
 	return NULL;
 }
 
-static int take_value(struct vmb_guest_config *c, const struct key *key, const char *value,
-		      size_t seen)
+static int take_choice(unsigned *member, const struct vmb_config_key *key, const char *value)
 {
+	for (unsigned i = 0; i < key->max; i++)
+		if (key->words[i] && strcmp(key->words[i], value) == 0) {
+			*member = i;
+			return 0;
+		}
+	return -EBADMSG;
+}
+
+static int take_disk(struct vmb_config_disk *disk, const char *value)
+{
+	for (int i = 0; i < N_DISK_WORDS; i++) {
+		size_t n = word_length(value);
+
+		if (n == 0 || n >= disk_words[i].size || value[n] != ' ')
+			return -EBADMSG;
+		memcpy((char *)disk + disk_words[i].offset, value, n);
+		value += n + 1;
+	}
+	disk->point = value;
+	return point_ok(value) ? 0 : -EBADMSG;
+}
+
+/* seen: how many records of that key were there before. */
+static int take_value(struct vmb_guest_config *c, const struct vmb_config_key *key,
+		      const char *value, size_t seen)
+{
+	const bool many = key->type == VMB_KEY_LIST || key->type == VMB_KEY_DISKS;
 	void *member = (char *)c + key->offset;
 
-	if (strlen(value) > VMB_CONFIG_STRING_MAX || !choice_ok(key, value))
+	if (strlen(value) > VMB_CONFIG_STRING_MAX || seen >= (many ? key->max : 1))
 		return -EBADMSG;
 	switch (key->type) {
-	case TEXT:
+	case VMB_KEY_TEXT:
 		*(const char **)member = value;
-		return seen ? -EBADMSG : 0;
-	case FLAG:
+		return 0;
+	case VMB_KEY_FLAG:
 		*(bool *)member = value[0] == '1';
-		return seen || (value[0] != '0' && value[0] != '1') || value[1] ? -EBADMSG : 0;
-	case LIST:
-		if (seen >= key->list_max)
-			return -EBADMSG;
+		return (value[0] != '0' && value[0] != '1') || value[1] ? -EBADMSG : 0;
+	case VMB_KEY_CHOICE:
+		return take_choice(member, key, value);
+	case VMB_KEY_LIST:
 		((const char **)member)[seen] = value;
 		return 0;
+	case VMB_KEY_DISKS:
+		c->n_disks = seen + 1;
+		return take_disk(&c->disks[seen], value);
 	}
 	return -EBADMSG;
 }
@@ -249,7 +349,7 @@ static int decode_records(const char *p, const char *end, struct vmb_guest_confi
 
 	for (; p < end; p += strlen(p) + 1) {
 		const char *eq = strchr(p, '=');
-		const struct key *key = eq ? find_key(p, (size_t)(eq - p), &i) : NULL;
+		const struct vmb_config_key *key = eq ? find_key(p, (size_t)(eq - p), &i) : NULL;
 
 		*why = "unknown key";
 		if (!key)
@@ -261,7 +361,7 @@ static int decode_records(const char *p, const char *end, struct vmb_guest_confi
 	}
 	for (i = 0; i < N_KEYS; i++) {
 		*why = keys[i].name;
-		if (!seen[i] && keys[i].type != LIST)
+		if (!seen[i] && keys[i].type != VMB_KEY_LIST && keys[i].type != VMB_KEY_DISKS)
 			return -EBADMSG;
 	}
 	return 0;

@@ -7,12 +7,13 @@
  * file, "vmboot.conf", so `tar -xO -f config.img | tr '\0' '\n'` shows it. The disk is padded
  * with zeros to a multiple of 4096 bytes. The file is a list of records, each ended by a 0 byte:
  *
- *   vmboot-config=1            version; first
+ *   vmboot-config=2            version; first
  *   crc32=0123abcd             of all bytes behind this record's 0; second
  *   hostname=web               then "key=value" in any order; a key that the table below does
  *   …                          not list is refused, so is one that is missing or given twice,
- *   arg=node  arg=app.js       except arg and env, which repeat and keep their order
+ *   args=node  args=app.js     except args, env and disks, which repeat and keep their order
  *   env=PATH=/usr/bin
+ *   disks=vmboot-root vda squashfs ro lower
  *
  * Encoder and decoder do no I/O; the decoder allocates nothing: the strings of the result point
  * into the bytes that it was given. Both refuse what is over the bounds.
@@ -21,35 +22,61 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <vmboot/opts.h>
 
 enum {
 	VMB_CONFIG_SIZE_MAX = 1 << 20, /* of the file, bytes */
 	VMB_CONFIG_ARGS_MAX = 1024,
 	VMB_CONFIG_ENV_MAX = 1024,
+	VMB_CONFIG_DISKS_MAX = 72,
 	VMB_CONFIG_STRING_MAX = 128 * 1024 - 1, /* Linux's MAX_ARG_STRLEN, less its 0 */
 	VMB_CONFIG_BLOCK = 512,			/* of the archive */
 	VMB_CONFIG_PAD = 4096,			/* of the disk */
 };
 
+/*
+ * A disk of the guest, as a line of fstab: what it is found by, its file system, where and how it is
+ * mounted. Words are of 0x21 to 0x7e and not empty.
+ */
+struct vmb_config_disk {
+	char serial[21]; /* VIRTIO_BLK_ID_BYTES and a 0 */
+	char target[12]; /* "vda": only believed of a disk without a serial */
+	char fstype[16]; /* "none": init does not mount it */
+	char options
+		[128]; /* "rw,noatime,…"; among them "nofail": the guest boots without it, too */
+	const char
+		*point; /* absolute, in the guest's root; or a name: a folder of init's, "none" */
+};
+
 struct vmb_guest_config {
 	const char *hostname;
-	const char *root_fstype;   /* "squashfs", "erofs", "ext4" */
-	const char *mode;	   /* "exec" or "systemd" */
-	const char *on_exit;	   /* "keep" or "poweroff" */
-	const char *kernel_fstype; /* of the kernel disk, "squashfs"; "none": there is none */
-	const char *kernel_note;   /* "", or what is missing on it, for the ledger */
+	enum vmboot_init_mode init_mode; /* EXEC or SYSTEMD */
+	enum vmboot_on_exit on_exit;
 	bool skip_kernel_headers;
 	bool skip_guest_agent;
-	const char *guest_agent; /* "vmboot", or "image": it starts one itself */
+	enum vmboot_guest_agent guest_agent;
+	const char *kernel_note; /* "", or what is missing on the kernel disk, for the ledger */
 	const char *address;	 /* of the network device, "10.0.2.15/24"; "": there is none */
 	const char *gateway, *nameserver; /* likewise, without "/24" */
 	const char *user;    /* "", "name", "1000", "name:group", …: looked up in the image */
 	const char *workdir; /* absolute */
 	const char *args[VMB_CONFIG_ARGS_MAX + 1]; /* NULL-ended */
 	const char *env[VMB_CONFIG_ENV_MAX + 1];   /* NULL-ended, "K=V" */
+	struct vmb_config_disk disks[VMB_CONFIG_DISKS_MAX];
+	size_t n_disks;
 };
 
-/* What root_fstype may be; NULL-ended. */
+/* The one table of keys, which encoder, decoder and the plan's JSON walk. */
+struct vmb_config_key {
+	const char *name;
+	enum { VMB_KEY_TEXT, VMB_KEY_FLAG, VMB_KEY_CHOICE, VMB_KEY_LIST, VMB_KEY_DISKS } type;
+	size_t offset;		  /* in struct vmb_guest_config */
+	size_t max;		  /* of a list; of a choice, how many words there are */
+	const char *const *words; /* of a choice, by its value; NULL: a value that cannot be */
+};
+const struct vmb_config_key *vmb_config_keys(size_t *ret_n);
+
+/* The file systems that a root disk may have; NULL-ended. */
 extern const char *const vmb_config_root_fstypes[];
 
 /*

@@ -12,10 +12,17 @@
 #define VMB_SERIAL_CONFIG "vmboot-config"
 #define VMB_SERIAL_KERNEL "vmboot-kernel"
 
+/* The contract: these three are the first, and init waits for each before it can read the config. */
 #define VMB_TARGET_ROOT "vda"
 #define VMB_TARGET_OVERLAY "vdb"
 #define VMB_TARGET_CONFIG "vdc"
-#define VMB_TARGET_KERNEL "vdd"
+
+/* Folders of the initramfs where init mounts the disks of which it makes the guest's root. */
+#define VMB_POINT_ROOT "lower"
+#define VMB_POINT_OVERLAY "overlay"
+#define VMB_POINT_KERNEL "kernel"
+#define VMB_POINT_NONE "none" /* of a disk that init does not mount */
+#define VMB_FSTYPE_NONE "none"
 
 /* The file system of the kernel disk; that of the root disk depends on the image. */
 #define VMB_KERNEL_FSTYPE "squashfs"

@@ -104,12 +104,9 @@ static struct vmb_guest_config sound_config(void)
 {
 	return (struct vmb_guest_config){
 		.hostname = "web",
-		.root_fstype = "squashfs",
-		.mode = "exec",
-		.on_exit = "keep",
-		.kernel_fstype = "none",
+		.init_mode = VMBOOT_INIT_EXEC,
+		.on_exit = VMBOOT_ON_EXIT_KEEP,
 		.kernel_note = "",
-		.guest_agent = "vmboot",
 		.address = "",
 		.gateway = "",
 		.nameserver = "",
@@ -243,7 +240,7 @@ static void tar_reads_the_config_disk(void)
 	CU_ASSERT_EQUAL(st.st_size % VMB_CONFIG_PAD, 0);
 	text = OUTPUT("sh", "-c", "tar -xOf \"$0\" | tr '\\0' '\\n'", path);
 	CU_ASSERT(strstr(text, "hostname=web\n") != NULL);
-	CU_ASSERT(strstr(text, "arg=/bin/true\nenv=SECRET=1\n") != NULL);
+	CU_ASSERT(strstr(text, "args=/bin/true\nenv=SECRET=1\n") != NULL);
 }
 
 static void says_which_bound_was_passed(void)
@@ -255,7 +252,7 @@ static void says_which_bound_was_passed(void)
 		config.args[i] = "x";
 	ASSERT_ERROR(vmb_config_disk_create(path, &config), E2BIG, "1024 arguments");
 	config.args[0] = NULL;
-	config.mode = "sideways";
+	config.init_mode = VMBOOT_INIT_AUTO;
 	ASSERT_ERROR(vmb_config_disk_create(path, &config), EINVAL, "guest config");
 	CU_ASSERT(!vmb_exists(path));
 }

@@ -248,6 +248,59 @@ static void what_is_not_utf8_is_refused(void)
 	vmb_plan_done(&plan);
 }
 
+/* ---- disks ---- */
+
+/* How often the text has the words. */
+static size_t count(const char *text, const char *words)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, words)); text++)
+		n++;
+	return n;
+}
+
+/* As many as there can be, with an address each, in the order of their letters. */
+static void many_disks(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN, .network = VMBOOT_NETWORK_USER);
+	const struct vmb_disk volume = {.serial = "vmboot-vol-1",
+					.file = "/srv/v.img",
+					.format = "qcow2",
+					.fstype = "ext4",
+					.point = "/v",
+					.writable = true,
+					.shared = true};
+	struct vmb_facts f = test_facts();
+	struct vmb_plan plan;
+	const char *xml, *last = "";
+
+	test_facts_set(&f.machine, "q35");
+	f.dac_relabels = true;
+	plan = test_plan(&o, f);
+	while (plan.n_disks < VMB_CONFIG_DISKS_MAX)
+		ASSERT_OK(vmb_plan_add_disk(&plan, &volume));
+	xml = xml_of(&plan);
+	validate(xml);
+	CU_ASSERT_EQUAL(count(xml, "<disk "), VMB_CONFIG_DISKS_MAX);
+	CU_ASSERT_EQUAL(count(xml, "type=\"qcow2\""), VMB_CONFIG_DISKS_MAX - 4);
+	CU_ASSERT_EQUAL(count(xml, "multifunction=\"on\""), 9);
+	for (unsigned slot = 2; slot <= 17; slot++)
+		for (unsigned function = 0; function < 8; function++) {
+			const char *address =
+				test_path("slot=\"0x%02x\" function=\"0x%x\"", slot, function);
+			size_t wanted = slot < 9 ? function == 0 : slot < 17 || function < 4;
+
+			CU_ASSERT_EQUAL(count(xml, address), wanted);
+			if (slot < 9 || !wanted)
+				continue;
+			CU_ASSERT(strstr(xml, address) > last);
+			last = strstr(xml, address);
+		}
+	CU_ASSERT_EQUAL(count(xml, "relabel=\"no\""), VMB_CONFIG_DISKS_MAX - 2);
+	vmb_plan_done(&plan);
+}
+
 /* ---- metadata ---- */
 
 /* What libvirt gives back: our element, its namespace and prefixes taken off. */
@@ -500,7 +553,7 @@ TEST_MAIN("domain/domain", {"TCG", tcg}, {"KVM", kvm},
 	  {"libvirt labels", libvirt_labels}, {"we label", we_label},
 	  {"odd names are escaped", odd_names_are_escaped}, {"a probe", a_probe},
 	  {"libxml2's settings do not matter", libxml2s_settings_do_not_matter},
-	  {"what is not UTF-8 is refused", what_is_not_utf8_is_refused},
+	  {"what is not UTF-8 is refused", what_is_not_utf8_is_refused}, {"many disks", many_disks},
 	  {"metadata there and back", metadata_there_and_back},
 	  {"metadata of the plan and of its XML", metadata_of_the_plan_and_of_its_xml},
 	  {"metadata fills an info", metadata_fills_an_info},

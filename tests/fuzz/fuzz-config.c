@@ -9,13 +9,11 @@
 static void check_same(const struct vmb_guest_config *a, const struct vmb_guest_config *b)
 {
 	FUZZ_CHECK(strcmp(a->hostname, b->hostname) == 0);
-	FUZZ_CHECK(strcmp(a->root_fstype, b->root_fstype) == 0);
-	FUZZ_CHECK(strcmp(a->mode, b->mode) == 0 && strcmp(a->on_exit, b->on_exit) == 0);
-	FUZZ_CHECK(strcmp(a->kernel_fstype, b->kernel_fstype) == 0);
+	FUZZ_CHECK(a->init_mode == b->init_mode && a->on_exit == b->on_exit);
 	FUZZ_CHECK(strcmp(a->kernel_note, b->kernel_note) == 0);
 	FUZZ_CHECK(a->skip_kernel_headers == b->skip_kernel_headers);
 	FUZZ_CHECK(a->skip_guest_agent == b->skip_guest_agent);
-	FUZZ_CHECK(strcmp(a->guest_agent, b->guest_agent) == 0);
+	FUZZ_CHECK(a->guest_agent == b->guest_agent);
 	FUZZ_CHECK(strcmp(a->address, b->address) == 0);
 	FUZZ_CHECK(strcmp(a->gateway, b->gateway) == 0);
 	FUZZ_CHECK(strcmp(a->nameserver, b->nameserver) == 0);
@@ -24,6 +22,14 @@ static void check_same(const struct vmb_guest_config *a, const struct vmb_guest_
 		FUZZ_CHECK(strcmp(a->args[i], b->args[i]) == 0);
 	for (size_t i = 0; a->env[i] || b->env[i]; i++)
 		FUZZ_CHECK(strcmp(a->env[i], b->env[i]) == 0);
+	FUZZ_CHECK(a->n_disks == b->n_disks);
+	for (size_t i = 0; i < a->n_disks; i++) {
+		FUZZ_CHECK(strcmp(a->disks[i].serial, b->disks[i].serial) == 0);
+		FUZZ_CHECK(strcmp(a->disks[i].target, b->disks[i].target) == 0);
+		FUZZ_CHECK(strcmp(a->disks[i].fstype, b->disks[i].fstype) == 0);
+		FUZZ_CHECK(strcmp(a->disks[i].options, b->disks[i].options) == 0);
+		FUZZ_CHECK(strcmp(a->disks[i].point, b->disks[i].point) == 0);
+	}
 }
 
 /* What is taken can be encoded, and means the same then. */
@@ -54,7 +60,7 @@ static void decode(const uint8_t *disk, size_t n)
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static const char version[] = "vmboot-config=1";
+	static const char version[] = "vmboot-config=2";
 	const size_t records = VMB_CONFIG_BLOCK + sizeof(version) + sizeof("crc32=01234567");
 	char *disk;
 	unsigned sum = 0;

@@ -127,6 +127,17 @@ void guest_disk(const struct init *init, const char *name, const char *serial)
 		guest_write(init, serial, "sys/block/%s/serial", name);
 }
 
+void guest_config_disk(struct init *init, const struct vmb_config_disk *row)
+{
+	struct init_report report = {0};
+
+	for (size_t i = 0; i < init->n_disks; i++)
+		init->disks[i].config = NULL;
+	init->config.disks[init->config.n_disks++] = *row;
+	if (init_disks_add(init, &report) < 0)
+		abort();
+}
+
 bool guest_event(int fd, struct vmb_event *ret)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};

@@ -21,6 +21,9 @@ void guest_write(const struct init *init, const char *text, const char *fmt, ...
 void guest_disk(const struct init *init, const char *name, const char *serial);
 
 /* The next record that init pushed to the pipe at fd; false if none comes in GUEST_MS. */
+/* Makes the config name one more disk; row: serial, target, fstype, options, point. */
+void guest_config_disk(struct init *init, const struct vmb_config_disk *row);
+
 bool guest_event(int fd, struct vmb_event *ret);
 
 /* Operations for a process that is not PID 1; become() changes nothing without the right to. */

@@ -23,6 +23,9 @@ static int note_mount(const char *source, const char *target, const char *type, 
 	return mount_result;
 }
 
+static const struct vmb_config_disk kernel_row = {VMB_SERIAL_KERNEL, "vdd", "squashfs", "ro",
+						  VMB_POINT_KERNEL};
+
 static struct init *guest_with(const char *const *folders, const char *const *links)
 {
 	static struct init_ops ops;
@@ -31,9 +34,8 @@ static struct init *guest_with(const char *const *folders, const char *const *li
 	ops = guest_ops;
 	ops.mount = note_mount;
 	init->ops = &ops;
-	init->config = (struct vmb_guest_config){.mode = "exec",
-						 .kernel_fstype = "squashfs",
-						 .kernel_note = ""};
+	init->config = (struct vmb_guest_config){.init_mode = VMBOOT_INIT_EXEC, .kernel_note = ""};
+	guest_config_disk(init, &kernel_row);
 	mounted = "";
 	mount_result = 0;
 	ASSERT_OK(vmb_rm_rf(test_path("%s/lower", init->root)));
@@ -136,11 +138,11 @@ static void without_a_disk_nothing_is_waited_for(void)
 	struct vmb_deadline until = vmb_deadline_in(GUEST_MS);
 
 	ASSERT_OK(vmb_rm_rf(test_path("%s/sys/block/vdd", init->root)));
+	init->n_disks = INIT_N_CONTRACT;
 	init->config.skip_kernel_headers = true;
 	CU_ASSERT_EQUAL(init_headers(init, &report), 0);
 	ASSERT_STR(report.detail, "skipping kernel headers setup");
 	init->config.skip_kernel_headers = false;
-	init->config.kernel_fstype = "none";
 	CU_ASSERT_EQUAL(init_headers(init, &report), 0);
 	ASSERT_STR(report.detail, "no kernel disk is attached");
 	CU_ASSERT_FALSE(vmb_deadline_passed(until));

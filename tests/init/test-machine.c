@@ -46,7 +46,7 @@ static struct init *machine(const char *program)
 	init->ops = &ops;
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
 		CU_ASSERT_FATAL(vmb_mkdir_p(test_path("%s/%s", init->root, folders[i]), 0755) >= 0);
-	init->config.mode = "systemd";
+	init->config.init_mode = VMBOOT_INIT_SYSTEMD;
 	init->config.hostname = "box";
 	init->config.args[0] = program;
 	init->agent.wanted = true;

@@ -110,22 +110,24 @@ static void records_are_clean_whatever_is_told(void)
 
 static const struct vmb_guest_config sample = {
 	.hostname = "web",
-	.root_fstype = "squashfs",
-	.mode = "exec",
-	.on_exit = "keep",
-	.kernel_fstype = "squashfs",
+	.init_mode = VMBOOT_INIT_EXEC,
+	.on_exit = VMBOOT_ON_EXIT_KEEP,
 	.kernel_note = "",
 	.skip_guest_agent = true,
-	.guest_agent = "vmboot",
+	.guest_agent = VMBOOT_AGENT_VMBOOT,
 	.user = "app",
 	.workdir = "/srv",
 	.args = {"node", "app.js"},
 	.env = {"A=1"},
+	.disks = {{"vmboot-root", "vda", "squashfs", "ro", "lower"},
+		  {"vmboot-vol-1", "vdd", "ext4", "rw", "/a b"}},
+	.n_disks = 2,
 };
 
 static int read_config(struct init *init, const void *bytes, size_t n, struct init_report *report)
 {
-	strcpy(init->disk[INIT_DISK_CONFIG], "vdc");
+	strcpy(init->disks[INIT_DISK_CONFIG].name, "vdc");
+	init_disks_begin(init);
 	if (vmb_write_file_atomic(test_path("%s/dev/vdc", init->root), bytes, n, 0600) < 0)
 		abort();
 	memset(report, 0, sizeof(*report));
@@ -145,6 +147,10 @@ static void a_config_disk_is_read(void)
 	ASSERT_STR(init->config.args[1], "app.js");
 	ASSERT_STR(init->config.workdir, "/srv");
 	CU_ASSERT(init->config.skip_guest_agent && !init->config.skip_kernel_headers);
+	CU_ASSERT_EQUAL(init->n_disks, INIT_N_CONTRACT + 1);
+	ASSERT_STR(init->disks[INIT_DISK_ROOT].config->fstype, "squashfs");
+	CU_ASSERT_PTR_NULL(init->disks[INIT_DISK_OVERLAY].config);
+	ASSERT_STR(init_disk_find(init, "vmboot-vol-1")->config->point, "/a b");
 	guest_free(init);
 }
 
@@ -179,9 +185,7 @@ static void skips_are_told(void)
 
 	CU_ASSERT_EQUAL_FATAL(pipe2(p, O_NONBLOCK), 0);
 	init->console = p[1];
-	init->config.mode = "exec";
-	init->config.guest_agent = "vmboot";
-	init->config.kernel_fstype = "none";
+	init->config.init_mode = VMBOOT_INIT_EXEC;
 	CU_ASSERT_EQUAL(init_headers(init, &report), 0);
 	CU_ASSERT_EQUAL(init_agent(init, &report), INIT_LATER);
 	CU_ASSERT(init->agent.wanted);
@@ -195,7 +199,7 @@ static void skips_are_told(void)
 	CU_ASSERT(read(p[0], line, sizeof(line) - 1) > 0);
 	ASSERT_STR(line, "vmboot: skipping kernel headers setup\nvmboot: skipping guest agent\n");
 	init->config.skip_guest_agent = init->agent.wanted = false;
-	init->config.guest_agent = "image";
+	init->config.guest_agent = VMBOOT_AGENT_IMAGE;
 	CU_ASSERT_EQUAL(init_agent(init, &report), 0);
 	ASSERT_STR(report.detail, "the image brings its own agent");
 	CU_ASSERT_FALSE(init->agent.wanted);

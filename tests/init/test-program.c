@@ -137,10 +137,8 @@ static struct init *guest_with(const char *command)
 
 	init->config = (struct vmb_guest_config){
 		.hostname = "web",
-		.root_fstype = "squashfs",
-		.mode = "exec",
-		.on_exit = "poweroff",
-		.kernel_fstype = "none",
+		.init_mode = VMBOOT_INIT_EXEC,
+		.on_exit = VMBOOT_ON_EXIT_POWEROFF,
 		.kernel_note = "",
 		.user = "",
 		.workdir = "/",
@@ -500,7 +498,7 @@ static void kept_until_a_stop_is_asked_for(void)
 	struct vmb_event e = {0};
 	struct vm vm;
 
-	init->config.on_exit = "keep";
+	init->config.on_exit = VMBOOT_ON_EXIT_KEEP;
 	vm = vm_start(init);
 	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_EXIT, &e));
 	CU_ASSERT_EQUAL(e.value, 6);
@@ -522,7 +520,7 @@ static void a_stop_asks_the_program_first(void)
 	struct vmb_event e = {0};
 	struct vm vm;
 
-	init->config.on_exit = "keep";
+	init->config.on_exit = VMBOOT_ON_EXIT_KEEP;
 	vm = vm_start(init);
 	vm_read(vm.out, "ready\n");
 	kill(vm.pid, SIGPWR);

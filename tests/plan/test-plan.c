@@ -113,8 +113,7 @@ static void who_is_pid_1(void)
 
 		CU_ASSERT_EQUAL(plan.init_mode, rows[i].expected);
 		ASSERT_OK(vmb_plan_guest_config(&plan, config));
-		ASSERT_STR(config->mode,
-			   rows[i].expected == VMBOOT_INIT_SYSTEMD ? "systemd" : "exec");
+		CU_ASSERT_EQUAL(config->init_mode, rows[i].expected);
 	}
 }
 
@@ -133,9 +132,10 @@ static void switches_reach_the_guest(void)
 		ASSERT_OK(vmb_plan_guest_config(&plan, config));
 		CU_ASSERT_EQUAL(config->skip_kernel_headers, (bits & 1) != 0);
 		CU_ASSERT_EQUAL(config->skip_guest_agent, (bits & 2) != 0);
-		ASSERT_STR(config->on_exit, bits & 4 ? "poweroff" : "keep");
+		CU_ASSERT_EQUAL(config->on_exit,
+				bits & 4 ? VMBOOT_ON_EXIT_POWEROFF : VMBOOT_ON_EXIT_KEEP);
 		ASSERT_STR(config->hostname, "a");
-		ASSERT_STR(config->root_fstype, "squashfs");
+		ASSERT_STR(config->disks[0].fstype, "squashfs");
 	}
 }
 
@@ -302,13 +302,110 @@ static void an_image_without_a_program_needs_one(void)
 	ASSERT_OK(make(&given, test_facts()));
 }
 
+/* ---- disks ---- */
+
+static void the_kernels_letters(void)
+{
+	static const struct {
+		unsigned number;
+		const char *target;
+	} rows[] = {{0, "vda"},	  {1, "vdb"},	{25, "vdz"},   {26, "vdaa"},
+		    {51, "vdaz"}, {52, "vdba"}, {701, "vdzz"}, {702, "vdaaa"}};
+	char target[8];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		vmb_disk_target(rows[i].number, target);
+		ASSERT_STR(target, rows[i].target);
+	}
+}
+
+static const char *disks_of(const struct vmb_guest_config *c)
+{
+	const char *all = "";
+
+	for (size_t i = 0; i < c->n_disks; i++) {
+		const struct vmb_config_disk *d = &c->disks[i];
+
+		all = test_path("%s%s %s %s %s %s\n", all, d->serial, d->target, d->fstype,
+				d->options, d->point);
+	}
+	return all;
+}
+
+/* init waits for the first three of them before it can read this. */
+static void the_guest_is_told_of_each_disk(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(.name = "a", .image = "b");
+	const struct vmb_disk volume = {
+		.serial = "vmboot-vol-1",
+		.file = "/srv/data.img",
+		.format = "qcow2",
+		.fstype = "xfs",
+		.point = "/srv/my data",
+		.options = "nosuid",
+		.writable = true,
+	};
+	_cleanup_plan_ struct vmb_plan plan = test_plan(&o, test_facts());
+	_cleanup_free_ struct vmb_guest_config *config = malloc(sizeof(*config));
+	_cleanup_free_ char *json = NULL;
+
+	ASSERT_OK(vmb_plan_add_disk(&plan, &volume));
+	ASSERT_OK(vmb_plan_guest_config(&plan, config));
+	ASSERT_STR(disks_of(config), "vmboot-root vda squashfs ro lower\n"
+				     "vmboot-overlay vdb ext4 rw,noatime,noinit_itable overlay\n"
+				     "vmboot-config vdc none ro none\n"
+				     "vmboot-kernel vdd squashfs ro kernel\n"
+				     "vmboot-vol-1 vde xfs rw,nofail,nosuid /srv/my data\n");
+	ASSERT_OK(vmb_plan_json(&plan, &json));
+	CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"file\": \"/srv/data.img\""));
+}
+
+static void too_many_disks_are_refused(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(.name = "a", .image = "b");
+	const struct vmb_disk volume = {.serial = "vmboot-vol-1",
+					.file = "/v",
+					.format = "raw",
+					.fstype = "none",
+					.point = "none"};
+	_cleanup_plan_ struct vmb_plan plan = test_plan(&o, test_facts());
+
+	while (plan.n_disks < VMB_CONFIG_DISKS_MAX)
+		ASSERT_OK(vmb_plan_add_disk(&plan, &volume));
+	ASSERT_STR(plan.disks[plan.n_disks - 1].target, "vdbt");
+	ASSERT_ERROR(vmb_plan_add_disk(&plan, &volume), E2BIG, "more than 72 disks");
+}
+
+static void what_the_guest_config_cannot_hold_of_a_disk(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(.name = "a", .image = "b");
+	_cleanup_free_ struct vmb_guest_config *config = malloc(sizeof(*config));
+	_cleanup_plan_ struct vmb_plan plan = test_plan(&o, test_facts());
+	char options[125];
+
+	memset(options, 'o', 124);
+	options[124] = '\0';
+	plan.disks[0].options = options;
+	plan.disks[0].serial = "serial-of-20-bytes-x";
+	ASSERT_OK(vmb_plan_guest_config(&plan, config));
+	plan.disks[0].serial = "serial-of-21-bytes-xy";
+	ASSERT_ERROR(vmb_plan_guest_config(&plan, config), E2BIG, "serial-of-21-bytes-xy");
+	plan.disks[0].serial = "s";
+	plan.disks[0].required = false;
+	ASSERT_ERROR(vmb_plan_guest_config(&plan, config), E2BIG, "mount options of the disk s");
+}
+
 TEST_MAIN("plan/plan", {"a plain request", a_plain_request},
 	  {"everything asked for", everything_asked_for},
 	  {"an agent of the image's", an_agent_of_the_images}, {"an init system", an_init_system},
 	  {"same input, same bytes", same_input_same_bytes}, {"who is PID 1", who_is_pid_1},
 	  {"switches reach the guest", switches_reach_the_guest},
 	  {"the caller's kernel arguments come last", the_callers_kernel_arguments_come_last},
-	  {"files of a VM", files_of_a_vm},
+	  {"files of a VM", files_of_a_vm}, {"the kernel's letters", the_kernels_letters},
+	  {"the guest is told of each disk", the_guest_is_told_of_each_disk},
+	  {"too many disks are refused", too_many_disks_are_refused},
+	  {"what the guest config cannot hold of a disk",
+	   what_the_guest_config_cannot_hold_of_a_disk},
 	  {"too many arguments are refused", too_many_arguments_are_refused},
 	  {"too many variables are refused", too_many_variables_are_refused},
 	  {"a guest config that cannot hold a plan", a_guest_config_that_cannot_hold_a_plan},

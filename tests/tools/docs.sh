@@ -69,7 +69,7 @@ for name in $(grep -o 'Fn vmboot_[a-z_]*' "$docs"/*.[0-9] | sed 's/.*Fn //' | so
 done
 
 # keys of the guest config
-keys=$(sed -n 's/^\t{"\([a-z_]*\)", \(TEXT\|FLAG\|LIST\),.*/\1/p' "$srcdir/libvmboot/wire/config.c")
+keys=$(sed -n 's|^\t{"\([a-z_]*\)", VMB_KEY_[A-Z]*,.*|\1|p' "$srcdir/libvmboot/wire/config.c")
 [ -n "$keys" ] || fail "no keys found in wire/config.c"
 for key in $keys; do
 	grep -q "\(Cm\|,\) $key\b" "$docs/vmboot-events.7" || fail "vmboot-events.7 has no $key"

@@ -13,14 +13,12 @@ static struct vmb_guest_config sample(void)
 {
 	return (struct vmb_guest_config){
 		.hostname = "web",
-		.root_fstype = "squashfs",
-		.mode = "exec",
-		.on_exit = "poweroff",
-		.kernel_fstype = "squashfs",
+		.init_mode = VMBOOT_INIT_SYSTEMD,
+		.on_exit = VMBOOT_ON_EXIT_POWEROFF,
 		.kernel_note = "modules only",
 		.skip_kernel_headers = true,
 		.skip_guest_agent = false,
-		.guest_agent = "image",
+		.guest_agent = VMBOOT_AGENT_IMAGE,
 		.address = "10.0.2.15/24",
 		.gateway = "10.0.2.2",
 		.nameserver = "10.0.2.3",
@@ -28,6 +26,10 @@ static struct vmb_guest_config sample(void)
 		.workdir = "/srv/app",
 		.args = {"node", "app.js", "", "a=b", "two\nlines"},
 		.env = {"PATH=/usr/bin:/bin", "EMPTY=", "X=\xff\x01"},
+		.disks = {{"vmboot-root", "vda", "squashfs", "ro", "lower"},
+			  {"vmboot-config", "vdc", "none", "ro", "none"},
+			  {"serial-of-20-bytes-x", "vdaa", "ext4", "rw,a=b", "/a path, so\n"}},
+		.n_disks = 3,
 	};
 }
 
@@ -39,19 +41,29 @@ static bool same_list(const char *const *a, const char *const *b)
 	return !*a && !*b;
 }
 
+static bool same_disks(const struct vmb_guest_config *a, const struct vmb_guest_config *b)
+{
+	for (size_t i = 0; a->n_disks == b->n_disks && i < a->n_disks; i++) {
+		const struct vmb_config_disk *x = &a->disks[i], *y = &b->disks[i];
+
+		if (strcmp(x->serial, y->serial) != 0 || strcmp(x->target, y->target) != 0 ||
+		    strcmp(x->fstype, y->fstype) != 0 || strcmp(x->options, y->options) != 0 ||
+		    strcmp(x->point, y->point) != 0)
+			return false;
+	}
+	return a->n_disks == b->n_disks;
+}
+
 static bool same(const struct vmb_guest_config *a, const struct vmb_guest_config *b)
 {
-	return strcmp(a->hostname, b->hostname) == 0 &&
-	       strcmp(a->root_fstype, b->root_fstype) == 0 && strcmp(a->mode, b->mode) == 0 &&
-	       strcmp(a->on_exit, b->on_exit) == 0 &&
-	       strcmp(a->kernel_fstype, b->kernel_fstype) == 0 &&
-	       strcmp(a->kernel_note, b->kernel_note) == 0 &&
+	return strcmp(a->hostname, b->hostname) == 0 && a->init_mode == b->init_mode &&
+	       a->on_exit == b->on_exit && strcmp(a->kernel_note, b->kernel_note) == 0 &&
 	       a->skip_kernel_headers == b->skip_kernel_headers &&
-	       a->skip_guest_agent == b->skip_guest_agent &&
-	       strcmp(a->guest_agent, b->guest_agent) == 0 && strcmp(a->address, b->address) == 0 &&
-	       strcmp(a->gateway, b->gateway) == 0 && strcmp(a->nameserver, b->nameserver) == 0 &&
-	       strcmp(a->user, b->user) == 0 && strcmp(a->workdir, b->workdir) == 0 &&
-	       same_list(a->args, b->args) && same_list(a->env, b->env);
+	       a->skip_guest_agent == b->skip_guest_agent && a->guest_agent == b->guest_agent &&
+	       strcmp(a->address, b->address) == 0 && strcmp(a->gateway, b->gateway) == 0 &&
+	       strcmp(a->nameserver, b->nameserver) == 0 && strcmp(a->user, b->user) == 0 &&
+	       strcmp(a->workdir, b->workdir) == 0 && same_list(a->args, b->args) &&
+	       same_list(a->env, b->env) && same_disks(a, b);
 }
 
 /* Freed by the caller; exactly as long as it must be, so that sanitizers see an overrun. */
@@ -100,9 +112,9 @@ static void tar_shows_it(void)
 	ASSERT_OK(vmb_run((const char *const[]){"sh", "-c", "tar -xO -f \"$0\" | tr '\\0' '\\n'",
 						path, NULL},
 			  &text));
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "vmboot-config=1\ncrc32="));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "vmboot-config=2\ncrc32="));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nskip_kernel_headers=1\nskip_guest_agent=0\n"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\narg=node\narg=app.js\narg=\narg=a=b\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nargs=node\nargs=app.js\nargs=\nargs=a=b\n"));
 }
 
 /* What the disk has behind the archive is not read. */
@@ -169,10 +181,10 @@ static uint8_t *disk_of(const char *version, const char *records, size_t n, size
 }
 
 #define REST                                                                                       \
-	"hostname=h\0root_fstype=ext4\0on_exit=keep\0kernel_fstype=none\0kernel_note=\0"           \
+	"hostname=h\0on_exit=keep\0kernel_note=\0"                                                 \
 	"skip_kernel_headers=0\0skip_guest_agent=1\0guest_agent=vmboot\0address=\0gateway=\0"      \
 	"nameserver=\0user=\0workdir=/\0"
-#define ALL "mode=exec\0" REST
+#define ALL "init_mode=exec\0" REST
 
 static void records_that_are_wrong(void)
 {
@@ -187,37 +199,46 @@ static void records_that_are_wrong(void)
 		const char *why;
 	} rows[] = {
 		ROW(ALL, 0, ""),
-		ROW(ALL "arg=\0env=\0", 0, ""),
-		ROW(REST, -EBADMSG, "mode"),
-		ROW(ALL "mode=exec\0", -EBADMSG, "mode"),
+		ROW(ALL "args=\0env=\0", 0, ""),
+		ROW(REST, -EBADMSG, "init_mode"),
+		ROW(ALL "init_mode=exec\0", -EBADMSG, "init_mode"),
 		ROW(ALL "skip_guest_agent=1\0", -EBADMSG, "skip_guest_agent"),
 		ROW(ALL "nonsense=1\0", -EBADMSG, "unknown key"),
-		ROW(ALL "arg\0", -EBADMSG, "unknown key"),
-		ROW(ALL "arg", -EBADMSG, "too short, or not ended"),
+		ROW(ALL "args\0", -EBADMSG, "unknown key"),
+		ROW(ALL "args", -EBADMSG, "too short, or not ended"),
 		ROW(ALL "\0", -EBADMSG, "unknown key"),
 		ROW(ALL "=x\0", -EBADMSG, "unknown key"),
-		ROW(ALL "args=x\0", -EBADMSG, "unknown key"),
-		ROW(ALL "ar=x\0", -EBADMSG, "unknown key"),
-		ROW(ALL "Arg=x\0", -EBADMSG, "unknown key"),
-		ROW("mode=shell\0" REST, -EBADMSG, "mode"),
-		ROW("mode=\0" REST, -EBADMSG, "mode"),
+		ROW(ALL "argss=x\0", -EBADMSG, "unknown key"),
+		ROW(ALL "arg=x\0", -EBADMSG, "unknown key"),
+		ROW(ALL "Args=x\0", -EBADMSG, "unknown key"),
+		ROW("init_mode=shell\0" REST, -EBADMSG, "init_mode"),
+		ROW("init_mode=\0" REST, -EBADMSG, "init_mode"),
+		ROW("init_mode=auto\0" REST, -EBADMSG, "init_mode"),
 		ROW("", -EBADMSG, "hostname"),
-		ROW("hostname=h\0root_fstype=vfat\0", -EBADMSG, "root_fstype"),
+		ROW("hostname=h\0root_fstype=ext4\0", -EBADMSG, "unknown key"),
 		ROW("skip_guest_agent=\0", -EBADMSG, "skip_guest_agent"),
 		ROW("skip_guest_agent=2\0", -EBADMSG, "skip_guest_agent"),
 		ROW("skip_guest_agent=10\0", -EBADMSG, "skip_guest_agent"),
 		ROW("skip_guest_agent=true\0", -EBADMSG, "skip_guest_agent"),
 		ROW("guest_agent=qemu\0", -EBADMSG, "guest_agent"),
 		ROW("on_exit=reboot\0", -EBADMSG, "on_exit"),
-		ROW("kernel_fstype=ext4\0", -EBADMSG, "kernel_fstype"),
-		ROW("kernel_fstype=\0", -EBADMSG, "kernel_fstype"),
+		ROW(ALL "disks=s vda ext4 rw /a b\0disks=t vdb none ro none\0", 0, ""),
+		ROW(ALL "disks=\0", -EBADMSG, "disks"),
+		ROW(ALL "disks=s vda ext4 rw\0", -EBADMSG, "disks"),
+		ROW(ALL "disks=s vda ext4 rw \0", -EBADMSG, "disks"),
+		ROW(ALL "disks=s vda ext4 rw a/b\0", -EBADMSG, "disks"),
+		ROW(ALL "disks=s  vda ext4 rw /\0", -EBADMSG, "disks"),
+		ROW(ALL "disks=s vda\text4 rw /\0", -EBADMSG, "disks"),
+		ROW(ALL "disks=s vda ext\xe9 rw /\0", -EBADMSG, "disks"),
+		ROW(ALL "disks=12345678901234567890 v x r /\0", 0, ""),
+		ROW(ALL "disks=123456789012345678901 v x r /\0", -EBADMSG, "disks"),
 	};
 	const char *why;
 	size_t n;
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		_cleanup_free_ uint8_t *disk =
-			disk_of("vmboot-config=1", rows[i].text, rows[i].n, &n);
+			disk_of("vmboot-config=2", rows[i].text, rows[i].n, &n);
 		struct vmb_guest_config c;
 
 		why = "nothing";
@@ -234,8 +255,8 @@ static void another_version_is_told_from_damage(void)
 		int result;
 		const char *why;
 	} rows[] = {
-		{"vmboot-config=2", -EPROTONOSUPPORT, "another version"},
-		{"vmboot-config=10", -EPROTONOSUPPORT, "another version"},
+		{"vmboot-config=1", -EPROTONOSUPPORT, "another version"},
+		{"vmboot-config=20", -EPROTONOSUPPORT, "another version"},
 		{"vmboot-config=", -EPROTONOSUPPORT, "another version"},
 		{"vmboot-conf=1", -EBADMSG, "no version"},
 		{"hostname=1", -EBADMSG, "no version"},
@@ -258,7 +279,7 @@ static void a_refused_disk_changes_nothing(void)
 	_cleanup_free_ uint8_t *disk = NULL;
 	size_t n;
 
-	disk = disk_of("vmboot-config=1", ALL "nonsense=\0", sizeof(ALL "nonsense=\0") - 1, &n);
+	disk = disk_of("vmboot-config=2", ALL "nonsense=\0", sizeof(ALL "nonsense=\0") - 1, &n);
 	CU_ASSERT_EQUAL(vmb_config_decode(disk, n, &c, NULL), -EBADMSG);
 	CU_ASSERT(same(&c, &before));
 }
@@ -307,14 +328,27 @@ static void values_that_cannot_be_are_not_encoded(void)
 {
 	struct vmb_guest_config c = sample();
 
-	c.mode = "shell";
+	c.init_mode = VMBOOT_INIT_AUTO;
+	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -EINVAL);
+	c.init_mode = 99;
 	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -EINVAL);
 	c = sample();
-	c.root_fstype = "";
+	c.disks[1].fstype[0] = '\0';
 	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -EINVAL);
 	c = sample();
-	c.mode = NULL;
+	strcpy(c.disks[1].options, "two words");
 	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -EINVAL);
+	c = sample();
+	memset(c.disks[1].serial, 'x', sizeof(c.disks[1].serial));
+	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -EINVAL);
+	c = sample();
+	c.disks[1].point = "a/b";
+	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -EINVAL);
+	c.disks[1].point = NULL;
+	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -EINVAL);
+	c = sample();
+	c.n_disks = VMB_CONFIG_DISKS_MAX + 1;
+	CU_ASSERT_EQUAL(vmb_config_encode(&c, NULL, 0), -E2BIG);
 }
 
 static void a_text_that_is_null_is_empty(void)
@@ -364,12 +398,12 @@ static void more_entries_are_refused_by_the_decoder(void)
 
 		memcpy(records, ALL, n);
 		for (int i = 0; i < entries; i++, n += 5)
-			memcpy(records + n, "arg=", 5);
+			memcpy(records + n, "env=", 5);
 		/* as disk_of(), which is for small ones */
-		small = disk_of("vmboot-config=1", ALL, sizeof(ALL) - 1, &size);
+		small = disk_of("vmboot-config=2", ALL, sizeof(ALL) - 1, &size);
 		memcpy(disk, small, VMB_CONFIG_BLOCK);
 		file = VMB_CONFIG_BLOCK +
-		       (size_t)sprintf((char *)disk + VMB_CONFIG_BLOCK, "vmboot-config=1") + 1;
+		       (size_t)sprintf((char *)disk + VMB_CONFIG_BLOCK, "vmboot-config=2") + 1;
 		file += (size_t)sprintf((char *)disk + file, "crc32=%08x",
 					(unsigned)vmb_crc32(0, records, n)) +
 			1;
@@ -381,7 +415,7 @@ static void more_entries_are_refused_by_the_decoder(void)
 		sprintf((char *)disk + 148, "%06o", sum);
 		CU_ASSERT_EQUAL(vmb_config_decode(disk, file + n, &c, &why),
 				entries <= 1024 ? 0 : -EBADMSG);
-		ASSERT_STR(why, entries <= 1024 ? "" : "arg");
+		ASSERT_STR(why, entries <= 1024 ? "" : "env");
 	}
 }
 
