@@ -119,6 +119,11 @@ VMBOOT_API int vmboot_render_xml(const struct vmboot_opts *opts, char **ret_xml)
  * The handle is of this one VM: once that is removed, by whomever, calls end with -VMBOOT_ENOVM, even
  * if another VM has its name by then.
  *
+ * Where the VM's folder is not on this host, or the caller may not use it, the handle still serves for
+ * what goes through libvirt: vmboot_info(), vmboot_xml(), vmboot_stop() and all of vmboot/exec.h. Calls
+ * that need its files, such as vmboot_ledger(), vmboot_wait(), vmboot_start() and vmboot_destroy(), end
+ * with -VMBOOT_EHOST.
+ *
  * Returns: 0, -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_open(const struct vmboot_opts *where, const char *name,

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/agent.h"
 
-#include <string.h>
-
 #include "agent/link.h"
-#include "vm/vm.h"
+#include "domain/domain.h"
 #include "wire/event.h"
 
 void vmb_agent_init(struct vmb_agent *a)
@@ -26,55 +24,51 @@ void vmb_agent_done(struct vmb_agent *a)
 	pthread_mutex_destroy(&a->lock);
 }
 
-/* What the guest's ledger says of it; a ledger that cannot be read says nothing. */
-static bool is_given_up(struct vmboot_vm *vm)
-{
-	struct vmb_saved_error *saved = vmb_error_save();
-	struct vmboot_ledger *ledger = NULL;
-	bool given_up = false;
-
-	if (vmboot_ledger(vm, &ledger) == 0)
-		for (size_t i = 0; i < ledger->n_events; i++)
-			given_up |= ledger->events[i]->phase == VMBOOT_PHASE_AGENT &&
-				    strcmp(ledger->events[i]->detail, VMB_AGENT_GIVEN_UP) == 0;
-	vmboot_ledger_free(ledger);
-	vmb_error_restore(saved);
-	return given_up;
-}
-
-int vmb_agent_wanted(struct vmboot_vm *vm)
+int vmb_agent_wanted(struct vmb_agent *agent)
 {
 	int r;
 
-	if (!vm->metadata.skip_guest_agent) {
-		if (!is_given_up(vm))
+	if (!agent->vm.metadata->skip_guest_agent) {
+		if (!agent->vm.is_given_up(agent->vm.data))
 			return 0;
 		return vmb_error(VMBOOT_ENOAGENT,
 				 "the VM \"%s\": " VMB_AGENT_GIVEN_UP
 				 "; stop and start the VM to have one again",
-				 vm->name);
+				 agent->vm.name);
 	}
 	r = vmb_error(VMBOOT_ENOAGENT,
 		      "the VM \"%s\" was made with skip_guest_agent, so exec, stat and cp cannot "
 		      "reach it; make it again without that option",
-		      vm->name);
+		      agent->vm.name);
 	vmb_error_field("skip_guest_agent");
 	return r;
 }
 
-static int connect_stream(struct vmboot_vm *vm, struct vmb_deadline until, struct vmb_link **ret,
+int vmb_agent_domain(const struct vmb_agent *a, virDomainPtr *ret)
+{
+	_cleanup_domain_ virDomainPtr d = NULL;
+	int r = vmb_conn_domain(a->vm.conn, a->vm.name, &d);
+
+	if (r == 0)
+		r = a->vm.check_same(a->vm.data, d);
+	if (r == 0)
+		*ret = TAKE_PTR(d);
+	return r;
+}
+
+static int connect_stream(struct vmb_agent *a, struct vmb_deadline until, struct vmb_link **ret,
 			  struct vmb_stream **ret_stream)
 {
 	_cleanup_domain_ virDomainPtr d = NULL;
 	struct vmb_link *link;
 	int r = 0, fd;
 
-	if (!vm->agent.conn)
-		r = vmb_conn_with_events(vm->conn, &vm->agent.conn);
+	if (!a->conn)
+		r = vmb_conn_with_events(a->vm.conn, &a->conn);
 	if (r == 0)
-		r = vmb_conn_domain(vm->agent.conn, vm->name, &d);
+		r = vmb_conn_domain(a->conn, a->vm.name, &d);
 	if (r == 0)
-		r = vmb_vm_check_same(vm);
+		r = a->vm.check_same(a->vm.data, d);
 	if (r == 0)
 		r = vmb_link_open(d, VMB_STREAM_PORT, &link, &fd);
 	if (r < 0)
@@ -89,29 +83,27 @@ static int connect_stream(struct vmboot_vm *vm, struct vmb_deadline until, struc
 }
 
 /* Waits for others that open or close, or whose connection broke; the lock is held. */
-static int wait_turn(struct vmboot_vm *vm, struct vmb_deadline until)
+static int wait_turn(struct vmb_agent *a, struct vmb_deadline until)
 {
 	const struct timespec at = {until.at_us / 1000000, until.at_us % 1000000 * 1000};
-	struct vmb_agent *a = &vm->agent;
 
 	while (a->busy || (a->stream && vmb_stream_is_broken(a->stream)))
 		if (pthread_cond_timedwait(&a->changed, &a->lock, &at) == ETIMEDOUT)
 			return vmb_error(ETIMEDOUT, "the agent of the VM \"%s\" does not answer",
-					 vm->name);
+					 a->vm.name);
 	return 0;
 }
 
 /* Opens or closes with the lock released: what users share stays theirs alone meanwhile. */
-static int open_shared(struct vmboot_vm *vm, struct vmb_deadline until)
+static int open_shared(struct vmb_agent *a, struct vmb_deadline until)
 {
-	struct vmb_agent *a = &vm->agent;
 	struct vmb_stream *stream = NULL;
 	struct vmb_link *link = NULL;
 	int r;
 
 	a->busy = true;
 	pthread_mutex_unlock(&a->lock);
-	r = connect_stream(vm, until, &link, &stream);
+	r = connect_stream(a, until, &link, &stream);
 	pthread_mutex_lock(&a->lock);
 	a->stream = stream;
 	a->link = link;
@@ -120,15 +112,14 @@ static int open_shared(struct vmboot_vm *vm, struct vmb_deadline until)
 	return r;
 }
 
-int vmb_agent_get(struct vmboot_vm *vm, struct vmb_deadline until, struct vmb_stream **ret)
+int vmb_agent_get(struct vmb_agent *a, struct vmb_deadline until, struct vmb_stream **ret)
 {
-	struct vmb_agent *a = &vm->agent;
 	int r;
 
 	pthread_mutex_lock(&a->lock);
-	r = wait_turn(vm, until);
+	r = wait_turn(a, until);
 	if (r == 0 && !a->stream)
-		r = open_shared(vm, until);
+		r = open_shared(a, until);
 	if (r == 0) {
 		a->users++;
 		*ret = a->stream;
@@ -137,10 +128,8 @@ int vmb_agent_get(struct vmboot_vm *vm, struct vmb_deadline until, struct vmb_st
 	return r;
 }
 
-void vmb_agent_put(struct vmboot_vm *vm)
+void vmb_agent_put(struct vmb_agent *a)
 {
-	struct vmb_agent *a = &vm->agent;
-
 	pthread_mutex_lock(&a->lock);
 	if (--a->users == 0) {
 		a->busy = true;
@@ -156,23 +145,23 @@ void vmb_agent_put(struct vmboot_vm *vm)
 	pthread_mutex_unlock(&a->lock);
 }
 
-int vmb_agent_session(struct vmboot_vm *vm, const struct vmb_exec_request *request,
+int vmb_agent_session(struct vmb_agent *agent, const struct vmb_exec_request *request,
 		      struct vmb_deadline until, struct vmb_session **ret)
 {
 	struct vmb_stream *stream;
 	int r;
 
-	r = vmb_agent_get(vm, until, &stream);
+	r = vmb_agent_get(agent, until, &stream);
 	if (r < 0)
 		return r;
 	r = vmb_session_open(stream, request, until, ret);
 	if (r < 0)
-		vmb_agent_put(vm);
+		vmb_agent_put(agent);
 	return r;
 }
 
-void vmb_agent_close(struct vmboot_vm *vm, struct vmb_session *session)
+void vmb_agent_close(struct vmb_agent *agent, struct vmb_session *session)
 {
 	vmb_session_close(session);
-	vmb_agent_put(vm);
+	vmb_agent_put(agent);
 }

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sigpipe.h"
-#include "vm/vm.h"
+#include "domain/domain.h"
 #include "wire/text.h"
 
 enum {
@@ -19,7 +19,7 @@ enum {
 };
 
 struct copy {
-	struct vmboot_vm *vm;
+	struct vmb_agent *agent;
 	struct vmb_session *session;
 	struct vmb_piece *piece; /* lent to the reader */
 	struct vmb_sink words;	 /* what the guest's side says is wrong */
@@ -32,7 +32,7 @@ static void copy_done(struct copy *c)
 	free(c->piece);
 	vmb_buf_done(&c->words.buf);
 	if (c->session)
-		vmb_agent_close(c->vm, c->session);
+		vmb_agent_close(c->agent, c->session);
 }
 
 static int start(struct copy *c, const char *program, const char *path)
@@ -45,18 +45,18 @@ static int start(struct copy *c, const char *program, const char *path)
 		return vmb_oom();
 	request->args[0] = program;
 	request->args[1] = path;
-	r = vmb_agent_wanted(c->vm);
+	r = vmb_agent_wanted(c->agent);
 	if (r < 0)
 		return r;
-	if (c->vm->metadata.guest_agent == VMBOOT_AGENT_IMAGE)
-		return vmb_qga_cannot(c->vm, "copy files with their owners, modes and times",
+	if (c->agent->vm.metadata->guest_agent == VMBOOT_AGENT_IMAGE)
+		return vmb_qga_cannot(c->agent, "copy files with their owners, modes and times",
 				      "port " VMB_STREAM_PORT);
-	r = vmb_agent_session(c->vm, request, vmb_deadline_in(VMB_AGENT_ANSWER_MS), &c->session);
+	r = vmb_agent_session(c->agent, request, vmb_deadline_in(VMB_AGENT_ANSWER_MS), &c->session);
 	if (r == -ETIMEDOUT || r == -ENOENT)
 		return vmb_error(VMBOOT_ENOAGENT,
 				 "no agent that can copy answers in the VM \"%s\"; has it booted "
 				 "(vmboot wait --phase agent)?",
-				 c->vm->name);
+				 c->agent->vm.name);
 	return r;
 }
 
@@ -260,14 +260,14 @@ static int host_root(const char *from, char **ret)
 	return vmb_strdup(from, ret);
 }
 
-static int guest_place(struct vmboot_vm *vm, const char *from, const char *to, char **ret_folder,
+static int guest_place(struct vmb_agent *agent, const char *from, const char *to, char **ret_folder,
 		       char name[NAME_MAX + 1])
 {
 	struct vmboot_stat *st = NULL;
 	mode_t there;
 	int r;
 
-	r = vmboot_stat(vm, to, true, &st);
+	r = vmb_agent_stat(agent, to, true, &st);
 	if (r < 0)
 		return r;
 	there = st->mode;
@@ -275,23 +275,23 @@ static int guest_place(struct vmboot_vm *vm, const char *from, const char *to, c
 	return choose_place(from, to, there, ret_folder, name);
 }
 
-int vmboot_copy_to(struct vmboot_vm *vm, const char *from, const char *to)
+int vmb_agent_copy_to(struct vmb_agent *agent, const char *from, const char *to)
 {
 	VMB_NO_SIGPIPE;
 	_cleanup_free_ char *root = NULL, *folder = NULL;
-	vmb_cleanup(copy_done) struct copy c = {.vm = vm};
+	vmb_cleanup(copy_done) struct copy c = {.agent = agent};
 	char name[NAME_MAX + 1];
 	int r;
 
 	r = check_guest_path(to);
 	if (r == 0)
-		r = vmb_agent_wanted(vm);
+		r = vmb_agent_wanted(agent);
 	if (r == 0 && (!from || !*from))
 		r = vmb_error(EINVAL, "what is to be copied?");
 	if (r == 0)
 		r = host_root(from, &root);
 	if (r == 0)
-		r = guest_place(vm, from, to, &folder, name);
+		r = guest_place(agent, from, to, &folder, name);
 	if (r == 0)
 		r = start(&c, VMB_TAR_IN, folder);
 	if (r < 0)
@@ -335,27 +335,28 @@ static int host_place(const char *from, const char *to, int *ret_folder, char na
 	return 0;
 }
 
-static int explain(struct vmboot_vm *vm, const char *from, int r)
+static int explain(struct vmb_agent *agent, const char *from, int r)
 {
 	struct vmb_saved_error *saved = vmb_error_save();
 	struct vmboot_stat *st = NULL;
-	bool missing = vmboot_stat(vm, from, false, &st) == 0 && !st->exists;
+	bool missing = vmb_agent_stat(agent, from, false, &st) == 0 && !st->exists;
 
 	vmboot_stat_free(st);
 	vmb_error_restore(saved);
-	return missing ? vmb_error(ENOENT, "there is no %s in the VM \"%s\"", from, vm->name) : r;
+	return missing ? vmb_error(ENOENT, "there is no %s in the VM \"%s\"", from, agent->vm.name)
+		       : r;
 }
 
 static int finish_from(struct copy *c, const char *from, int r)
 {
 	r = finish(c, r, "send the copy");
-	return r == -EIO && c->status ? explain(c->vm, from, r) : r;
+	return r == -EIO && c->status ? explain(c->agent, from, r) : r;
 }
 
-int vmboot_copy_from(struct vmboot_vm *vm, const char *from, const char *to)
+int vmb_agent_copy_from(struct vmb_agent *agent, const char *from, const char *to)
 {
 	VMB_NO_SIGPIPE;
-	vmb_cleanup(copy_done) struct copy c = {.vm = vm};
+	vmb_cleanup(copy_done) struct copy c = {.agent = agent};
 	_cleanup_close_ int folder = -1;
 	char theirs[NAME_MAX + 1], name[NAME_MAX + 1];
 	int r;
@@ -364,7 +365,7 @@ int vmboot_copy_from(struct vmboot_vm *vm, const char *from, const char *to)
 	if (r == 0 && (!to || !*to))
 		r = vmb_error(EINVAL, "where to?");
 	if (r == 0)
-		r = vmb_agent_wanted(vm);
+		r = vmb_agent_wanted(agent);
 	if (r == 0)
 		r = last_name(from, theirs);
 	if (r == 0)
@@ -378,10 +379,10 @@ int vmboot_copy_from(struct vmboot_vm *vm, const char *from, const char *to)
 
 /* ---- archives ---- */
 
-int vmboot_copy_archive_to(struct vmboot_vm *vm, int fd, const char *to)
+int vmb_agent_copy_archive_to(struct vmb_agent *agent, int fd, const char *to)
 {
 	VMB_NO_SIGPIPE;
-	vmb_cleanup(copy_done) struct copy c = {.vm = vm};
+	vmb_cleanup(copy_done) struct copy c = {.agent = agent};
 	int r;
 
 	r = check_guest_path(to);
@@ -404,10 +405,10 @@ static int pass_on(struct copy *c, int fd)
 	return r;
 }
 
-int vmboot_copy_archive_from(struct vmboot_vm *vm, const char *from, int fd)
+int vmb_agent_copy_archive_from(struct vmb_agent *agent, const char *from, int fd)
 {
 	VMB_NO_SIGPIPE;
-	vmb_cleanup(copy_done) struct copy c = {.vm = vm};
+	vmb_cleanup(copy_done) struct copy c = {.agent = agent};
 	int r;
 
 	r = check_guest_path(from);

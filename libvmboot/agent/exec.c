@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/sigpipe.h"
 #include "base/sized.h"
-#include "vm/vm.h"
+#include "domain/domain.h"
 
 enum {
 	OUTPUT_MAX = 16 << 20,
@@ -90,17 +90,17 @@ static struct vmb_deadline run_until(const struct vmboot_exec_opts *opts)
 	return vmb_deadline_in(opts->timeout_ms ? opts->timeout_ms : VMBOOT_FOREVER);
 }
 
-static int no_answer(struct vmboot_vm *vm)
+static int no_answer(struct vmb_agent *agent)
 {
 	return vmb_error(VMBOOT_ENOAGENT,
 			 "no agent answers in the VM \"%s\": has it booted (vmboot wait --phase "
 			 "agent), and does its kernel still run?",
-			 vm->name);
+			 agent->vm.name);
 }
 
-static bool has_other_agent(const struct vmboot_vm *vm)
+static bool has_other_agent(const struct vmb_agent *agent)
 {
-	return vm->metadata.guest_agent == VMBOOT_AGENT_IMAGE;
+	return agent->vm.metadata->guest_agent == VMBOOT_AGENT_IMAGE;
 }
 
 /* ---- vmboot_exec() ---- */
@@ -179,22 +179,22 @@ static int capture(struct vmb_session *session, const struct vmboot_exec_opts *o
 }
 
 /* All that is checked and made before the guest is asked. */
-static int begin(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts, bool streams,
+static int begin(struct vmb_agent *agent, const struct vmboot_exec_opts *opts, bool streams,
 		 struct vmboot_exec_opts *own, struct vmb_exec_request **ret)
 {
 	int r;
 
 	r = read_opts(opts, own);
 	if (r == 0)
-		r = vmb_agent_wanted(vm);
+		r = vmb_agent_wanted(agent);
 	if (r < 0)
 		return r;
 	own->tty = own->tty && streams;
 	return make_request(own, ret);
 }
 
-int vmboot_exec(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
-		struct vmboot_exec_result **ret_result)
+int vmb_agent_exec(struct vmb_agent *agent, const struct vmboot_exec_opts *opts,
+		   struct vmboot_exec_result **ret_result)
 {
 	VMB_NO_SIGPIPE;
 	_cleanup_free_ struct vmb_exec_request *request = NULL;
@@ -204,16 +204,16 @@ int vmboot_exec(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
 	struct vmb_deadline until;
 	int r;
 
-	r = begin(vm, opts, false, &own, &request);
+	r = begin(agent, opts, false, &own, &request);
 	if (r < 0)
 		return r;
-	if (has_other_agent(vm))
-		return vmb_qga_exec(vm, &own, ret_result);
+	if (has_other_agent(agent))
+		return vmb_qga_exec(agent, &own, ret_result);
 	until = run_until(&own);
-	r = vmb_agent_get(vm, answer_until(&own), &stream);
+	r = vmb_agent_get(agent, answer_until(&own), &stream);
 	/* no port of ours, somebody else's, or nobody there: a QEMU guest agent may do */
 	if (r == -ENOENT || r == -EBUSY || r == -ETIMEDOUT)
-		return vmb_qga_exec(vm, &own, ret_result);
+		return vmb_qga_exec(agent, &own, ret_result);
 	if (r < 0)
 		return r;
 	r = vmb_session_open(stream, request, answer_until(&own), &session);
@@ -221,9 +221,9 @@ int vmboot_exec(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
 		r = capture(session, &own, until, ret_result);
 		vmb_session_close(session);
 	} else if (r == -ETIMEDOUT) {
-		r = no_answer(vm);
+		r = no_answer(agent);
 	}
-	vmb_agent_put(vm);
+	vmb_agent_put(agent);
 	return r;
 }
 
@@ -248,8 +248,8 @@ static int connect_fds(struct vmb_session *session, const struct vmboot_exec_opt
 	return 0;
 }
 
-int vmboot_exec_stream(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts, const int fds[3],
-		       int control_fd, int *ret_status)
+int vmb_agent_exec_stream(struct vmb_agent *agent, const struct vmboot_exec_opts *opts,
+			  const int fds[3], int control_fd, int *ret_status)
 {
 	VMB_NO_SIGPIPE;
 	_cleanup_free_ struct vmb_exec_request *request = NULL;
@@ -259,29 +259,29 @@ int vmboot_exec_stream(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts
 	struct vmb_deadline until;
 	int r;
 
-	r = begin(vm, opts, true, &own, &request);
+	r = begin(agent, opts, true, &own, &request);
 	if (r < 0)
 		return r;
 	until = run_until(&own);
-	r = has_other_agent(vm) ? -ENOENT : vmb_agent_get(vm, answer_until(&own), &stream);
+	r = has_other_agent(agent) ? -ENOENT : vmb_agent_get(agent, answer_until(&own), &stream);
 	if (r == -ENOENT)
 		return vmb_qga_cannot(
-			vm,
+			agent,
 			own.tty ? "give a program a terminal"
 				: "pass on what a program reads and writes as it goes",
 			"port " VMB_STREAM_PORT);
 	if (r == -ETIMEDOUT)
-		return no_answer(vm);
+		return no_answer(agent);
 	if (r < 0)
 		return r;
 	r = vmb_session_open(stream, request, answer_until(&own), &session);
 	if (r == -ETIMEDOUT)
-		r = no_answer(vm);
+		r = no_answer(agent);
 	if (r < 0) {
-		vmb_agent_put(vm);
+		vmb_agent_put(agent);
 		return r;
 	}
 	r = connect_fds(session, &own, fds, control_fd, until, ret_status);
-	vmb_agent_close(vm, session);
+	vmb_agent_close(agent, session);
 	return r;
 }

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/str.h"
-#include "vm/vm.h"
+#include "domain/domain.h"
 
 enum {
 	ASK_MS_MIN = 10,
@@ -25,7 +25,7 @@ enum {
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-static int check_opts(const struct vmboot_vm *vm, const struct vmboot_exec_opts *opts)
+static int check_opts(const struct vmb_agent *agent, const struct vmboot_exec_opts *opts)
 {
 	const char *lacks = opts->user && *opts->user		   ? "another user"
 			    : opts->workdir && *opts->workdir	   ? "a working folder"
@@ -36,7 +36,7 @@ static int check_opts(const struct vmboot_vm *vm, const struct vmboot_exec_opts 
 		return vmb_error(ENOTSUP,
 				 "the VM \"%s\" is reached by the QEMU guest agent's guest-exec, "
 				 "which has no way to give a program %s",
-				 vm->name, lacks);
+				 agent->vm.name, lacks);
 	return 0;
 }
 
@@ -67,7 +67,7 @@ static bool sets(const char *const *env, const char *entry)
 }
 
 /* What the VM's program was given, if we may read that: it is on the config disk. */
-static int add_programs(struct vmboot_vm *vm, const char *const *over, char ***list)
+static int add_programs(struct vmb_agent *agent, const char *const *over, char ***list)
 {
 	_cleanup_free_ struct vmb_guest_config *config = malloc(sizeof(*config));
 	_cleanup_free_ char *disk = NULL;
@@ -76,7 +76,7 @@ static int add_programs(struct vmboot_vm *vm, const char *const *over, char ***l
 
 	if (!config)
 		return vmb_oom();
-	if (vmb_read_file(vm->files.config, CONFIG_MAX, &disk, &n) < 0 ||
+	if (vmb_read_file(agent->vm.files->config, CONFIG_MAX, &disk, &n) < 0 ||
 	    vmb_config_decode((const uint8_t *)disk, n, config, NULL) < 0)
 		return 0;
 	for (size_t i = 0; config->env[i] && r == 0; i++)
@@ -86,12 +86,12 @@ static int add_programs(struct vmboot_vm *vm, const char *const *over, char ***l
 }
 
 /* guest-exec takes a whole environment or none, and looks no program up without a PATH. */
-static int whole_env(struct vmboot_vm *vm, const char *const *over, char ***ret)
+static int whole_env(struct vmb_agent *agent, const char *const *over, char ***ret)
 {
 	_cleanup_list_ char **list = NULL;
 	int r;
 
-	r = add_programs(vm, over, &list);
+	r = add_programs(agent, over, &list);
 	for (size_t i = 0; over[i] && r == 0; i++)
 		r = vmb_list_add(&list, over[i]);
 	if (r == 0 && !sets(vmb_list_const(list), DEFAULT_PATH))
@@ -103,7 +103,7 @@ static int whole_env(struct vmboot_vm *vm, const char *const *over, char ***ret)
 
 /* ---- the program ---- */
 
-static int make_arguments(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
+static int make_arguments(struct vmb_agent *agent, const struct vmboot_exec_opts *opts,
 			  struct json_object *a)
 {
 	_cleanup_list_ char **env = NULL;
@@ -116,7 +116,7 @@ static int make_arguments(struct vmboot_vm *vm, const struct vmboot_exec_opts *o
 		json_object_object_add(a, "input-data", base64(opts->input, opts->input_size));
 	if (!opts->env)
 		return 0;
-	r = whole_env(vm, opts->env, &env);
+	r = whole_env(agent, opts->env, &env);
 	if (r == 0)
 		vmb_json_list(a, "env", vmb_list_const(env));
 	return r;
@@ -143,14 +143,14 @@ static int not_started(int r)
 	return r;
 }
 
-static int start(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts, int64_t *ret_pid)
+static int start(struct vmb_agent *agent, const struct vmboot_exec_opts *opts, int64_t *ret_pid)
 {
 	_cleanup_json_ struct json_object *reply = NULL, *a = json_object_new_object();
 	int r;
 
-	r = make_arguments(vm, opts, a);
+	r = make_arguments(agent, opts, a);
 	if (r == 0)
-		r = vmb_qga(vm, "guest-exec", TAKE_PTR(a), &reply);
+		r = vmb_qga(agent, "guest-exec", TAKE_PTR(a), &reply);
 	if (r < 0)
 		return not_started(r);
 	return vmb_reply_int(reply, "pid", 1, INT32_MAX, ret_pid);
@@ -160,7 +160,7 @@ static int start(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts, int6
  * guest-exec's program has no group of its own, and no other command kills: a shell does, which is
  * in more images than a program for it.
  */
-static void kill_it(struct vmboot_vm *vm, int64_t pid)
+static void kill_it(struct vmb_agent *agent, int64_t pid)
 {
 	char script[48];
 	const char *const args[] = {"/bin/sh", "-c", script, NULL};
@@ -168,24 +168,24 @@ static void kill_it(struct vmboot_vm *vm, int64_t pid)
 	int64_t killer;
 
 	snprintf(script, sizeof(script), "kill -KILL %lld", (long long)pid);
-	(void)start(vm, &opts, &killer);
+	(void)start(agent, &opts, &killer);
 }
 
 /* 1: it ended, *ret says how; 0: not yet. */
-static int ask(struct vmboot_vm *vm, int64_t pid, size_t max, struct vmboot_exec_result *ret)
+static int ask(struct vmb_agent *agent, int64_t pid, size_t max, struct vmboot_exec_result *ret)
 {
 	_cleanup_json_ struct json_object *reply = NULL;
 	struct json_object *a = json_object_new_object();
 	int r;
 
 	vmb_json_int(a, "pid", pid);
-	r = vmb_qga(vm, "guest-exec-status", a, &reply);
+	r = vmb_qga(agent, "guest-exec-status", a, &reply);
 	if (r < 0)
 		return vmb_error_prefix("the program was started, but how it went cannot be known");
 	return vmb_reply_exec(reply, max, ret);
 }
 
-static int wait_for_end(struct vmboot_vm *vm, int64_t pid, const struct vmboot_exec_opts *opts,
+static int wait_for_end(struct vmb_agent *agent, int64_t pid, const struct vmboot_exec_opts *opts,
 			struct vmboot_exec_result *ret)
 {
 	struct vmb_deadline until = vmb_deadline_in(opts->timeout_ms ? opts->timeout_ms : -1);
@@ -193,7 +193,7 @@ static int wait_for_end(struct vmboot_vm *vm, int64_t pid, const struct vmboot_e
 	bool killed = false;
 
 	for (;;) {
-		r = ask(vm, pid, opts->output_max, ret);
+		r = ask(agent, pid, opts->output_max, ret);
 		if (r != 0) {
 			ret->timed_out = killed;
 			return r < 0 ? r : 0;
@@ -205,7 +205,7 @@ static int wait_for_end(struct vmboot_vm *vm, int64_t pid, const struct vmboot_e
 						 "left running holds its output",
 						 opts->timeout_ms);
 			killed = true;
-			kill_it(vm, pid);
+			kill_it(agent, pid);
 			until = vmb_deadline_in(KILLED_MS);
 			pause_ms = ASK_MS_MIN;
 		}
@@ -214,17 +214,17 @@ static int wait_for_end(struct vmboot_vm *vm, int64_t pid, const struct vmboot_e
 	}
 }
 
-int vmb_qga_exec(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
+int vmb_qga_exec(struct vmb_agent *agent, const struct vmboot_exec_opts *opts,
 		 struct vmboot_exec_result **ret)
 {
 	struct vmboot_exec_result result = {0};
 	int64_t pid;
 	int r;
 
-	r = check_opts(vm, opts);
+	r = check_opts(agent, opts);
 	if (r == 0)
-		r = start(vm, opts, &pid);
+		r = start(agent, opts, &pid);
 	if (r == 0)
-		r = wait_for_end(vm, pid, opts, &result);
+		r = wait_for_end(agent, pid, opts, &result);
 	return r < 0 ? r : vmb_exec_result_new(&result, ret);
 }

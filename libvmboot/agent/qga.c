@@ -5,7 +5,6 @@
 #include "agent/agent.h"
 #include "agent/reply.h"
 #include "base/error.h"
-#include "vm/vm.h"
 
 enum {
 	ANSWER_S = VMB_AGENT_ANSWER_MS / 1000,
@@ -14,7 +13,7 @@ enum {
 	REQUEST_MAX = 131072,
 };
 
-static int call(struct vmboot_vm *vm, virDomainPtr d, const char *request, char **ret)
+static int call(struct vmb_agent *agent, virDomainPtr d, const char *request, char **ret)
 {
 	char *reply = virDomainQemuAgentCommand(d, request, ANSWER_S, 0);
 
@@ -28,32 +27,32 @@ static int call(struct vmboot_vm *vm, virDomainPtr d, const char *request, char 
 	case VIR_ERR_ARGUMENT_UNSUPPORTED: /* no port for one */
 		vmb_libvirt_error("no agent answers in the VM \"%s\"; has it booted (vmboot wait "
 				  "--phase agent)?",
-				  vm->name);
+				  agent->vm.name);
 		return vmb_error(VMBOOT_ENOAGENT, "%s", vmboot_last_error()->message);
 	case VIR_ERR_OPERATION_INVALID:
 	case VIR_ERR_NO_DOMAIN:
-		return vmb_error(VMBOOT_EENDED, "the VM \"%s\" is not running", vm->name);
+		return vmb_error(VMBOOT_EENDED, "the VM \"%s\" is not running", agent->vm.name);
 	case VIR_ERR_SYSTEM_ERROR: /* with an errno, which for others is another */
 		if (virGetLastError()->int1 != ERANGE)
 			break;
 		return vmb_error(VMBOOT_EGUEST,
 				 "the agent of the VM \"%s\" says more at once than libvirt takes "
 				 "(10 MiB), which leaves it alone until it is started anew",
-				 vm->name);
+				 agent->vm.name);
 	default:
 		break;
 	}
-	return vmb_libvirt_error("the agent of the VM \"%s\" refused", vm->name);
+	return vmb_libvirt_error("the agent of the VM \"%s\" refused", agent->vm.name);
 }
 
-static int ask_info(struct vmboot_vm *vm, virDomainPtr d, const char *command,
+static int ask_info(struct vmb_agent *agent, virDomainPtr d, const char *command,
 		    struct vmb_reply_info *ret)
 {
 	_cleanup_json_ struct json_object *reply = NULL;
 	_cleanup_free_ char *text = NULL;
 	int r;
 
-	r = call(vm, d, "{\"execute\":\"guest-info\"}", &text);
+	r = call(agent, d, "{\"execute\":\"guest-info\"}", &text);
 	if (r == 0)
 		r = vmb_reply_parse(text, &reply);
 	return r < 0 ? r : vmb_reply_info(reply, command, ret);
@@ -64,36 +63,36 @@ static const char *kind(const struct vmb_reply_info *info)
 	return info->ours ? "vmboot" : "qemu-ga";
 }
 
-int vmb_qga_cannot(struct vmboot_vm *vm, const char *what, const char *lacks)
+int vmb_qga_cannot(struct vmb_agent *agent, const char *what, const char *lacks)
 {
 	_cleanup_domain_ virDomainPtr d = NULL;
 	struct vmb_reply_info info;
 	int r;
 
-	r = vmb_vm_domain(vm, &d);
+	r = vmb_agent_domain(agent, &d);
 	if (r == 0)
-		r = ask_info(vm, d, "", &info);
+		r = ask_info(agent, d, "", &info);
 	if (r < 0)
 		return r;
 	return vmb_error(ENOTSUP, "the agent of the VM \"%s\" (%s %s) cannot %s: it has no %s",
-			 vm->name, kind(&info), info.version, what, lacks);
+			 agent->vm.name, kind(&info), info.version, what, lacks);
 }
 
 /* libvirt passes an agent's refusal on in words only, so the agent is asked what it can. */
-static int refused(struct vmboot_vm *vm, virDomainPtr d, const char *command)
+static int refused(struct vmb_agent *agent, virDomainPtr d, const char *command)
 {
 	struct vmb_saved_error *saved = vmb_error_save();
 	struct vmb_reply_info info;
-	int r = ask_info(vm, d, command, &info);
+	int r = ask_info(agent, d, command, &info);
 
 	vmb_error_restore(saved);
 	if (r < 0 || (info.known && info.enabled))
 		return vmb_error_prefix("%s", command);
-	return vmb_error(ENOTSUP, "the agent of the VM \"%s\" (%s %s) has %s %s", vm->name,
+	return vmb_error(ENOTSUP, "the agent of the VM \"%s\" (%s %s) has %s %s", agent->vm.name,
 			 kind(&info), info.version, info.known ? "disabled" : "no", command);
 }
 
-int vmb_qga(struct vmboot_vm *vm, const char *command, struct json_object *arguments,
+int vmb_qga(struct vmb_agent *agent, const char *command, struct json_object *arguments,
 	    struct json_object **ret_return)
 {
 	_cleanup_json_ struct json_object *request = json_object_new_object();
@@ -113,10 +112,10 @@ int vmb_qga(struct vmboot_vm *vm, const char *command, struct json_object *argum
 				 "%s: with all that belongs to it the command is over %d "
 				 "bytes, which libvirt does not bring to an agent",
 				 command, REQUEST_MAX);
-	r = vmb_vm_domain(vm, &d);
+	r = vmb_agent_domain(agent, &d);
 	if (r == 0)
-		r = call(vm, d, text, &reply);
+		r = call(agent, d, text, &reply);
 	if (r == -VMBOOT_ELIBVIRT)
-		return refused(vm, d, command);
+		return refused(agent, d, command);
 	return r < 0 ? r : vmb_reply_parse(reply, ret_return);
 }

@@ -15,13 +15,13 @@
 #include "base/error.h"
 #include "base/sigpipe.h"
 #include "base/str.h"
-#include "vm/vm.h"
+#include "domain/domain.h"
 #include "wire/text.h"
 
 /* LOOK_MS: a connection that broke tells no more */
 enum { STAT_MS = 10000, LOOK_MS = 1000 };
 
-static int ask(struct vmboot_vm *vm, const char *path, bool follow, struct vmb_reply_stat *st)
+static int ask(struct vmb_agent *agent, const char *path, bool follow, struct vmb_reply_stat *st)
 {
 	_cleanup_json_ struct json_object *reply = NULL;
 	struct json_object *a = json_object_new_object();
@@ -29,7 +29,7 @@ static int ask(struct vmboot_vm *vm, const char *path, bool follow, struct vmb_r
 
 	vmb_json_str(a, "path", path);
 	vmb_json_bool(a, "follow", follow);
-	r = vmb_qga(vm, VMB_STAT_COMMAND, a, &reply);
+	r = vmb_qga(agent, VMB_STAT_COMMAND, a, &reply);
 	return r < 0 ? r : vmb_reply_stat(reply, st);
 }
 
@@ -37,7 +37,7 @@ static int ask(struct vmboot_vm *vm, const char *path, bool follow, struct vmb_r
  * Again at each of libvirt's events: when the guest tells us that its agent is there, libvirt may
  * not know yet, or know and not be connected.
  */
-static int ask_on(struct vmboot_vm *vm, struct vmb_lifecycle *l, const char *path, bool follow,
+static int ask_on(struct vmb_agent *agent, struct vmb_lifecycle *l, const char *path, bool follow,
 		  struct vmb_reply_stat *st)
 {
 	struct vmb_deadline until = vmb_deadline_in(STAT_MS);
@@ -48,7 +48,7 @@ static int ask_on(struct vmboot_vm *vm, struct vmb_lifecycle *l, const char *pat
 		r = vmb_lifecycle_connected(l);
 		if (r < 0)
 			return r;
-		r = ask(vm, path, follow, st);
+		r = ask(agent, path, follow, st);
 		if (r != -VMBOOT_ENOAGENT || vmb_deadline_passed(until))
 			return r;
 		poll(&p, 1, vmb_deadline_poll(until, LOOK_MS));
@@ -56,24 +56,25 @@ static int ask_on(struct vmboot_vm *vm, struct vmb_lifecycle *l, const char *pat
 }
 
 /* As exec, it waits for an agent that is about to come: one of ours is. */
-static int by_agent(struct vmboot_vm *vm, const char *path, bool follow, struct vmb_reply_stat *st)
+static int by_agent(struct vmb_agent *agent, const char *path, bool follow,
+		    struct vmb_reply_stat *st)
 {
-	int r = ask(vm, path, follow, st);
+	int r = ask(agent, path, follow, st);
 	struct vmb_lifecycle *l;
 
-	if (r != -VMBOOT_ENOAGENT || vm->metadata.guest_agent != VMBOOT_AGENT_VMBOOT)
+	if (r != -VMBOOT_ENOAGENT || agent->vm.metadata->guest_agent != VMBOOT_AGENT_VMBOOT)
 		return r;
-	r = vmb_lifecycle_open(vm->conn, vm->name, &l);
+	r = vmb_lifecycle_open(agent->vm.conn, agent->vm.name, &l);
 	if (r < 0)
 		return r;
-	r = ask_on(vm, l, path, follow, st);
+	r = ask_on(agent, l, path, follow, st);
 	vmb_lifecycle_close(l);
 	return r;
 }
 
 /* ---- another agent ---- */
 
-static int run(struct vmboot_vm *vm, const char *const *args, struct vmboot_exec_result **ret)
+static int run(struct vmb_agent *agent, const char *const *args, struct vmboot_exec_result **ret)
 {
 	static const char *const env[] = {"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
 	const struct vmboot_exec_opts opts = {
@@ -84,23 +85,23 @@ static int run(struct vmboot_vm *vm, const char *const *args, struct vmboot_exec
 		.timeout_ms = STAT_MS,
 	};
 
-	return vmb_qga_exec(vm, &opts, ret);
+	return vmb_qga_exec(agent, &opts, ret);
 }
 
-static int read_link(struct vmboot_vm *vm, const char *path, struct vmb_reply_stat *st)
+static int read_link(struct vmb_agent *agent, const char *path, struct vmb_reply_stat *st)
 {
 	const char *const args[] = {"readlink", "-n", path, NULL};
 	struct vmboot_exec_result *result = NULL;
 	int r;
 
-	r = run(vm, args, &result);
+	r = run(agent, args, &result);
 	if (r == 0 && result->exit_code == 0)
 		r = vmb_reply_stat_target(result->out, st);
 	vmboot_exec_result_free(result);
 	return r;
 }
 
-static int by_program(struct vmboot_vm *vm, const char *path, bool follow,
+static int by_program(struct vmb_agent *agent, const char *path, bool follow,
 		      struct vmb_reply_stat *st)
 {
 	const char *const args[] = {"stat", "-c", VMB_STAT_FORMAT, "--", path, NULL};
@@ -111,7 +112,7 @@ static int by_program(struct vmboot_vm *vm, const char *path, bool follow,
 
 	r = vmb_strdup(vmboot_last_error()->message, &lacks);
 	if (r == 0)
-		r = run(vm, follow ? args_follow : args, &result);
+		r = run(agent, follow ? args_follow : args, &result);
 	if (r < 0)
 		return vmb_error_prefix("%s, and the guest's own stat cannot be asked",
 					lacks ? lacks : "");
@@ -121,11 +122,12 @@ static int by_program(struct vmboot_vm *vm, const char *path, bool follow,
 		r = vmb_error(EIO, "the guest's stat failed on %s", path);
 	vmboot_exec_result_free(result);
 	if (r == 0 && S_ISLNK(st->pub.mode))
-		r = read_link(vm, path, st);
+		r = read_link(agent, path, st);
 	return r;
 }
 
-int vmboot_stat(struct vmboot_vm *vm, const char *path, bool follow, struct vmboot_stat **ret_stat)
+int vmb_agent_stat(struct vmb_agent *agent, const char *path, bool follow,
+		   struct vmboot_stat **ret_stat)
 {
 	VMB_NO_SIGPIPE;
 	_cleanup_free_ struct vmb_reply_stat *st = calloc(1, sizeof(*st));
@@ -138,11 +140,11 @@ int vmboot_stat(struct vmboot_vm *vm, const char *path, bool follow, struct vmbo
 	if (!vmb_wire_is_utf8(path, strlen(path)))
 		return vmb_error(EILSEQ, "\"%s\" is not UTF-8, as what an agent is asked has to be",
 				 path);
-	r = vmb_agent_wanted(vm);
+	r = vmb_agent_wanted(agent);
 	if (r == 0)
-		r = by_agent(vm, path, follow, st);
+		r = by_agent(agent, path, follow, st);
 	if (r == -ENOTSUP)
-		r = by_program(vm, path, follow, st);
+		r = by_program(agent, path, follow, st);
 	if (r < 0)
 		return r;
 	st->pub.size = sizeof(st->pub);

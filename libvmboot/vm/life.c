@@ -127,7 +127,7 @@ static int end(struct vmboot_vm *vm, virDomainPtr d, bool went)
 	enum vmboot_state state;
 	int r = vmb_vm_seize(vm, &lock);
 
-	if (r < 0 && r != -VMBOOT_ENOVM)
+	if (r < 0 && r != -VMBOOT_ENOVM && !vm->no_files)
 		return r;
 	if (went && vmb_vm_state(d, &state, NULL) >= 0 && state != VMBOOT_STATE_STOPPED)
 		return 0;

@@ -47,6 +47,7 @@ static int new_vm(const struct vmboot_opts *where, const char *name, bool make,
 		r = vmb_strdup(name, &vm->name);
 	if (r < 0)
 		return r;
+	vmb_vm_set_agent(vm);
 	*ret = TAKE_PTR(vm);
 	return 0;
 }
@@ -139,13 +140,37 @@ int vmb_vm_cut_power(const struct vmboot_vm *vm, virDomainPtr d)
 	return vmb_libvirt_error("cannot stop the VM \"%s\"", vm->name);
 }
 
+static int is_another(const struct vmboot_vm *vm)
+{
+	return vmb_error(VMBOOT_ENOVM,
+			 "the VM \"%s\" was removed, and another has its name now: open that",
+			 vm->name);
+}
+
+/* For what needs the VM's files. The handle still serves for what goes through libvirt. */
+static int check_files(const struct vmboot_vm *vm)
+{
+	if (vm->no_files)
+		return vmb_error(VMBOOT_EHOST,
+				 "the files of the VM \"%s\" are not on this host, or you may not "
+				 "use them: its ledger, output, start and removal need %s. If they "
+				 "are gone, `virsh destroy` ends the VM, and `vmboot gc` removes "
+				 "the rest",
+				 vm->name, vm->files.folder);
+	return 0;
+}
+
 /* A folder is there before its domain, and goes after it. */
-int vmb_vm_check_same(const struct vmboot_vm *vm)
+int vmb_vm_check_same(const struct vmboot_vm *vm, virDomainPtr d)
 {
 	_cleanup_free_ char *path = NULL;
+	unsigned char uuid[VIR_UUID_BUFLEN];
 	struct stat ours, now;
 	int r;
 
+	if (vm->no_files && d && virDomainGetUUID(d, uuid) == 0 &&
+	    memcmp(uuid, vm->uuid, sizeof(uuid)) != 0)
+		return is_another(vm);
 	if (vm->folder_lock < 0)
 		return 0; /* it is being made */
 	r = vmb_asprintf(&path, "%s/lock", vm->files.folder);
@@ -154,9 +179,7 @@ int vmb_vm_check_same(const struct vmboot_vm *vm)
 	if (stat(path, &now) < 0 || fstat(vm->folder_lock, &ours) < 0 ||
 	    (now.st_dev == ours.st_dev && now.st_ino == ours.st_ino))
 		return 0;
-	return vmb_error(VMBOOT_ENOVM,
-			 "the VM \"%s\" was removed, and another has its name now: open that",
-			 vm->name);
+	return is_another(vm);
 }
 
 int vmb_vm_domain(struct vmboot_vm *vm, virDomainPtr *ret)
@@ -165,7 +188,7 @@ int vmb_vm_domain(struct vmboot_vm *vm, virDomainPtr *ret)
 	int r = vmb_conn_domain(vm->conn, vm->name, &d);
 
 	if (r == 0)
-		r = vmb_vm_check_same(vm);
+		r = vmb_vm_check_same(vm, d);
 	if (r == 0)
 		*ret = TAKE_PTR(d);
 	return r;
@@ -174,13 +197,15 @@ int vmb_vm_domain(struct vmboot_vm *vm, virDomainPtr *ret)
 int vmb_vm_seize(const struct vmboot_vm *vm, int *ret_lock)
 {
 	_cleanup_close_ int lock = -1;
-	int r = vmb_store_lock_folder(vm->files.folder, SEIZE_MS, &lock);
+	int r = check_files(vm);
 
+	if (r == 0)
+		r = vmb_store_lock_folder(vm->files.folder, SEIZE_MS, &lock);
 	if (r == -ENOENT)
 		return vmb_error(VMBOOT_ENOVM, "the files of the VM \"%s\" are gone from %s",
 				 vm->name, vm->files.folder);
 	if (r == 0)
-		r = vmb_vm_check_same(vm);
+		r = vmb_vm_check_same(vm, NULL);
 	if (r == 0)
 		*ret_lock = TAKE_FD(lock);
 	return r;
@@ -204,12 +229,15 @@ int vmb_vm_listen(struct vmboot_vm *vm)
 
 	if (vm->watch)
 		return 0;
+	r = check_files(vm);
+	if (r < 0)
+		return r;
 	if (!vmb_exists(vm->files.folder))
 		return vmb_error(VMBOOT_ENOVM, "the files of the VM \"%s\" are gone from %s",
 				 vm->name, vm->files.folder);
 	r = vmb_watch_open(&paths, &vm->watch);
 	if (r == 0)
-		r = vmb_vm_check_same(vm);
+		r = vmb_vm_check_same(vm, NULL);
 	if (r < 0)
 		vmb_watch_close(TAKE_PTR(vm->watch));
 	return r;
@@ -255,6 +283,22 @@ static int use_its_store(struct vmboot_vm *vm)
 	return vmb_strdup(vm->metadata.store, &vm->store.path);
 }
 
+/*
+ * Holds the VM's folder. Where it cannot be used, the handle does without: what goes through libvirt
+ * works all the same.
+ */
+static int hold_folder(struct vmboot_vm *vm, virDomainPtr d)
+{
+	int r = vmb_files_lock(vm->files.folder, LOCK_SH, &vm->folder_lock);
+
+	if (r != -VMBOOT_ENOVM && r != -EACCES && r != -EPERM)
+		return r;
+	if (virDomainGetUUID(d, vm->uuid) < 0)
+		return vmb_libvirt_error("cannot ask which VM \"%s\" is", vm->name);
+	vm->no_files = true;
+	return 0;
+}
+
 int vmboot_open(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret_vm)
 {
 	VMB_NO_SIGPIPE;
@@ -277,14 +321,14 @@ int vmboot_open(const struct vmboot_opts *where, const char *name, struct vmboot
 	if (r == 0)
 		r = read_label(vm);
 	if (r == 0)
-		r = vmb_files_lock(vm->files.folder, LOCK_SH, &vm->folder_lock);
+		r = hold_folder(vm, d);
 	/* a domain goes before its folder: so this is not the folder of another of that name */
 	if (r == 0)
 		r = vmb_vm_state(d, &state, NULL);
 	if (r < 0)
 		return r;
 	/* a VM whose ledger is damaged still opens: it loses the host's half of it */
-	if (vmb_host_phases_load(vm->files.ledger, &vm->phases) < 0)
+	if (!vm->no_files && vmb_host_phases_load(vm->files.ledger, &vm->phases) < 0)
 		vmb_log(&vm->log, VMBOOT_LOG_WARNING, "%s", vmboot_last_error()->message);
 	*ret_vm = TAKE_PTR(vm);
 	return 0;

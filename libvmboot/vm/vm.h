@@ -24,7 +24,9 @@ struct vmboot_vm {
 	struct vmb_conn *conn;
 	char *name;
 	int folder_lock; /* shared: gc leaves the folder alone while it is open; and which it is */
-	char *dac_label; /* whom the VM's files belong to, or NULL */
+	bool no_files;	 /* the folder is not on this host, or not ours to use; then */
+	unsigned char uuid[VIR_UUID_BUFLEN]; /* is which VM it is */
+	char *dac_label;		     /* whom the VM's files belong to, or NULL */
 	struct vmb_metadata metadata;
 	struct vmb_plan_files files;
 	struct vmb_host_phases phases;
@@ -57,7 +59,7 @@ int vmb_vm_find(const struct vmboot_opts *where, const char *name, struct vmboot
 VMB_DEFINE_CLEANUP(vmb_vm_closep, struct vmboot_vm *, vmboot_close)
 #define _cleanup_vm_ vmb_cleanup(vmb_vm_closep)
 
-/* Listen to the guest's files, once; the lock is held. */
+/* Listen to the guest's files, once; the lock is held. -VMBOOT_EHOST: they are not on this host. */
 int vmb_vm_listen(struct vmboot_vm *vm);
 
 /* Forget what was heard and listen to new files: a new boot begins; the lock is held. */
@@ -75,7 +77,10 @@ int vmb_vm_wait_reboot(struct vmboot_vm *vm, size_t boot, int timeout_ms);
  * latter alone, for who has looked up by name in another way: what is ours is asked afterwards.
  */
 int vmb_vm_domain(struct vmboot_vm *vm, virDomainPtr *ret);
-int vmb_vm_check_same(const struct vmboot_vm *vm);
+int vmb_vm_check_same(const struct vmboot_vm *vm, virDomainPtr d); /* d: NULL if not known */
+
+/* What the agent's client is to know, once the handle has a name and a connection. */
+void vmb_vm_set_agent(struct vmboot_vm *vm);
 
 /*
  * Who starts the VM, cuts its power or removes it does that alone, until the descriptor is closed;

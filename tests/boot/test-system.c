@@ -333,6 +333,42 @@ static void while_it_is_held(const char *name)
 	vmboot_close(vm);
 }
 
+/* As on another host: what goes through libvirt works, all else is refused in words. */
+static void without_the_folder(const char *name)
+{
+	const char *folder = test_path("%s/vms/%s", boot_store(), name);
+	const char *away = test_path("%s/away", boot_store());
+	const char *const args[] = {"echo", "hi", NULL};
+	struct vmboot_exec_opts opts = VMBOOT_EXEC_OPTS(.args = args);
+	struct vmboot_opts here = boot_where();
+	struct vmboot_exec_result *result;
+	struct vmboot_ledger *ledger;
+	struct vmboot_info *info;
+	struct vmboot_stat *st;
+	struct vmboot_vm *vm;
+
+	CU_ASSERT_EQUAL_FATAL(rename(folder, away), 0);
+	ASSERT_OK(vmboot_open(&here, name, &vm));
+	ASSERT_OK(vmboot_exec(vm, &opts, &result));
+	ASSERT_STR(result->out, "hi\n");
+	vmboot_exec_result_free(result);
+	ASSERT_OK(vmboot_stat(vm, "/etc", false, &st));
+	CU_ASSERT(st->exists);
+	vmboot_stat_free(st);
+	ASSERT_OK(vmboot_copy_from(vm, "/etc/greeting", test_tmpdir()));
+	CU_ASSERT(vmb_exists(test_path("%s/greeting", test_tmpdir())));
+	ASSERT_OK(vmboot_info(vm, &info));
+	CU_ASSERT_EQUAL(info->state, VMBOOT_STATE_RUNNING);
+	vmboot_info_free(info);
+	ASSERT_ERROR(vmboot_ledger(vm, &ledger), VMBOOT_EHOST, "are not on this host");
+	ASSERT_ERROR(vmboot_wait(vm, VMBOOT_PHASE_AGENT, 0), VMBOOT_EHOST, folder);
+	ASSERT_ERROR(vmboot_start(vm), VMBOOT_EHOST, folder);
+	ASSERT_ERROR(vmboot_destroy(vm), VMBOOT_EHOST, folder);
+	vmboot_close(vm);
+	CU_ASSERT_FALSE(vmb_exists(folder));
+	CU_ASSERT_EQUAL_FATAL(rename(away, folder), 0);
+}
+
 static void runs_programs_through_the_daemon(void)
 {
 	struct vmboot_opts opts = boot_opts("system-exec", "sleep 100000");
@@ -341,9 +377,11 @@ static void runs_programs_through_the_daemon(void)
 	int *r;
 
 	ASSERT_OK(vmboot_create(&opts, &vm));
+	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_AGENT, BOOT_TIMEOUT_MS));
 	echo_through(vm);
 	echo_through(vm);
 	boot_exec_often(vm, 60);
+	without_the_folder("system-exec");
 	CU_ASSERT_EQUAL(pthread_create(&thread, NULL, hold_the_stream, vm), 0);
 	echo_through(vm); /* the thread has begun by now, and goes on */
 	while_it_is_held("system-exec");

@@ -238,7 +238,7 @@ nothing_left "rm -f"
 echo "- a VM whose files are gone"
 expect 0 vmboot run --name bare "$@" test true
 rm -rf "$VMBOOT_STORE/vms/bare"
-expect 1 vmboot rm -f bare && has err "files are gone" "virsh destroy" "vmboot gc"
+expect 1 vmboot rm -f bare && has err "not on this host" "virsh destroy" "vmboot gc"
 expect 0 vmboot gc
 nothing_left "gc of a VM whose files are gone"
 expect 0 vmboot gc --json
