@@ -185,6 +185,10 @@ class Exec(Base):
     def test_output_that_does_not_end_is_cut(self) -> None:
         done = shared.exec(["head", "-c", "300000", "/dev/zero"], output_max=1000)
         self.assertEqual((len(done.stdout), done.stdout_cut, done.stderr_cut), (1000, True, False))
+        with mock.patch.object(vmboot._exec, "OUTPUT_MAX", 1000):
+            with self.assertRaises(vmboot.OutputCut) as caught:
+                shared.exec(["head", "-c", "300000", "/dev/zero"])
+        self.assertEqual(len(caught.exception.result.stdout), 1000)
         self.assertEqual(timed_out(["yes"], 1, output_max=10).output, b"y\n" * 5)
 
     def test_interrupt_kills_it(self) -> None:
@@ -726,6 +730,7 @@ class Asyncio(Base):
     def test_processes(self) -> None:
         async def main() -> None:
             async with await vmboot.aio.open("web") as vm:
+                self.assertEqual((await vm.ledger()).name, "web")
                 process = await vm.popen(["cat"], stdin=vmboot.PIPE, stdout=vmboot.PIPE)
                 assert process.stdin and process.stdout
                 process.stdin.write(b"ping\n")

@@ -49,6 +49,13 @@ class Errors(unittest.TestCase):
         self.assertIsInstance(called, subprocess.CalledProcessError)
         self.assertIn("SIGKILL", str(called))
 
+    def test_output_that_was_cut(self) -> None:
+        done: Any = vmboot.CompletedProcess(["x"], 0, b"out", b"")
+        done.stdout_cut = True
+        error = pickle.loads(pickle.dumps(vmboot.OutputCut(done)))
+        self.assertIn("['x'] wrote more to stdout than", str(error))
+        self.assertEqual((error.result.stdout, error.result.stdout_cut), (b"out", True))
+
     def test_pickle(self) -> None:
         """They come back whole from another process."""
         error = errors.make("words", 5006, phase="root", device="vda", guest_errno=5)

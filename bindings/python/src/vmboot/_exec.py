@@ -47,6 +47,8 @@ Env = Union[Mapping[str, EnvValue], Sequence[str]]
 #: PIPE, DEVNULL, STDOUT, a descriptor, an open file, or None
 File = Union[None, int, IO[Any]]
 _WORD = 0xFFFF
+#: of each output, unless the caller says how much
+OUTPUT_MAX = 16 << 20
 
 
 def descriptor(file: Union[int, IO[Any]], writes: bool) -> int:
@@ -469,7 +471,7 @@ class ExecMixin:
         env: Optional[Env] = ...,
         cwd: Optional[StrPath] = ...,
         user: Union[None, str, int] = ...,
-        output_max: int = ...,
+        output_max: Optional[int] = ...,
     ) -> CompletedProcess[str]:
         ...
 
@@ -487,7 +489,7 @@ class ExecMixin:
         env: Optional[Env] = ...,
         cwd: Optional[StrPath] = ...,
         user: Union[None, str, int] = ...,
-        output_max: int = ...,
+        output_max: Optional[int] = ...,
     ) -> CompletedProcess[str]:
         ...
 
@@ -505,7 +507,7 @@ class ExecMixin:
         env: Optional[Env] = ...,
         cwd: Optional[StrPath] = ...,
         user: Union[None, str, int] = ...,
-        output_max: int = ...,
+        output_max: Optional[int] = ...,
     ) -> CompletedProcess[bytes]:
         ...
 
@@ -522,14 +524,16 @@ class ExecMixin:
         env: Optional[Env] = None,
         cwd: Optional[StrPath] = None,
         user: Union[None, str, int] = None,
-        output_max: int = 16 << 20,
+        output_max: Optional[int] = None,
     ) -> CompletedProcess[Any]:
         """Run a program in the guest to its end, as :func:`subprocess.run` with captured output.
 
         ``returncode`` is the exit code, or the negative signal that ended it. With ``check`` a
         program that failed raises :class:`vmboot.CalledProcessError`; after ``timeout`` seconds it
-        is killed and :class:`vmboot.TimeoutExpired` has what it wrote. Of each output
-        ``output_max`` bytes are kept, for a guest is not trusted. Ctrl-C kills it.
+        is killed and :class:`vmboot.TimeoutExpired` has what it wrote. Of each output the first
+        ``output_max`` bytes are kept, since a guest is not trusted, and ``stdout_cut`` and
+        ``stderr_cut`` say whether there was more. Without ``output_max`` 16 MiB are kept, and more
+        than that raises :class:`vmboot.OutputCut`. Ctrl-C kills the program.
 
         >>> vm.exec(["echo", "hello"], text=True).stdout
         'hello\\n'
@@ -544,10 +548,9 @@ class ExecMixin:
         """
         program = Program.of(args, env, cwd, user, timeout)
         how = Text.of(text, encoding, errors)
-        done = run(self._handle, program, args, how, how.encode(input), timeout, output_max)
-        if check:
-            done.check_returncode()
-        return done
+        most = OUTPUT_MAX if output_max is None else output_max
+        done = run(self._handle, program, args, how, how.encode(input), timeout, most)
+        return checked(done, output_max, check)
 
 
 def run(
@@ -578,6 +581,17 @@ def run(
         process.kill()
         process.close()
     return completed(process, talk)
+
+
+def checked(
+    done: CompletedProcess[Any], output_max: Optional[int], check: bool
+) -> CompletedProcess[Any]:
+    """Raises what the caller wants raised of a program that has ended."""
+    if output_max is None and (done.stdout_cut or done.stderr_cut):
+        raise errors.OutputCut(done)
+    if check:
+        done.check_returncode()
+    return done
 
 
 def cannot_stream(error: errors.VmbootError) -> bool:

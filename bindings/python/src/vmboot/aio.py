@@ -14,6 +14,10 @@
 Waiting for a guest is waiting for a descriptor in the event loop, so that a thousand waits are no
 thread. What C does in one piece (create, stop, a copy) runs in a thread for that time; a program
 in the guest has one as long as it runs. One object belongs to one event loop.
+
+What is a coroutine follows one rule: whatever may do I/O. So each method of :class:`vmboot.VM` is
+one here (``state`` too, a property there), or an asynchronous iterator, but for ``name``, ``closed``
+and ``close()``. ``event_fd()`` and ``dispatch()`` are for other event loops, and not here.
 """
 from __future__ import annotations
 
@@ -326,9 +330,9 @@ class VM:
         """As :meth:`vmboot.VM.destroy`."""
         await _in_thread(self.sync.destroy)
 
-    def ledger(self) -> _results.Ledger:
-        """As :meth:`vmboot.VM.ledger`; it reads a small file, and does not wait."""
-        return self.sync.ledger()
+    async def ledger(self) -> _results.Ledger:
+        """As :meth:`vmboot.VM.ledger`."""
+        return await _in_thread(self.sync.ledger)
 
     # ---- its boot
 
@@ -452,19 +456,26 @@ class VM:
         env: Optional[Env] = None,
         cwd: Optional[StrPath] = None,
         user: Union[None, str, int] = None,
-        output_max: int = 16 << 20,
+        output_max: Optional[int] = None,
     ) -> CompletedProcess[Any]:
         """Run a program to its end, as :meth:`vmboot.VM.exec`. Cancelled, it is killed."""
         program = Program.of(args, env, cwd, user, timeout)
         how = Text.of(text, encoding, errors)
-        done = await _run(self.sync, program, args, how, how.encode(input), timeout, output_max)
-        if check:
-            done.check_returncode()
-        return done
+        most = _exec.OUTPUT_MAX if output_max is None else output_max
+        done = await _run(self.sync, program, args, how, how.encode(input), timeout, most)
+        return _exec.checked(done, output_max, check)
 
     async def stat(self, path: StrPath, *, follow_symlinks: bool = True) -> os.stat_result:
         """As :meth:`vmboot.VM.stat`."""
         return await _in_thread(lambda: self.sync.stat(path, follow_symlinks=follow_symlinks))
+
+    async def lstat(self, path: StrPath) -> os.stat_result:
+        """As :meth:`vmboot.VM.lstat`."""
+        return await _in_thread(lambda: self.sync.lstat(path))
+
+    async def readlink(self, path: StrPath) -> str:
+        """As :meth:`vmboot.VM.readlink`."""
+        return await _in_thread(lambda: self.sync.readlink(path))
 
     async def exists(self, path: StrPath, *, follow_symlinks: bool = True) -> bool:
         """As :meth:`vmboot.VM.exists`."""

@@ -33,6 +33,7 @@ __all__ = [
     "LibvirtError",
     "NotFound",
     "OptionError",
+    "OutputCut",
     "PermissionDenied",
     "Timeout",
     "TimeoutExpired",
@@ -216,6 +217,25 @@ class CalledProcessError(VmbootError, subprocess.CalledProcessError):
 
     def __reduce__(self) -> Tuple[Any, ...]:
         return type(self), (self.returncode, self.cmd, self.output, self.stderr)
+
+
+class OutputCut(VmbootError):
+    """A program in a guest wrote more than is kept, and no ``output_max`` said that this is fine.
+
+    ``result`` is its :class:`vmboot.CompletedProcess`, with the first of each output.
+    """
+
+    def __init__(self, result: Any) -> None:
+        streams = [name for name in ("stdout", "stderr") if getattr(result, name + "_cut")]
+        super().__init__(
+            f"Command {result.args!r} wrote more to {' and '.join(streams)} than is kept "
+            "(set output_max to have as much of it as you want, or use popen)"
+        )
+        #: how the program ended, and what was kept
+        self.result = result
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return type(self), (self.result,)
 
 
 _KINDS: Dict[int, Type[VmbootError]] = {
