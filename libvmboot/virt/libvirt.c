@@ -2,7 +2,9 @@
 #include "virt/libvirt.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -36,10 +38,47 @@ static void ignore_error(void *data VMB_UNUSED, virErrorPtr error VMB_UNUSED)
 {
 }
 
+/*
+ * libvirt writes warnings of its embedded QEMU driver to standard error, such as one for each guest
+ * whose XML chooses how QEMU is asked for its CPU. It reads what to write from the environment, once,
+ * in virInitialize(), and has no function for that. So it finds a filter there, unless the user or the
+ * program has chosen. setenv() would move the environment under the feet of other threads that
+ * read it; this is another list of the same strings, which stays for those that read it just then.
+ */
+static void filter_driver_warnings(void)
+{
+	static const char *const chosen[] = {"LIBVIRT_DEBUG", "LIBVIRT_LOG_FILTERS",
+					     "LIBVIRT_LOG_OUTPUTS"};
+	static char filter[] = "LIBVIRT_LOG_FILTERS=4:qemu.";
+	static char **with_filter;
+	char **before = environ;
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(chosen); i++)
+		if (getenv(chosen[i]))
+			return;
+	while (before && before[n])
+		n++;
+	with_filter = calloc(n + 2, sizeof(*with_filter));
+	if (!with_filter)
+		return;
+	for (size_t i = 0; i < n; i++)
+		with_filter[i] = before[i];
+	with_filter[n] = filter;
+	environ = with_filter;
+	virInitialize();
+	if (environ == with_filter)
+		environ = before;
+	else
+		unsetenv("LIBVIRT_LOG_FILTERS"); /* another thread has made its own of it */
+}
+
 virConnectPtr vmb_libvirt_open(const char *uri)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	virConnectPtr c;
 
+	pthread_once(&once, filter_driver_warnings);
 	opens = true;
 	c = virConnectOpen(uri);
 	opens = false;
