@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/str.h"
+#include "virt/uri.h"
 
 #ifdef __x86_64__
 #include <cpuid.h>
@@ -158,19 +159,12 @@ static unsigned from_memo(const struct vmb_store *store)
 	return khz;
 }
 
-bool vmb_tsc_is_here(const char *uri)
-{
-	const char *host = strstr(uri, "://");
-
-	return host && host[3] == '/';
-}
-
 unsigned vmb_tsc_khz(const struct vmb_store *store, struct vmb_conn *conn)
 {
 	struct vmb_saved_error *saved;
 	unsigned khz;
 
-	if (!vmb_tsc_is_here(vmb_conn_uri(conn)))
+	if (vmb_uri_place(vmb_conn_uri(conn)) != VMB_URI_HERE)
 		return 0;
 	saved = vmb_error_save();
 	khz = from_memo(store);

@@ -19,7 +19,4 @@ unsigned vmb_tsc_khz(const struct vmb_store *store, struct vmb_conn *conn);
 /* The same, of this host, without a store; takes 10 ms. */
 unsigned vmb_tsc_measure(void);
 
-/* Whether libvirt, and so QEMU, is on this host. */
-bool vmb_tsc_is_here(const char *uri);
-
 #endif

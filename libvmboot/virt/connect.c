@@ -9,6 +9,7 @@
 #include "base/thread.h"
 #include "virt/embed.h"
 #include "virt/evloop.h"
+#include "virt/uri.h"
 
 enum {
 	/* How long a call waits for libvirt to open a connection. */
@@ -437,6 +438,48 @@ bool vmb_conn_in_process(const struct vmb_conn *conn)
 const char *vmb_conn_uri(const struct vmb_conn *conn)
 {
 	return conn->uri;
+}
+
+/* ---- where ---- */
+
+static int elsewhere(const char *uri)
+{
+	vmb_error(
+		VMBOOT_EOPTS,
+		"%s is the libvirt of another host, and a VM needs files on the host that it runs "
+		"on: create and start it there. If that is this host, use a URI without a server, "
+		"such as qemu:///system",
+		uri);
+	vmb_error_field("uri");
+	return -VMBOOT_EOPTS;
+}
+
+int vmb_conn_check_uri(const struct vmboot_opts *opts)
+{
+	_cleanup_free_ char *lent = opts->connection ? virConnectGetURI(opts->connection) : NULL;
+	const char *uri = lent ? lent : wanted_uri(opts);
+
+	if (vmb_uri_place(uri) != VMB_URI_ELSEWHERE)
+		return 0;
+	return elsewhere(uri);
+}
+
+int vmb_conn_check_here(struct vmb_conn *conn)
+{
+	const enum vmb_uri_place place = vmb_uri_place(conn->uri);
+	_cleanup_connect_ virConnectPtr c = NULL;
+	_cleanup_free_ char *name = NULL;
+	int r;
+
+	if (place != VMB_URI_UNSURE)
+		return place == VMB_URI_HERE ? 0 : elsewhere(conn->uri);
+	r = vmb_conn_get(conn, NULL, &c);
+	if (r < 0)
+		return r;
+	name = virConnectGetHostname(c);
+	if (!name)
+		return vmb_libvirt_error("cannot ask %s for the name of its host", conn->uri);
+	return vmb_uri_is_own_name(name) ? 0 : elsewhere(conn->uri);
 }
 
 int vmb_conn_real_uri(struct vmb_conn *conn, char **ret)

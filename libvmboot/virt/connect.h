@@ -43,6 +43,14 @@ bool vmb_conn_in_process(const struct vmb_conn *conn);
 
 const char *vmb_conn_uri(const struct vmb_conn *conn); /* for messages */
 
+/*
+ * Whether QEMU runs on this host, where the files are that a VM is made of; -VMBOOT_EOPTS if not. The
+ * former looks at the URI alone and connects to nothing, the latter also asks libvirt for its host's
+ * name, if the URI leaves a doubt.
+ */
+int vmb_conn_check_uri(const struct vmboot_opts *opts);
+int vmb_conn_check_here(struct vmb_conn *conn);
+
 /* libvirt's own word for which libvirt it is, whatever alias it was opened by. */
 int vmb_conn_real_uri(struct vmb_conn *conn, char **ret);
 

@@ -210,13 +210,19 @@ static int prepare(const struct vmboot_opts *opts, struct creation *c, char **re
 	return r;
 }
 
-/* With no store there is no image of any name: it is not made to tell that. */
-static int check_store(const struct vmboot_opts *opts)
+/*
+ * What can be refused before anything is made. With no store there is no image of any name: it is
+ * not made to tell that.
+ */
+static int check_before(const struct vmboot_opts *opts)
 {
 	_cleanup_store_ struct vmb_store store = {0};
 	_cleanup_image_ struct vmb_image image = {0};
-	int r = vmb_store_find(opts->store, &store);
+	int r = vmb_conn_check_uri(opts);
 
+	if (r < 0)
+		return r;
+	r = vmb_store_find(opts->store, &store);
 	if (r != 0 || vmb_is_source(opts->image))
 		return r < 0 ? r : 0;
 	return vmb_image_find(&store, opts->image, &image);
@@ -231,7 +237,7 @@ static int begin(const struct vmboot_opts *opts, struct vmboot_opts *own, struct
 	vmb_host_phases_begin(&phases);
 	r = vmb_opts_read(opts, true, own);
 	if (r == 0)
-		r = check_store(own);
+		r = check_before(own);
 	if (r == 0)
 		r = vmb_vm_new(own, own->name, &c->vm);
 	if (r == 0)
@@ -298,7 +304,7 @@ static int plan_only(const struct vmboot_opts *opts, struct vmb_plan *ret)
 
 	r = vmb_opts_read(opts, true, &own);
 	if (r == 0)
-		r = check_store(&own);
+		r = check_before(&own);
 	if (r == 0)
 		r = vmb_vm_new(&own, own.name, &vm);
 	if (r == 0)

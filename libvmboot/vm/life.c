@@ -81,7 +81,9 @@ int vmboot_start(struct vmboot_vm *vm)
 	enum vmboot_state state;
 	int r;
 
-	r = vmb_vm_seize(vm, &lock);
+	r = vmb_conn_check_here(vm->conn);
+	if (r == 0)
+		r = vmb_vm_seize(vm, &lock);
 	if (r == 0)
 		r = find(vm, &d, &state);
 	if (r < 0)

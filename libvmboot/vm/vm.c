@@ -43,6 +43,8 @@ static int new_vm(const struct vmboot_opts *where, const char *name, bool make,
 	r = make ? vmb_store_open(own.store, &vm->store) : find_store(&own, name, &vm->store);
 	if (r == 0)
 		r = vmb_conn_open(&own, &vm->store, &vm->conn);
+	if (r == 0 && make)
+		r = vmb_conn_check_here(vm->conn);
 	if (r == 0)
 		r = vmb_strdup(name, &vm->name);
 	if (r < 0)
