@@ -13,6 +13,7 @@ from pathlib import Path
 
 # header, page, its title, which names (without vmboot_, in small letters); the first that fits
 PAGES = (
+    ("cancel.h", "vmboot_cancel", "end a call that takes long", r".*"),
     ("error.h", "vmboot_error", "errors of libvmboot, and strings that it returned", r".*"),
     ("event.h", "vmboot_phase", "the phases of a boot", r"phase.*"),
     ("event.h", "vmboot_ledger", "where the time of a boot went", r".*"),

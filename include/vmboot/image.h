@@ -26,7 +26,7 @@ struct vmboot_image {
 
 /**
  * vmboot_image_import: bring an image into the store.
- * @where: opts of which store, log and progress are read; NULL: defaults.
+ * @where: opts of which store, log, progress, timeout_ms and cancel are read; NULL: defaults.
  * @source: "oci:DIR[:TAG]", "dir:DIR", "tar:FILE" or "disk:FILE".
  * @name: the name to give it; NULL: made from @source. One without a registry, as "node:20", is
  * localhost/node:20, and "node:20" finds it.
@@ -36,7 +36,7 @@ struct vmboot_image {
  * imports at once do no harm. The source is only read.
  *
  * Returns: 0; -VMBOOT_EIMAGE, the source cannot be used; -VMBOOT_EHOST, a tool or right is
- * missing; or a negative errno. Thread-safe. Since 0.1.
+ * missing; -ETIMEDOUT, -ECANCELED; or another negative errno. Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_image_import(const struct vmboot_opts *where, const char *source,
 				   const char *name, struct vmboot_image **ret_image);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <vmboot/cancel.h>
 #include <vmboot/export.h>
 
 #ifdef __cplusplus
@@ -127,6 +128,10 @@ struct vmboot_opts {
 	void *log_data;
 	vmboot_progress_fn progress; /**< NULL: no progress */
 	void *progress_data;
+
+	/* since 0.2 */
+	uint64_t timeout_ms; /**< how long a create or an import may take, ms; 0: 86400000, a day */
+	struct vmboot_cancel *cancel; /**< C only; borrowed: ends the call, see vmboot_cancel() */
 };
 
 /** An initialiser: size set, all else as written or default. */

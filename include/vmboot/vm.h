@@ -62,8 +62,11 @@ enum vmboot_stream {
  * Returns when libvirt has started the guest; vmboot_wait() waits for its boot. All or nothing: on
  * failure no domain, disk or process is left. The image is imported if it is not in the store.
  *
+ * All of it takes at most opts->timeout_ms, and opts->cancel ends it, as vmboot_cancel() says.
+ *
  * Returns: 0; -VMBOOT_EOPTS; -EEXIST, a domain or VM of that name exists; -VMBOOT_EIMAGE,
- * -VMBOOT_ENOIMAGE, -VMBOOT_EKERNEL, -VMBOOT_EHOST, -VMBOOT_ELIBVIRT; or a negative errno.
+ * -VMBOOT_ENOIMAGE, -VMBOOT_EKERNEL, -VMBOOT_EHOST, -VMBOOT_ELIBVIRT; -ETIMEDOUT, -ECANCELED; or
+ * another negative errno.
  * Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_create(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm);

@@ -15,6 +15,7 @@
  *  - Nothing is printed, no signal handler is set, and the program is never ended.
  */
 
+#include <vmboot/cancel.h>
 #include <vmboot/error.h>
 #include <vmboot/event.h>
 #include <vmboot/exec.h>

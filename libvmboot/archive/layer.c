@@ -4,6 +4,7 @@
 #include "archive/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/limit.h"
 
 enum { CHUNK = 1 << 17, TAR_BLOCK = 512 };
 
@@ -40,6 +41,11 @@ static la_ssize_t read_chunk(struct archive *a, void *data, const void **ret)
 	struct vmb_layer_reader *r = data;
 	ssize_t n;
 
+	r->limit = vmb_limit_check();
+	if (r->limit < 0) {
+		archive_set_error(a, -r->limit, "no longer wanted");
+		return -1;
+	}
 	do
 		n = read(r->fd, r->buf, CHUNK);
 	while (n < 0 && errno == EINTR);
@@ -137,6 +143,8 @@ static int check_whole(struct vmb_layer_reader *r)
 	do
 		n = read_chunk(r->archive, r, &data);
 	while (n > 0);
+	if (r->limit < 0)
+		return r->limit;
 	if (n < 0)
 		return vmb_errno(r->read_errno, "cannot read %s", r->layer->path);
 	if (r->bytes != r->layer->size)
@@ -155,6 +163,8 @@ static int broken(struct vmb_layer_reader *r, struct archive *a)
 	char words[256];
 	int e;
 
+	if (r->limit < 0)
+		return r->limit;
 	if (r->read_errno)
 		return vmb_errno(r->read_errno, "cannot read %s", r->layer->path);
 	vmb_strlcpy(words, archive_error_string(a) ? archive_error_string(a) : "", sizeof(words));

@@ -38,6 +38,7 @@ struct vmb_layer_reader {
 	struct archive_entry *entry; /* the archive's */
 	int fd;
 	int read_errno;
+	int limit; /* what vmb_limit_check() said, with the error set */
 	struct vmb_hash hash;
 	uint64_t bytes;	 /* of the file */
 	uint64_t plain;	 /* of them without compression */

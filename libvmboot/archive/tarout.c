@@ -3,13 +3,12 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "archive/path.h"
-#include "base/clock.h"
 #include "base/error.h"
+#include "base/limit.h"
 
 enum {
 	BLOCK = 512,
@@ -44,27 +43,23 @@ void vmb_tarout_done(struct vmb_tarout *out)
 
 static int wait_writable(struct vmb_tarout *out)
 {
-	struct vmb_deadline deadline = vmb_deadline_in(STALL_MS);
 	struct pollfd p = {.fd = out->fd, .events = POLLOUT};
-	int r;
+	int r = vmb_limit_poll(&p, vmb_deadline_in(STALL_MS));
 
-	do
-		r = poll(&p, 1, vmb_deadline_poll(deadline, -1));
-	while (r < 0 && errno == EINTR);
-	if (r < 0)
-		return vmb_errno(errno, "cannot wait for %s", out->what);
 	if (r == 0)
 		return vmb_error(ETIMEDOUT, "%s hangs: it has taken nothing for %d s", out->what,
 				 STALL_MS / 1000);
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 static int flush(struct vmb_tarout *out)
 {
 	size_t at = 0;
 	ssize_t n;
-	int r;
+	int r = vmb_limit_check();
 
+	if (r < 0)
+		return r;
 	while (at < out->len) {
 		n = write(out->fd, out->buf + at, out->len - at);
 		if (n >= 0) {

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 
 #include "base/error.h"
+#include "base/limit.h"
 
 int vmb_read_fd(int fd, const char *what, size_t max, char **ret, size_t *ret_n)
 {
@@ -273,6 +274,9 @@ static int copy_range(int from, int to, off_t start, off_t end, const char *what
 	while (start < end) {
 		size_t want = sizeof(chunk);
 
+		r = vmb_limit_check();
+		if (r < 0)
+			return r;
 		if ((off_t)want > end - start)
 			want = (size_t)(end - start);
 		n = read(from, chunk, want);

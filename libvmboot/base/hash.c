@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/limit.h"
 
 void vmb_hash_init(struct vmb_hash *h)
 {
@@ -49,6 +50,10 @@ int vmb_hash_fd(int fd, const char *path, char hex[VMB_SHA256_HEX + 1])
 		return vmb_oom();
 	vmb_hash_init(&h);
 	while ((n = read(fd, chunk, size)) != 0) {
+		int r = vmb_limit_check();
+
+		if (r < 0)
+			return r;
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

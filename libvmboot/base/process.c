@@ -5,11 +5,18 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/limit.h"
+
+enum {
+	TOOL_MS = 60 * 60 * 1000, /* a tool that does nothing for so long hangs */
+	OUTPUT_MAX = 1 << 20,
+};
 
 extern char **environ;
 
@@ -183,6 +190,16 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+static void kill_process(struct vmb_process *p)
+{
+	if (p->pid <= 0)
+		return;
+	kill(p->pid, SIGKILL);
+	while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	p->pid = -1;
+}
+
 /* The end of what it said, whole lines where it can be, in one line. */
 static void last_words(struct vmb_process *p, char *words, size_t size)
 {
@@ -203,25 +220,64 @@ static void last_words(struct vmb_process *p, char *words, size_t size)
 	vmb_strlcpy(words, n ? from : "it said nothing", size);
 }
 
-/* What nobody read of its output, so that it is neither stuck nor killed for it. */
-static void drain(int fd)
+/* As long as the caller's call may take, and not for ever. */
+static int wait_for(const struct vmb_process *p, int fd)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+	int r = vmb_limit_poll(&poll_fd, vmb_deadline_in(TOOL_MS));
+
+	if (r == 0)
+		return vmb_error(ETIMEDOUT, "%s hangs: nothing has come of it for %d s", p->tool,
+				 TOOL_MS / 1000);
+	return r < 0 ? r : 0;
+}
+
+/* Its output to the end. out NULL: what nobody wants, so that it is not stuck. */
+static int read_output(const struct vmb_process *p, struct vmb_buf *out)
 {
 	char chunk[4096];
 	ssize_t n = 1;
+	int r = 0;
 
-	while (fd >= 0 && (n > 0 || (n < 0 && errno == EINTR)))
-		n = read(fd, chunk, sizeof(chunk));
+	while (r == 0 && n != 0) {
+		r = wait_for(p, p->stdout_fd);
+		if (r < 0)
+			return r;
+		n = read(p->stdout_fd, chunk, sizeof(chunk));
+		if (n < 0 && errno != EINTR)
+			return vmb_errno(errno, "cannot read what %s says", p->tool);
+		if (n > 0 && out)
+			vmb_buf_add(out, chunk, (size_t)n);
+		if (out && out->len > OUTPUT_MAX)
+			return vmb_error(EFBIG, "%s says more than %d bytes", p->tool, OUTPUT_MAX);
+	}
+	return 0;
+}
+
+/* A kernel that has no such descriptors leaves the waiting to waitpid(). */
+static int wait_end(const struct vmb_process *p)
+{
+	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, p->pid, 0);
+
+	return fd < 0 ? 0 : wait_for(p, fd);
 }
 
 int vmb_process_finish(struct vmb_process *p)
 {
 	char words[1024];
-	int status;
+	int status, r = 0;
 	pid_t pid;
 
 	close_fd(&p->stdin_fd);
 	unguard(p);
-	drain(p->stdout_fd);
+	if (p->stdout_fd >= 0)
+		r = read_output(p, NULL);
+	if (r == 0)
+		r = wait_end(p);
+	if (r < 0) {
+		kill_process(p);
+		return r;
+	}
 	do
 		pid = waitpid(p->pid, &status, 0);
 	while (pid < 0 && errno == EINTR);
@@ -241,36 +297,25 @@ int vmb_process_finish(struct vmb_process *p)
 
 void vmb_process_done(struct vmb_process *p)
 {
-	if (p->pid > 0) {
-		kill(p->pid, SIGKILL);
-		while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
+	kill_process(p);
 	close_fd(&p->stdin_fd);
 	unguard(p);
 	close_fd(&p->stdout_fd);
 	close_fd(&p->stderr_fd);
-	p->pid = -1;
 }
 
 int vmb_run(const char *const *argv, char **ret_out)
 {
 	_cleanup_process_ struct vmb_process p = VMB_PROCESS_INIT;
-	_cleanup_free_ char *out = NULL;
+	_cleanup_buf_ struct vmb_buf out = {0};
 	int r;
 
 	r = vmb_process_start(&p, argv, ret_out ? VMB_PIPE_STDOUT : 0);
+	if (r == 0 && ret_out)
+		r = read_output(&p, &out);
+	if (r == 0)
+		r = vmb_process_finish(&p);
 	if (r < 0)
 		return r;
-	if (ret_out) {
-		r = vmb_read_fd(p.stdout_fd, argv[0], 1U << 20, &out, NULL);
-		if (r < 0)
-			return r;
-	}
-	r = vmb_process_finish(&p);
-	if (r < 0)
-		return r;
-	if (ret_out)
-		*ret_out = TAKE_PTR(out);
-	return 0;
+	return ret_out ? vmb_buf_take(&out, ret_out) : 0;
 }

@@ -5,7 +5,9 @@
 /*
  * Running a tool. It gets no shell, only the descriptors named here, default signals, and
  * LC_ALL=C; what it says on standard error is kept for the error message. The thread that starts
- * a tool feeds and finishes it: with VMB_PIPE_STDIN, SIGPIPE is blocked in it until then.
+ * a tool feeds and finishes it: with VMB_PIPE_STDIN, SIGPIPE is blocked in it until then. A tool is
+ * waited for as long as the caller's call may take (base/limit.h), and at most an hour; one that is
+ * late is killed.
  */
 
 #include <stdbool.h>

@@ -3,9 +3,11 @@
 
 #include "archive/path.h"
 #include "base/error.h"
+#include "base/limit.h"
 #include "base/sigpipe.h"
 #include "image/index.h"
 #include "image/record.h"
+#include "opts/opts.h"
 
 /* The public record and what its pointers point to. */
 struct owned {
@@ -69,13 +71,20 @@ int vmboot_image_import(const struct vmboot_opts *where, const char *source, con
 	VMB_NO_SIGPIPE;
 	_cleanup_store_ struct vmb_store store = {0};
 	_cleanup_image_ struct vmb_image image = {0};
-	struct vmb_log log = vmb_log_of(where);
-	int r;
+	struct vmboot_opts own;
+	struct vmb_log log;
+	int r = vmb_opts_read(where, false, &own);
 
+	if (r < 0)
+		return r;
+	VMB_LIMIT(&own, "importing the image");
+	log = vmb_log_of(&own);
 	if (!source || !vmb_is_source(source))
 		return vmb_error(VMBOOT_EIMAGE, "\"%s\" is nothing to import; it has to be %s",
 				 vmb_show(source).text, vmb_source_usage().text);
-	r = vmb_store_open(where ? where->store : NULL, &store);
+	r = vmb_store_open(own.store, &store);
+	if (r == 0)
+		r = vmb_limit_check();
 	if (r == 0)
 		r = vmb_image_ensure(&store, source, name, &log, &image);
 	if (r < 0 || !ret_image)

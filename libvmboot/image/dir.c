@@ -9,6 +9,7 @@
 #include "archive/squash.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/limit.h"
 #include "image/oci-json.h"
 #include "image/source.h"
 
@@ -67,8 +68,10 @@ static int visit(struct walk *w, const FTSENT *ent, walk_fn fn)
 {
 	vmb_cleanup(entry_freep) struct archive_entry *e = NULL;
 	const char *path = ent->fts_path + strlen(w->root);
-	int r;
+	int r = vmb_limit_check();
 
+	if (r < 0)
+		return r;
 	path += strspn(path, "/");
 	if (ent->fts_info == FTS_ERR || ent->fts_info == FTS_DNR || ent->fts_info == FTS_NS)
 		return vmb_errno(ent->fts_errno, "cannot read %s", ent->fts_path);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/limit.h"
 #include "opts/opts.h"
 #include "opts/rules.h"
 
@@ -184,6 +185,12 @@ static const struct vmb_field fields[] = {
 				"the kernel is tainted (E)",
 			.since = "0.1"},
 	},
+	{
+		.pub = {MEMBER(timeout_ms), .type = VMBOOT_FIELD_UINT, .min = 1, .max = 604800000,
+			.default_value = VMB_LIMIT_DEFAULT_MS, .metavar = "MS",
+			.rule = "a number of milliseconds from 1 to 604800000",
+			.help = "how long making the VM may take, in ms", .since = "0.2"},
+	},
 };
 
 const struct vmb_field *vmb_fields(size_t *ret_n)
@@ -198,7 +205,7 @@ const struct vmboot_field *const *vmboot_opts_fields(size_t *ret_n)
 	static const struct vmboot_field *const pubs[] = {
 		ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),	ROW(8),
 		ROW(9),	 ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15), ROW(16), ROW(17),
-		ROW(18), ROW(19), ROW(20), ROW(21), ROW(22), ROW(23), ROW(24), ROW(25),
+		ROW(18), ROW(19), ROW(20), ROW(21), ROW(22), ROW(23), ROW(24), ROW(25), ROW(26),
 	};
 #undef ROW
 	_Static_assert(ARRAY_SIZE(pubs) == ARRAY_SIZE(fields), "a row is missing");

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "store/store.h"
 
-#include <poll.h>
 #include <stdarg.h>
 #include <sys/file.h>
 #include <sys/random.h>
@@ -9,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/limit.h"
 
 /* Others (libvirt's user among them) may pass through, but not list; each file has its own mode. */
 enum { STORE_MODE = 0711, LOCK_RETRY_MS = 20 };
@@ -134,13 +134,18 @@ static bool still_there(int fd, const char *path)
 /* 0, also if the file is gone by now; or a negative errno. */
 static int lock_file(int fd, const char *path, int operation, struct vmb_deadline deadline)
 {
+	int r;
+
 	while (flock(fd, operation | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return vmb_errno(errno, "cannot lock %s", path);
 		if (vmb_deadline_passed(deadline))
 			return vmb_error(ETIMEDOUT, "another process holds %s; is it still alive?",
 					 path);
-		poll(NULL, 0, vmb_deadline_poll(deadline, LOCK_RETRY_MS));
+		r = vmb_limit_poll(NULL,
+				   vmb_deadline_in(vmb_deadline_poll(deadline, LOCK_RETRY_MS)));
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

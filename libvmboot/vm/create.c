@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/limit.h"
 #include "base/sigpipe.h"
 #include "disk/kernel.h"
 #include "image/source.h"
@@ -13,6 +14,8 @@
 #include "probe/facts.h"
 #include "vm/files.h"
 #include "vm/vm.h"
+
+#define CONNECTING "connecting to libvirt"
 
 /* What has been made so far, so that a failure can take it back. */
 struct creation {
@@ -55,11 +58,15 @@ static int make_plan(const struct vmboot_opts *opts, struct vmboot_vm *vm, struc
 	_cleanup_facts_ struct vmb_facts facts = {0};
 	int r;
 
-	r = vmb_facts_gather(opts, store, conn, &facts);
+	r = vmb_limit_step("looking at image, kernel and host");
+	if (r == 0)
+		r = vmb_facts_gather(opts, store, conn, &facts);
 	if (r < 0)
 		return r;
 	vmb_host_phases_mark(phases, VMBOOT_PHASE_VALIDATE);
-	r = vmb_accel_resolve(opts->accel, store, conn, &facts, log);
+	r = vmb_limit_step("trying KVM");
+	if (r == 0)
+		r = vmb_accel_resolve(opts->accel, store, conn, &facts, log);
 	if (r < 0)
 		return r;
 	vmb_host_phases_mark(phases, VMBOOT_PHASE_ACCEL);
@@ -105,15 +112,16 @@ static int ensure_shared(struct creation *c)
 	struct vmb_host_phases *phases = &c->vm->phases;
 	const struct vmb_store *store = &c->vm->store;
 	const struct vmb_log *log = &c->vm->log;
-	int r;
+	int r = vmb_limit_step("importing the image");
 
-	if (!f->image.present) {
+	if (r == 0 && !f->image.present)
 		r = vmb_image_import(store, log, &f->image);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	vmb_host_phases_mark(phases, VMBOOT_PHASE_IMAGE);
-	r = vmb_files_share(store, f, log, &c->shared);
+	r = vmb_limit_step("making kernel and initramfs ready");
+	if (r == 0)
+		r = vmb_files_share(store, f, log, &c->shared);
 	if (r == 0)
 		vmb_host_phases_mark(phases, VMBOOT_PHASE_INITRAMFS);
 	return r < 0 ? r : ensure_kernel_disk(c);
@@ -129,9 +137,10 @@ static int note_libvirt(const struct creation *c)
 
 static int make_files(struct creation *c)
 {
-	int r;
+	int r = vmb_limit_step("making the VM's disks");
 
-	r = vmb_files_claim(&c->plan, &c->lock);
+	if (r == 0)
+		r = vmb_files_claim(&c->plan, &c->lock);
 	if (r < 0)
 		return r;
 	c->claimed = true;
@@ -150,9 +159,10 @@ static int start_domain(struct creation *c, const char *xml)
 {
 	VMB_KEEP_SIGPIPE;
 	_cleanup_connect_ virConnectPtr conn = NULL;
-	int r;
+	int r = vmb_limit_step("starting the VM");
 
-	r = vmb_conn_get(c->vm->conn, NULL, &conn);
+	if (r == 0)
+		r = vmb_conn_get(c->vm->conn, NULL, &conn);
 	if (r == 0)
 		r = vmb_libvirt_descriptors();
 	if (r < 0)
@@ -166,7 +176,7 @@ static int start_domain(struct creation *c, const char *xml)
 	if (!c->plan.ephemeral && virDomainCreate(c->domain) < 0)
 		return vmb_libvirt_error("cannot start the VM \"%s\"", c->plan.name);
 	vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_LIBVIRT);
-	return 0;
+	return vmb_limit_check(); /* libvirt may have taken long */
 }
 
 /* The handle as vmboot_open() would make it, from the plan. */
@@ -228,21 +238,14 @@ static int check_before(const struct vmboot_opts *opts)
 	return vmb_image_find(&store, opts->image, &image);
 }
 
-/* The handle, with the time at which the call began. */
-static int begin(const struct vmboot_opts *opts, struct vmboot_opts *own, struct creation *c)
+/* The handle. */
+static int begin(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm)
 {
-	struct vmb_host_phases phases;
-	int r;
+	int r = vmb_limit_check();
 
-	vmb_host_phases_begin(&phases);
-	r = vmb_opts_read(opts, true, own);
 	if (r == 0)
-		r = check_before(own);
-	if (r == 0)
-		r = vmb_vm_new(own, own->name, &c->vm);
-	if (r == 0)
-		c->vm->phases = phases;
-	return r;
+		r = check_before(opts);
+	return r < 0 ? r : vmb_vm_new(opts, opts->name, ret_vm);
 }
 
 static int finish(struct creation *c, struct vmboot_vm **ret_vm)
@@ -265,12 +268,20 @@ static int make(const struct vmboot_opts *opts, bool start, struct vmboot_vm **r
 {
 	vmb_cleanup(undo) struct creation c = {.lock = -1, .shared = -1};
 	_cleanup_free_ char *xml = NULL;
+	struct vmb_host_phases phases;
 	struct vmboot_opts own;
 	int r;
 
-	r = begin(opts, &own, &c);
-	if (r == 0)
-		r = prepare(&own, &c, &xml);
+	vmb_host_phases_begin(&phases);
+	r = vmb_opts_read(opts, true, &own);
+	if (r < 0)
+		return r;
+	VMB_LIMIT(&own, CONNECTING); /* ends before what was made is undone */
+	r = begin(&own, &c.vm);
+	if (r < 0)
+		return r;
+	c.vm->phases = phases;
+	r = prepare(&own, &c, &xml);
 	if (r == 0 && start)
 		r = start_domain(&c, xml);
 	if (r == 0)
@@ -300,13 +311,12 @@ static int plan_only(const struct vmboot_opts *opts, struct vmb_plan *ret)
 {
 	_cleanup_vm_ struct vmboot_vm *vm = NULL;
 	struct vmboot_opts own;
-	int r;
+	int r = vmb_opts_read(opts, true, &own);
 
-	r = vmb_opts_read(opts, true, &own);
-	if (r == 0)
-		r = check_before(&own);
-	if (r == 0)
-		r = vmb_vm_new(&own, own.name, &vm);
+	if (r < 0)
+		return r;
+	VMB_LIMIT(&own, CONNECTING);
+	r = begin(&own, &vm);
 	if (r == 0)
 		r = make_plan(&own, vm, ret);
 	return r;

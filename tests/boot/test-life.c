@@ -22,7 +22,8 @@
 #include "initrd/kernel.h"
 #include "store/shared.h"
 
-static enum { NOTHING, FAIL, DIE } in_define, in_create;
+static enum { NOTHING, FAIL, DIE, CANCEL } in_define, in_create;
+static struct vmboot_cancel *cancel;
 
 virDomainPtr virDomainDefineXML(virConnectPtr conn, const char *xml)
 {
@@ -31,6 +32,8 @@ virDomainPtr virDomainDefineXML(virConnectPtr conn, const char *xml)
 	*(void **)&real = dlsym(RTLD_NEXT, "virDomainDefineXML");
 	if (in_define == DIE)
 		raise(SIGKILL);
+	if (in_define == CANCEL)
+		vmboot_cancel(cancel);
 	return in_define == FAIL ? NULL : real(conn, xml);
 }
 
@@ -41,6 +44,8 @@ int virDomainCreate(virDomainPtr d)
 	*(void **)&real = dlsym(RTLD_NEXT, "virDomainCreate");
 	if (in_create == DIE)
 		raise(SIGKILL);
+	if (in_create == CANCEL)
+		vmboot_cancel(cancel);
 	return in_create == FAIL ? -1 : real(d);
 }
 
@@ -58,6 +63,27 @@ static void leaves_nothing_when_libvirt_refuses(void)
 	in_create = NOTHING;
 	boot_assert_nothing_left("life-refused");
 	CU_ASSERT_PTR_NULL(vm);
+}
+
+static void leaves_nothing_when_it_is_cancelled(void)
+{
+	struct vmboot_opts opts = boot_opts("life-cancelled", "true");
+
+	opts.timeout_ms = 1;
+	ASSERT_ERROR(vmboot_create(&opts, NULL), ETIMEDOUT, "the 1 ms of timeout_ms have passed");
+	boot_assert_nothing_left("life-cancelled");
+	opts.timeout_ms = 0;
+	for (int i = 0; i < 2; i++) {
+		/* while libvirt works: once it has answered, the guest is up */
+		ASSERT_OK(vmboot_cancel_new(&cancel));
+		opts.cancel = cancel;
+		*(i ? &in_create : &in_define) = CANCEL;
+		ASSERT_ERROR(vmboot_create(&opts, NULL), ECANCELED,
+			     "cancelled while starting the VM");
+		in_define = in_create = NOTHING;
+		vmboot_cancel_free(TAKE_PTR(cancel));
+		boot_assert_nothing_left("life-cancelled");
+	}
 }
 
 /* QEMU itself refuses: libvirt's words reach the caller. */
@@ -618,6 +644,7 @@ BOOT_MAIN("boot/life",
 	  {"gc removes an image that lost its name", gc_removes_an_image_that_lost_its_name},
 	  {"gc removes a kernel that no VM uses", gc_removes_a_kernel_that_no_vm_uses},
 	  {"leaves nothing when libvirt refuses", leaves_nothing_when_libvirt_refuses},
+	  {"leaves nothing when it is cancelled", leaves_nothing_when_it_is_cancelled},
 	  {"tells what libvirt said", tells_what_libvirt_said},
 	  {"refuses a name that is taken", refuses_a_name_that_is_taken},
 	  {"opens and lists by name", opens_and_lists_by_name},

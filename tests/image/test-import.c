@@ -1035,6 +1035,90 @@ static void a_failing_sqfstar_is_told_and_raises_no_signal(void)
 	nothing_is_left();
 }
 
+/* ---- limits ---- */
+
+/* A tool of that name, which PATH leads to first; what PATH was. */
+static const char *put_tool(const char *name, const char *script)
+{
+	const char *bin = test_path("%s/bin", test_tmpdir()),
+		   *old = test_path("%s", getenv("PATH"));
+
+	RUN("mkdir", "-p", bin);
+	test_write(test_path("%s/%s", bin, name), script);
+	RUN("chmod", "755", test_path("%s/%s", bin, name));
+	setenv("PATH", test_path("%s:%s", bin, old), 1);
+	return old;
+}
+
+static const char *big_tar(void)
+{
+	const char *tar = test_path("%s/t.tar", test_tmpdir());
+
+	RUN("sh", "-c", "head -c 4000000 /dev/urandom >\"$1\"/r && tar -C \"$1\" -cf \"$0\" r", tar,
+	    test_tmpdir());
+	return tar;
+}
+
+struct canceller {
+	struct vmboot_cancel *cancel;
+	uint64_t when; /* of the source's bytes are read */
+};
+
+static void cancel_at(const char *what, uint64_t done, uint64_t total, void *data)
+{
+	struct canceller *c = data;
+
+	(void)what, (void)total;
+	if (done >= c->when)
+		vmboot_cancel(c->cancel);
+}
+
+static void a_cancelled_import_leaves_nothing(void)
+{
+	const char *tar = big_tar();
+	const char *const sources[] = {test_path("tar:%s", tar),
+				       test_path("dir:%s", test_tmpdir())};
+	const uint64_t moments[] = {1, 5000000};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+		for (size_t k = 0; k < ARRAY_SIZE(moments); k++) {
+			struct canceller c = {.when = moments[k]};
+			struct vmboot_opts where =
+				VMBOOT_OPTS(.store = store_path(), .progress = cancel_at,
+					    .progress_data = &c);
+
+			ASSERT_OK(vmboot_cancel_new(&c.cancel));
+			where.cancel = c.cancel;
+			if (i == 1)
+				where.store = test_path("/dev/shm/vmboot-test-%d", getpid());
+			ASSERT_ERROR(vmboot_image_import(&where, sources[i], "x", NULL), ECANCELED,
+				     "cancelled while importing the image");
+			CU_ASSERT_EQUAL(fixture_count(test_path("%s/images", where.store), ""), 0);
+			CU_ASSERT_EQUAL(fixture_count(test_path("%s/names", where.store), ""), 0);
+			RUN("rm", "-rf", where.store);
+			vmboot_cancel_free(c.cancel);
+		}
+}
+
+/* A sqfstar that takes all and never ends, and one that takes nothing. */
+static void an_import_has_a_deadline(void)
+{
+	static const char *const scripts[] = {"#!/bin/sh\ncat >/dev/null\nexec sleep 1000\n",
+					      "#!/bin/sh\nexec sleep 1000\n"};
+	struct vmboot_opts where = VMBOOT_OPTS(.store = store_path(), .timeout_ms = 300);
+	const char *source = test_path("tar:%s", big_tar());
+
+	for (size_t i = 0; i < ARRAY_SIZE(scripts); i++) {
+		const char *path = put_tool("sqfstar", scripts[i]);
+
+		ASSERT_ERROR(vmboot_image_import(&where, source, "x", NULL), ETIMEDOUT,
+			     "the 300 ms of timeout_ms have passed while importing the image");
+		setenv("PATH", path, 1);
+		nothing_is_left();
+		CU_ASSERT(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+	}
+}
+
 TEST_MAIN("image/import", {"an image made by umoci", an_image_made_by_umoci},
 	  {"what skopeo makes of it", what_skopeo_makes_of_it},
 	  {"tars of any compression", tars_of_any_compression}, {"a folder", a_folder},
@@ -1066,6 +1150,8 @@ TEST_MAIN("image/import", {"an image made by umoci", an_image_made_by_umoci},
 	  {"one of many imports does the work", one_of_many_imports_does_the_work},
 	  {"a killed import leaves nothing that counts",
 	   a_killed_import_leaves_nothing_that_counts},
+	  {"a cancelled import leaves nothing", a_cancelled_import_leaves_nothing},
+	  {"an import has a deadline", an_import_has_a_deadline},
 	  {"progress goes up to the end", progress_goes_up_to_the_end},
 	  {"a failing sqfstar is told and raises no signal",
 	   a_failing_sqfstar_is_told_and_raises_no_signal})

@@ -66,7 +66,8 @@ static const char everything[] =
 	"  \"guest_agent\": \"image\",\n"
 	"  \"kernel_headers\": \"/srv/kernel-headers.tar.gz\",\n"
 	"  \"kernel_start\": \"bzimage\",\n"
-	"  \"skip_module_signatures\": true\n"
+	"  \"skip_module_signatures\": true,\n"
+	"  \"timeout_ms\": 1\n"
 	"}\n";
 
 static void there_and_back(void)

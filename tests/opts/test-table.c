@@ -47,8 +47,8 @@ static void rows_are_in_the_structs_order(void)
 static const struct {
 	size_t offset, size;
 } others[] = {
-	MEMBER(size),	  MEMBER(connection), MEMBER(log),
-	MEMBER(log_data), MEMBER(progress),   MEMBER(progress_data),
+	MEMBER(size),	  MEMBER(connection),	 MEMBER(log),	 MEMBER(log_data),
+	MEMBER(progress), MEMBER(progress_data), MEMBER(cancel),
 };
 
 static void rows_and_other_members_cover_the_struct(void)

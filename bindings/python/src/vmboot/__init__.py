@@ -28,6 +28,7 @@ from ._abi import (
     State,
     Stream,
 )
+from ._cancel import Cancel
 from ._exec import DEVNULL, PIPE, STDOUT, CompletedProcess, Process
 from ._lib import version
 from ._request import Field, Request, check, fields, request_json
@@ -70,6 +71,7 @@ __all__ = [
     "AgentError",
     "BootError",
     "CalledProcessError",
+    "Cancel",
     "Check",
     "ClosedError",
     "CompletedProcess",

@@ -323,6 +323,8 @@ class Opts(ctypes.Structure):
     log_data: Optional[int]
     progress: Any
     progress_data: Optional[int]
+    timeout_ms: int
+    cancel: Optional[int]
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -356,6 +358,8 @@ class Opts(ctypes.Structure):
         ("log_data", c_void_p),
         ("progress", ProgressFn),
         ("progress_data", c_void_p),
+        ("timeout_ms", c_uint64),
+        ("cancel", c_void_p),
     ]
 
 
@@ -647,6 +651,9 @@ ENUMS: Dict[str, Any] = {
 }
 #: result, parameters
 FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
+    "vmboot_cancel": (None, (c_void_p,)),
+    "vmboot_cancel_free": (None, (c_void_p,)),
+    "vmboot_cancel_new": (c_int, (POINTER(c_void_p),)),
     "vmboot_close": (None, (c_void_p,)),
     "vmboot_copy_archive_from": (c_int, (c_void_p, c_char_p, c_int)),
     "vmboot_copy_archive_to": (c_int, (c_void_p, c_int, c_char_p)),

@@ -8,6 +8,7 @@ import os
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypedDict, Union
 
 from . import _abi, errors
+from ._cancel import Cancel
 from ._lib import call, call_for_text, lib, text
 from ._log import Progress, on_log, progress_callback
 
@@ -49,6 +50,7 @@ class Request(TypedDict, total=False):
     kernel_headers: StrPath
     kernel_start: str
     skip_module_signatures: bool
+    timeout_ms: int
 
 
 class Field(NamedTuple):
@@ -153,8 +155,10 @@ class Options:
         request: Mapping[str, Any],
         connection: Any = None,
         progress: Optional[Progress] = None,
+        cancel: Optional[Cancel] = None,
     ) -> None:
         self.connection = connection
+        self._cancel = cancel
         self._lent = lent_pointer(connection)
         self._callback = progress_callback(progress)
         self._json = to_json(request)
@@ -171,11 +175,19 @@ class Options:
         opts.connection = self._lent
         opts.log = on_log
         opts.progress = self._callback
+        opts.cancel = self._cancel.pointer if self._cancel else None
         return self._opts
 
     def __exit__(self, *_: object) -> None:
         lib.vmboot_opts_free(self._opts)
         self._opts = ctypes.POINTER(_abi.Opts)()
+
+
+def limited(request: Mapping[str, Any], timeout: Optional[float]) -> Dict[str, Any]:
+    """The request with a timeout in seconds, which is at least a millisecond."""
+    if timeout is None:
+        return dict(request)
+    return {**request, "timeout_ms": max(1, round(timeout * 1000))}
 
 
 class Where(NamedTuple):

@@ -17,7 +17,8 @@ from ._exec import ExecMixin, descriptor
 from ._handle import Deadline, Handle
 from ._lib import call, call_for_text, encoded, guarded, lib, text, view
 from ._log import Progress
-from ._request import Options, StrPath, Where, where
+from ._cancel import Cancel
+from ._request import Options, StrPath, Where, limited, where
 
 if TYPE_CHECKING:
     from typing_extensions import Literal, Self, Unpack
@@ -441,7 +442,12 @@ class Listener:
 
 
 def create(
-    *, connection: Any = None, progress: Optional[Progress] = None, **request: Unpack[Request]
+    *,
+    connection: Any = None,
+    progress: Optional[Progress] = None,
+    timeout: Optional[float] = None,
+    cancel: Optional[Cancel] = None,
+    **request: Unpack[Request],
 ) -> VM:
     """Make a VM and start it. The keywords are the fields of a request, with the JSON's names.
 
@@ -450,7 +456,8 @@ def create(
     the VM in the end; without ``with`` the VM stays, whatever becomes of the object.
 
     ``connection`` is a :class:`libvirt.virConnect` to use instead of ``uri``; ``progress`` is told
-    ``(what, done, total)`` while something takes long. Log records go to ``logging``'s logger
+    ``(what, done, total)`` while something takes long. All of it takes at most ``timeout`` seconds,
+    and a :class:`Cancel` ends it from another thread. Log records go to ``logging``'s logger
     ``"vmboot"``.
 
     >>> with vmboot.create(name="short", image="node:20", skip_kernel_headers=True) as short:
@@ -459,7 +466,7 @@ def create(
     'Linux\\n'
     """
     place = where(request.get("uri"), request.get("store"), connection, progress)
-    options = Options(request, connection, progress)
+    options = Options(limited(request, timeout), connection, progress, cancel)
     pointer = ctypes.c_void_p()
     with options as opts:
         try:
@@ -474,7 +481,12 @@ def create(
 
 
 def prepare(
-    *, connection: Any = None, progress: Optional[Progress] = None, **request: Unpack[Request]
+    *,
+    connection: Any = None,
+    progress: Optional[Progress] = None,
+    timeout: Optional[float] = None,
+    cancel: Optional[Cancel] = None,
+    **request: Unpack[Request],
 ) -> Tuple[VM, str]:
     """Make all of a VM but its domain, for a program that defines and starts that itself.
 
@@ -487,7 +499,7 @@ def prepare(
     >>> vm2.destroy()
     """
     place = where(request.get("uri"), request.get("store"), connection, progress)
-    options = Options(request, connection, progress)
+    options = Options(limited(request, timeout), connection, progress, cancel)
     pointer = ctypes.c_void_p()
     with options as opts:
         try:

@@ -40,8 +40,9 @@ from typing import (
     Union,
 )
 
-from . import _exec, _results, _vm, errors
+from . import _exec, _results, _vm, errors, images
 from ._abi import Phase, State, Stream
+from ._cancel import Cancel
 from ._exec import PIPE, Args, CompletedProcess, Env, File, Program, Text
 from ._handle import Deadline
 from ._log import Progress
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
     from ._request import Request
 
-__all__ = ["VM", "Process", "create", "open"]
+__all__ = ["VM", "Process", "create", "import_image", "open"]
 
 _T = TypeVar("_T")
 #: How often libvirt is asked whether a guest that says nothing is still there, as the library does.
@@ -541,24 +542,63 @@ async def _run(
     return done
 
 
+async def _or_cancel(
+    cancel: Cancel,
+    function: Callable[[], _T],
+    when_cancelled: Optional[Callable[[_T], object]] = None,
+) -> _T:
+    """In a thread; a task that is cancelled ends the call of C, too."""
+    try:
+        return await _in_thread(function, when_cancelled)
+    except asyncio.CancelledError:
+        cancel.cancel()
+        raise
+
+
 async def create(
-    *, connection: Any = None, progress: Optional[Progress] = None, **request: Unpack[Request]
+    *,
+    connection: Any = None,
+    progress: Optional[Progress] = None,
+    timeout: Optional[float] = None,
+    **request: Unpack[Request],
 ) -> VM:
-    """Make a VM and start it, as :func:`vmboot.create`. Cancelled, it leaves no VM.
+    """Make a VM and start it, as :func:`vmboot.create`. Cancelled, it ends soon and leaves no VM.
 
     ``async with await vmboot.aio.create(…) as vm:`` destroys it in the end.
     """
+    cancel = Cancel()
 
     def undo(vm: _vm.VM) -> None:
         with contextlib.suppress(errors.VmbootError):
             vm.destroy()
         vm.close()
 
-    return VM(
-        await _in_thread(
-            lambda: _vm.create(connection=connection, progress=progress, **request), undo
+    def make() -> _vm.VM:
+        return _vm.create(
+            connection=connection, progress=progress, timeout=timeout, cancel=cancel, **request
         )
-    )
+
+    return VM(await _or_cancel(cancel, make, undo))
+
+
+async def import_image(
+    source: StrPath,
+    name: Optional[str] = None,
+    *,
+    store: Optional[StrPath] = None,
+    progress: Optional[Progress] = None,
+    timeout: Optional[float] = None,
+) -> images.Image:
+    """Bring an image into the store, as :func:`vmboot.images.import_image`. Cancelled, it ends soon
+    and leaves nothing."""
+    cancel = Cancel()
+
+    def bring() -> images.Image:
+        return images.import_image(
+            source, name, store=store, progress=progress, timeout=timeout, cancel=cancel
+        )
+
+    return await _or_cancel(cancel, bring)
 
 
 async def open(  # pylint: disable=redefined-builtin

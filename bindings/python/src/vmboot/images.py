@@ -11,8 +11,9 @@ from typing import Any, List, Optional
 
 from . import _abi, _results
 from ._lib import call, encoded, lib
+from ._cancel import Cancel
 from ._log import Progress
-from ._request import StrPath, where
+from ._request import Options, StrPath, limited, where
 from ._results import Image
 
 __all__ = ["Image", "import_image", "list", "remove"]
@@ -24,12 +25,14 @@ def import_image(
     *,
     store: Optional[StrPath] = None,
     progress: Optional[Progress] = None,
+    timeout: Optional[float] = None,
+    cancel: Optional[Cancel] = None,
 ) -> Image:
     """Bring an image into the store, once: what is there already is not imported again.
 
     ``source`` is ``"oci:DIR[:TAG]"``, ``"dir:DIR"``, ``"tar:FILE"`` or ``"disk:FILE"``; ``name``,
     for example ``"node:20"``, is made from it if it is not given. Nothing is left of an import
-    that fails.
+    that fails, takes longer than ``timeout`` seconds, or is ended by a :class:`vmboot.Cancel`.
 
     >>> vmboot.images.import_image("oci:/no/such/layout", name="node:21")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -38,7 +41,8 @@ def import_image(
     """
     place = ctypes.POINTER(_abi.Image)()
     named = None if name is None else encoded(name)
-    with where(None, store, None, progress).options() as opts:
+    request = limited({"store": store}, timeout)
+    with Options(request, None, progress, cancel) as opts:
         call("vmboot_image_import", opts, encoded(source), named, ctypes.byref(place))
     try:
         return _results.image(place)
