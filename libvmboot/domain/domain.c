@@ -62,12 +62,28 @@ static void add_resources(xmlNodePtr domain, uint64_t memory_mib, uint64_t vcpus
 	vmb_xml_addf(domain, "vcpu", "%llu", (unsigned long long)vcpus);
 }
 
-static void add_address(xmlNodePtr device, const char *machine, struct address address)
+/* The machine of a plan or a probe. */
+struct machine {
+	const struct vmb_arch *arch;
+	const char *type;
+};
+
+static struct machine machine_of(const struct vmb_plan *plan)
+{
+	return (struct machine){plan->facts.kernel.arch, plan->facts.machine};
+}
+
+static bool is_flat(struct machine machine)
+{
+	return vmb_streq(machine.type, machine.arch->flat_machine);
+}
+
+static void add_address(xmlNodePtr device, struct machine machine, struct address address)
 {
 	char slot[8], function[8];
 	xmlNodePtr node;
 
-	if (!vmb_streq(machine, "q35"))
+	if (!is_flat(machine))
 		return;
 	snprintf(slot, sizeof(slot), "0x%02x", address.slot);
 	snprintf(function, sizeof(function), "0x%x", address.function);
@@ -77,12 +93,13 @@ static void add_address(xmlNodePtr device, const char *machine, struct address a
 		vmb_xml_attrs(node, "multifunction", "on", NULL);
 }
 
-static void add_os(xmlNodePtr domain, const char *machine, const char *firmware, const char *kernel,
-		   const char *initramfs, const char *cmdline)
+static void add_os(xmlNodePtr domain, struct machine machine, const char *firmware,
+		   const char *kernel, const char *initramfs, const char *cmdline)
 {
 	xmlNodePtr os = vmb_xml_add(domain, "os", NULL);
 
-	vmb_xml_attrs(vmb_xml_add(os, "type", "hvm"), "arch", "x86_64", "machine", machine, NULL);
+	vmb_xml_attrs(vmb_xml_add(os, "type", "hvm"), "arch", machine.arch->name, "machine",
+		      machine.type, NULL);
 	if (firmware)
 		vmb_xml_attrs(vmb_xml_add(os, "loader", firmware), "readonly", "yes", "type", "rom",
 			      NULL);
@@ -93,10 +110,10 @@ static void add_os(xmlNodePtr domain, const char *machine, const char *firmware,
 
 /*
  * All that can be had. TCG's default would be a CPU of 2003, on which programs built for x86-64-v2
- * or later do not run, and whose lack of RDRAND costs a boot its random numbers. Without erms: a
- * kernel that sees it copies and clears by REP MOVSB, which is emulated byte by byte.
+ * or later do not run, and whose lack of RDRAND costs a boot its random numbers.
  */
-static void add_cpu(xmlNodePtr domain, enum vmboot_accel accel, bool maximum)
+static void add_cpu(xmlNodePtr domain, const struct vmb_arch *arch, enum vmboot_accel accel,
+		    bool maximum)
 {
 	xmlNodePtr features = vmb_xml_add(domain, "features", NULL), cpu;
 
@@ -105,8 +122,9 @@ static void add_cpu(xmlNodePtr domain, enum vmboot_accel accel, bool maximum)
 		vmb_xml_attrs(vmb_xml_add(domain, "cpu", NULL), "mode", "host-passthrough", NULL);
 	} else if (maximum) {
 		cpu = vmb_xml_attrs(vmb_xml_add(domain, "cpu", NULL), "mode", "maximum", NULL);
-		vmb_xml_attrs(vmb_xml_add(cpu, "feature", NULL), "policy", "disable", "name",
-			      "erms", NULL);
+		for (const char *const *feature = arch->cpu_without; *feature; feature++)
+			vmb_xml_attrs(vmb_xml_add(cpu, "feature", NULL), "policy", "disable",
+				      "name", *feature, NULL);
 	}
 	vmb_xml_attrs(vmb_xml_add(domain, "clock", NULL), "offset", "utc", NULL);
 }
@@ -143,7 +161,7 @@ static void add_disk(xmlNodePtr devices, const struct vmb_plan *plan, const stru
 	if (!row->writable)
 		vmb_xml_add(disk, "readonly", NULL);
 	vmb_xml_add(disk, "serial", row->serial);
-	add_address(disk, plan->facts.machine, disk_address(number));
+	add_address(disk, machine_of(plan), disk_address(number));
 }
 
 static void add_disks(xmlNodePtr devices, const struct vmb_plan *plan)
@@ -208,7 +226,7 @@ static void add_network(xmlNodePtr devices, const struct vmb_plan *plan)
 	interface = vmb_xml_attrs(vmb_xml_add(devices, "interface", NULL), "type", "user", NULL);
 	vmb_xml_attrs(vmb_xml_add(interface, "model", NULL), "type", VIRTIO_MODEL, NULL);
 	vmb_xml_attrs(vmb_xml_add(interface, "rom", NULL), "enabled", "no", NULL);
-	add_address(interface, plan->facts.machine, (struct address){.slot = SLOT_NETWORK});
+	add_address(interface, machine_of(plan), (struct address){.slot = SLOT_NETWORK});
 }
 
 /* What libvirt would add by itself, and no boot of ours needs. */
@@ -219,13 +237,12 @@ static void add_absences(xmlNodePtr devices)
 	vmb_xml_attrs(vmb_xml_add(devices, "memballoon", NULL), "model", "none", NULL);
 }
 
-/* An I/O port to which the driver writes when the kernel panics: found by ACPI, not by a bus. */
-static void add_panic(xmlNodePtr devices)
+static void add_panic(xmlNodePtr devices, const struct vmb_arch *arch)
 {
-	vmb_xml_attrs(vmb_xml_add(devices, "panic", NULL), "model", "isa", NULL);
+	vmb_xml_attrs(vmb_xml_add(devices, "panic", NULL), "model", arch->panic, NULL);
 }
 
-static void add_port_controller(xmlNodePtr devices, const char *machine)
+static void add_port_controller(xmlNodePtr devices, struct machine machine)
 {
 	xmlNodePtr controller = vmb_xml_add(devices, "controller", NULL);
 
@@ -234,11 +251,11 @@ static void add_port_controller(xmlNodePtr devices, const char *machine)
 }
 
 /* Where a device goes that somebody attaches to the running guest. */
-static void add_spare_port(xmlNodePtr devices, const char *machine)
+static void add_spare_port(xmlNodePtr devices, struct machine machine)
 {
 	xmlNodePtr controller;
 
-	if (!vmb_streq(machine, "q35"))
+	if (!is_flat(machine))
 		return;
 	controller = vmb_xml_attrs(vmb_xml_add(devices, "controller", NULL), "type", "pci", "index",
 				   "1", "model", "pcie-root-port", NULL);
@@ -298,6 +315,7 @@ int vmb_domain_xml(const struct vmb_plan *plan, char **ret)
 	_cleanup_xml_ xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
 	_cleanup_metadata_ struct vmb_metadata metadata = {0};
 	const struct vmb_facts *f = &plan->facts;
+	const struct machine machine = machine_of(plan);
 	xmlNodePtr domain = new_domain(doc, f->accel, plan->name), devices;
 	int r = vmb_metadata_from_plan(plan, &metadata);
 
@@ -305,18 +323,18 @@ int vmb_domain_xml(const struct vmb_plan *plan, char **ret)
 		return r;
 	vmb_metadata_add(domain, &metadata);
 	add_resources(domain, plan->memory_mib, plan->vcpus);
-	add_os(domain, f->machine, f->firmware, f->kernel_copy, f->initramfs, plan->cmdline);
-	add_cpu(domain, f->accel, f->cpu_maximum);
+	add_os(domain, machine, f->firmware, f->kernel_copy, f->initramfs, plan->cmdline);
+	add_cpu(domain, machine.arch, f->accel, f->cpu_maximum);
 	add_lifecycle(domain, "restart");
 	devices = vmb_xml_add(domain, "devices", NULL);
 	add_disks(devices, plan);
 	add_network(devices, plan);
 	add_absences(devices);
-	add_port_controller(devices, f->machine);
-	add_spare_port(devices, f->machine);
+	add_port_controller(devices, machine);
+	add_spare_port(devices, machine);
 	add_serial(devices, plan->files.console, plan->debug);
 	add_ports(devices, plan);
-	add_panic(devices);
+	add_panic(devices, machine.arch);
 	add_seclabel(domain, f->dac_label);
 	add_cpu_words(domain, f->cpu_words);
 	return vmb_xml_text(domain ? doc : NULL, ret);
@@ -326,17 +344,20 @@ int vmb_domain_probe_xml(const struct vmb_probe *probe, char **ret)
 {
 	_cleanup_xml_ xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
 	const struct vmb_metadata metadata = {.store = (char *)probe->store, .probe = true};
+	const struct machine machine = {probe->arch, probe->machine};
 	xmlNodePtr domain = new_domain(doc, probe->accel, probe->name), devices;
+	char cmdline[128];
 
+	snprintf(cmdline, sizeof(cmdline), "console=%s panic=-1 quiet " VMB_CMDLINE_PROBE,
+		 probe->arch->console);
 	vmb_metadata_add(domain, &metadata);
 	add_resources(domain, 256, 1);
-	add_os(domain, probe->machine, probe->firmware, probe->kernel, probe->initramfs,
-	       "console=ttyS0 panic=-1 quiet " VMB_CMDLINE_PROBE);
-	add_cpu(domain, probe->accel, false);
+	add_os(domain, machine, probe->firmware, probe->kernel, probe->initramfs, cmdline);
+	add_cpu(domain, probe->arch, probe->accel, false);
 	add_lifecycle(domain, "destroy");
 	devices = vmb_xml_add(domain, "devices", NULL);
 	add_absences(devices);
-	add_port_controller(devices, probe->machine);
+	add_port_controller(devices, machine);
 	add_serial(devices, probe->console, false);
 	add_port(devices, VMB_EVENT_PORT, probe->events);
 	add_seclabel(domain, probe->dac_label);

@@ -64,6 +64,7 @@ int vmb_domain_set_tsc(const char *xml, unsigned khz, char **ret);
 
 /* The smallest domain in which our init says that it runs, for trying an accelerator. */
 struct vmb_probe {
+	const struct vmb_arch *arch;
 	const char *store, *name, *machine, *firmware, *kernel, *initramfs;
 	const char *console, *events, *dac_label;
 	enum vmboot_accel accel;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <sys/utsname.h>
-
 #include "archive/digest.h"
 #include "archive/path.h"
+#include "base/arch.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "image/flatten.h"
@@ -14,25 +13,12 @@
 
 enum { NESTING_MAX = 4 };
 
-static const struct {
-	const char *machine; /* of uname */
-	const char *arch;    /* of OCI */
-} arches[] = {
-	{"x86_64", "amd64"},	{"aarch64", "arm64"}, {"armv7l", "arm"},      {"i686", "386"},
-	{"ppc64le", "ppc64le"}, {"s390x", "s390x"},   {"riscv64", "riscv64"},
-};
-
+/* As OCI calls it. */
 static const char *host_arch(void)
 {
-	static const char *unknown = "unknown";
-	struct utsname u;
+	const struct vmb_arch *arch = vmb_arch_of_host();
 
-	if (uname(&u) < 0)
-		return unknown;
-	for (size_t i = 0; i < ARRAY_SIZE(arches); i++)
-		if (vmb_streq(arches[i].machine, u.machine))
-			return arches[i].arch;
-	return unknown;
+	return arch ? arch->oci : "of another kind";
 }
 
 static bool is_folder(const char *path)

@@ -10,9 +10,20 @@
 #include "initrd/modules.h"
 #include "initrd/vmlinux.h"
 
-#define MEND "on Debian, install linux-image-cloud-amd64, or give a kernel with `kernel`"
+#define MEND_FMT "on Debian, install %s, or give a kernel with `kernel`"
 
 enum { KEY_HASH = 12 }; /* hex digits */
+
+/* How a kernel's file is read, by its architecture's format. */
+static const struct format {
+	const char *header; /* what such a file has, for messages */
+	int (*release)(const void *head, size_t n, char ret[VMB_RELEASE_MAX + 1]);
+	/* NULL: it is started as it is. As vmb_vmlinux_unpack() */
+	int (*unpack)(int from, const char *what, int to, const char **ret_why);
+} formats[] = {
+	[VMB_KERNEL_BZIMAGE] = {"x86 bzImage header", vmb_kernel_decode_release,
+				vmb_vmlinux_unpack},
+};
 
 void vmb_kernel_done(struct vmb_kernel *k)
 {
@@ -21,11 +32,13 @@ void vmb_kernel_done(struct vmb_kernel *k)
 	free(TAKE_PTR(k->modules));
 	free(TAKE_PTR(k->config));
 	free(TAKE_PTR(k->key));
+	k->arch = NULL;
 }
 
 /* ---- one kernel ---- */
 
-static int open_kernel(const char *path, int *ret_fd, struct stat *ret_st)
+static int open_kernel(const struct vmb_arch *arch, const char *path, int *ret_fd,
+		       struct stat *ret_st)
 {
 	/* not blocking: whatever a caller names, a FIFO among it, is only looked at */
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -36,17 +49,21 @@ static int open_kernel(const char *path, int *ret_fd, struct stat *ret_st)
 				 "root, run `chmod 0644 %s`, or give a readable copy with `kernel`",
 				 path, path);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return vmb_error(VMBOOT_EKERNEL, "there is no kernel %s; " MEND, path);
+		return vmb_error(VMBOOT_EKERNEL, "there is no kernel %s; " MEND_FMT, path,
+				 arch->kernel_package);
 	if (fd < 0 || fstat(fd, ret_st) < 0)
 		return vmb_errno(errno, "cannot read the kernel %s", path);
 	if (!S_ISREG(ret_st->st_mode))
-		return vmb_error(VMBOOT_EKERNEL, "%s is not a file; a kernel is; " MEND, path);
+		return vmb_error(VMBOOT_EKERNEL, "%s is not a file; a kernel is; " MEND_FMT, path,
+				 arch->kernel_package);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
 
-static int read_release(int fd, const char *path, char ret[VMB_RELEASE_MAX + 1])
+static int read_release(const struct vmb_arch *arch, int fd, const char *path,
+			char ret[VMB_RELEASE_MAX + 1])
 {
+	const struct format *format = &formats[arch->kernel_format];
 	_cleanup_free_ char *head = malloc(VMB_KERNEL_HEAD);
 	ssize_t n;
 
@@ -55,11 +72,11 @@ static int read_release(int fd, const char *path, char ret[VMB_RELEASE_MAX + 1])
 	n = pread(fd, head, VMB_KERNEL_HEAD, 0);
 	if (n < 0)
 		return vmb_errno(errno, "cannot read the kernel %s", path);
-	if (vmb_kernel_decode_release(head, (size_t)n, ret) < 0)
+	if (format->release(head, (size_t)n, ret) < 0)
 		return vmb_error(VMBOOT_EKERNEL,
-				 "%s is not a kernel that can be booted: it has no x86 bzImage "
-				 "header with a version; " MEND,
-				 path);
+				 "%s is not a kernel that can be booted: it has no %s with a "
+				 "version; " MEND_FMT,
+				 path, format->header, arch->kernel_package);
 	return 0;
 }
 
@@ -113,17 +130,18 @@ bool vmb_kernel_has_modules(const struct vmb_kernel *kernel)
 	return vmb_exists(kernel->modules);
 }
 
-static int describe(const char *root, const char *path, struct vmb_kernel *ret)
+static int describe(const struct vmb_arch *arch, const char *root, const char *path,
+		    struct vmb_kernel *ret)
 {
-	_cleanup_kernel_ struct vmb_kernel k = {0};
+	_cleanup_kernel_ struct vmb_kernel k = {.arch = arch};
 	char release[VMB_RELEASE_MAX + 1];
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 	int r;
 
-	r = open_kernel(path, &fd, &st);
+	r = open_kernel(arch, path, &fd, &st);
 	if (r == 0)
-		r = read_release(fd, path, release);
+		r = read_release(arch, fd, path, release);
 	if (r == 0)
 		r = vmb_absolute(path, &k.path);
 	if (r == 0)
@@ -233,13 +251,14 @@ static int compare(const void *a, const void *b)
 	return r ? r : strcmp(x->path, y->path);
 }
 
-static int try(const char *root, const struct candidate *c, struct vmb_kernel *ret)
+static int try_candidate(const struct vmb_arch *arch, const char *root, const struct candidate *c,
+			 struct vmb_kernel *ret)
 {
 	_cleanup_modules_ struct vmb_modules modules = {0};
 	_cleanup_kernel_ struct vmb_kernel k = {0};
 	int r;
 
-	r = describe(root, c->path, &k);
+	r = describe(arch, root, c->path, &k);
 	if (r < 0)
 		return r;
 	/* a backup such as vmlinuz-6.1.old is no release of its own */
@@ -255,7 +274,7 @@ static int try(const char *root, const struct candidate *c, struct vmb_kernel *r
 	return 0;
 }
 
-static int choose(const char *root, struct vmb_kernel *ret)
+static int choose_newest(const struct vmb_arch *arch, const char *root, struct vmb_kernel *ret)
 {
 	vmb_cleanup(candidates_done) struct candidates c = {0};
 	struct vmb_saved_error *newest = NULL;
@@ -266,11 +285,12 @@ static int choose(const char *root, struct vmb_kernel *ret)
 	if (r < 0)
 		return r;
 	if (c.n == 0)
-		return vmb_error(VMBOOT_EKERNEL, "no kernel in %s/boot or %s/lib/modules; " MEND,
-				 root, root);
+		return vmb_error(VMBOOT_EKERNEL,
+				 "no kernel in %s/boot or %s/lib/modules; " MEND_FMT, root, root,
+				 arch->kernel_package);
 	qsort(c.list, c.n, sizeof(*c.list), compare);
 	for (size_t i = 0; i < c.n; i++) {
-		r = try(root, &c.list[i], ret);
+		r = try_candidate(arch, root, &c.list[i], ret);
 		if (r == 0 || r == -ENOMEM)
 			break;
 		if (i == 0)
@@ -286,7 +306,12 @@ static int choose(const char *root, struct vmb_kernel *ret)
 
 int vmb_kernel_find(const char *root, const char *path, struct vmb_kernel *ret)
 {
-	return path ? describe(root, path, ret) : choose(root, ret);
+	const struct vmb_arch *arch;
+	int r = vmb_arch_host(&arch);
+
+	if (r < 0)
+		return r;
+	return path ? describe(arch, root, path, ret) : choose_newest(arch, root, ret);
 }
 
 /* ---- our copy ---- */
@@ -317,7 +342,7 @@ int vmb_kernel_store_path(const struct vmb_store *store, const struct vmb_kernel
 	r = refusal_path(store, kernel, &refusal);
 	if (r < 0)
 		return r;
-	if (vmb_exists(refusal))
+	if (vmb_exists(refusal) || !formats[kernel->arch->kernel_format].unpack)
 		*direct = false;
 	return *direct ? unpacked_path(store, kernel, ret) : image_path(store, kernel, ret);
 }
@@ -341,7 +366,7 @@ static int open_unchanged(const struct vmb_kernel *kernel, int *ret)
 	struct stat st;
 	int r;
 
-	r = open_kernel(kernel->path, &fd, &st);
+	r = open_kernel(kernel->arch, kernel->path, &fd, &st);
 	if (r == 0)
 		r = check_unchanged(kernel, &st);
 	if (r == 0)
@@ -393,7 +418,7 @@ static int unpack_image(const struct vmb_store *store, const struct vmb_kernel *
 	if (r == 0)
 		r = begin_copy(store, kernel, &from, &to, &tmp);
 	if (r == 0)
-		r = vmb_vmlinux_unpack(from, kernel->path, to, &why);
+		r = formats[kernel->arch->kernel_format].unpack(from, kernel->path, to, &why);
 	if (r < 0)
 		return r;
 	if (r > 0) {

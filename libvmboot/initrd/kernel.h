@@ -11,11 +11,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/arch.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "store/store.h"
 
 struct vmb_kernel {
+	const struct vmb_arch *arch;
 	char *path;    /* /boot/vmlinuz-6.1.0-56-cloud-amd64 */
 	char *release; /* 6.1.0-56-cloud-amd64, as the image itself says it */
 	char *modules; /* /lib/modules/<release>; it may be missing */

@@ -11,16 +11,15 @@ VMB_DEFINE_CLEANUP(kmod_unrefp, struct kmod_ctx *, kmod_unref)
 VMB_DEFINE_CLEANUP(module_unrefp, struct kmod_module *, kmod_module_unref)
 VMB_DEFINE_CLEANUP(module_unref_listp, struct kmod_list *, kmod_module_unref_list)
 
-#define MEND                                                                                       \
-	"boot another kernel (on Debian, install linux-image-cloud-amd64, or give one with "       \
-	"`kernel`)"
+#define MEND_FMT "boot another kernel (on Debian, install %s, or give one with `kernel`)"
 
 enum { CONFIG_FILE_MAX = 4 << 20, MODULES_MAX = 256 };
 
 enum when { EARLY, EARLY_FOR_NETWORK, EARLY_IF_THERE, LATE_IF_THERE };
 
 /*
- * What must be there, in the order in which it is loaded; what a module depends on goes before it.
+ * What must be there, in the order in which it is loaded; what a module depends on goes before it. The
+ * architecture has modules for the console, before these, and for its panic device, after them.
  *
  * crc32c_generic stands for the soft dependency "crc32c" of ext4, jbd2 and libcrc32c, which look
  * that checksum up by name when they start; a kernel that calls it directly may lack the module.
@@ -34,7 +33,6 @@ static const struct need {
 	const char *fstype; /* NULL: whatever the disks are */
 	const char *purpose;
 } needs[] = {
-	{"8250", "CONFIG_SERIAL_8250", EARLY_IF_THERE, NULL, "the console"},
 	{"virtio_ring", "CONFIG_VIRTIO", EARLY_IF_THERE, NULL, "all devices"},
 	{"virtio_pci", "CONFIG_VIRTIO_PCI", EARLY, NULL, "all devices"},
 	{"virtio_console", "CONFIG_VIRTIO_CONSOLE", EARLY, NULL, "boot events"},
@@ -47,7 +45,6 @@ static const struct need {
 	{"overlay", "CONFIG_OVERLAY_FS", EARLY, NULL, "writing to the root file system"},
 	{"virtio_net", "CONFIG_VIRTIO_NET", EARLY_FOR_NETWORK, NULL, "the network"},
 	{"button", "CONFIG_ACPI_BUTTON", LATE_IF_THERE, NULL, "ACPI shutdown"},
-	{"pvpanic_mmio", "CONFIG_PVPANIC_MMIO", LATE_IF_THERE, NULL, "telling of panics"},
 };
 
 /* What no module can bring, and only the configuration tells. */
@@ -121,8 +118,9 @@ static int check_built_ins(const struct vmb_kernel *kernel, const char *config,
 		if (applies(b->fstype, root_fstype, flags) &&
 		    config_value(config, b->option) != 'y')
 			return vmb_error(VMBOOT_EKERNEL,
-					 "%s is not set to y in %s; it is needed for %s; " MEND,
-					 b->option, kernel->config, b->purpose);
+					 "%s is not set to y in %s; it is needed for %s; " MEND_FMT,
+					 b->option, kernel->config, b->purpose,
+					 kernel->arch->kernel_package);
 	}
 	return 0;
 }
@@ -200,16 +198,18 @@ static int refuse(const struct resolver *res, const struct need *need)
 	if (!res->config)
 		return vmb_error(VMBOOT_EKERNEL,
 				 "the kernel %s has no %s, neither in %s nor built in (%s); it is "
-				 "needed for %s; " MEND,
-				 k->release, need->module, k->modules, need->option, need->purpose);
+				 "needed for %s; " MEND_FMT,
+				 k->release, need->module, k->modules, need->option, need->purpose,
+				 k->arch->kernel_package);
 	if (config_value(res->config, need->option) == 'm')
 		return vmb_error(VMBOOT_EKERNEL,
 				 "the module %s is not in %s, though %s has it (%s); install all "
 				 "modules of the kernel (some distributions have a second package "
 				 "for them), or run `depmod %s`",
 				 need->module, k->modules, k->config, need->option, k->release);
-	return vmb_error(VMBOOT_EKERNEL, "%s is not set in %s (%s); it is needed for %s; " MEND,
-			 need->module, k->config, need->option, need->purpose);
+	return vmb_error(VMBOOT_EKERNEL, "%s is not set in %s (%s); it is needed for %s; " MEND_FMT,
+			 need->module, k->config, need->option, need->purpose,
+			 k->arch->kernel_package);
 }
 
 /* A kernel without a folder of modules. */
@@ -223,9 +223,9 @@ static int check_need(const struct resolver *res, const struct need *need)
 	return vmb_error(VMBOOT_EKERNEL,
 			 "the kernel %s has no modules on this host: there is no %s; and %s, which "
 			 "is needed for %s, is not built into it (%s is not y in %s); install its "
-			 "modules, or " MEND,
+			 "modules, or " MEND_FMT,
 			 k->release, k->modules, need->module, need->purpose, need->option,
-			 k->config);
+			 k->config, k->arch->kernel_package);
 }
 
 static int resolve_need(const struct resolver *res, const struct need *need)
@@ -246,6 +246,14 @@ static int resolve_need(const struct resolver *res, const struct need *need)
 	    (res->config && config_value(res->config, need->option) == 'y'))
 		return 0;
 	return refuse(res, need);
+}
+
+static int resolve_arch(const struct resolver *res, const struct vmb_arch_module *module,
+			enum when when)
+{
+	const struct need need = {module->name, module->option, when, NULL, ""};
+
+	return module->name ? resolve_need(res, &need) : 0;
 }
 
 static void say_nothing(void *data, int priority, const char *file, int line, const char *fn,
@@ -293,10 +301,14 @@ int vmb_modules_resolve(const struct vmb_kernel *kernel, const char *root_fstype
 	if (r == 0 && config)
 		r = check_built_ins(kernel, config, root_fstype, flags);
 	res = (struct resolver){kernel, ctx, config, &out};
+	if (r == 0)
+		r = resolve_arch(&res, &kernel->arch->console_module, EARLY_IF_THERE);
 	for (size_t i = 0; i < ARRAY_SIZE(needs) && r == 0; i++)
 		if (applies(needs[i].fstype, root_fstype, flags) &&
 		    (flags & VMB_NEED_NETWORK || needs[i].when != EARLY_FOR_NETWORK))
 			r = resolve_need(&res, &needs[i]);
+	if (r == 0)
+		r = resolve_arch(&res, &kernel->arch->panic_module, LATE_IF_THERE);
 	if (r < 0)
 		return r;
 	*ret = out;

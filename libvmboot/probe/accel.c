@@ -138,6 +138,7 @@ static int probe_start(const struct vmb_facts *f, virConnectPtr c, struct probe 
 	const struct vmb_probe probe = {
 		.store = f->store,
 		.name = p->name,
+		.arch = f->kernel.arch,
 		.machine = f->machine,
 		.firmware = f->firmware,
 		.kernel = f->kernel_copy,

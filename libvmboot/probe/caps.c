@@ -50,24 +50,32 @@ static bool xpath_is(xmlDocPtr doc, const char *expression)
 	return obj && obj->boolval;
 }
 
-#define GUEST "/capabilities/guest[os_type='hvm' and arch/@name='x86_64']/arch"
+#define GUEST_FMT "/capabilities/guest[os_type='hvm' and arch/@name='%s']/arch"
 
-/*
- * To give a PCI device its interrupt, the kernel asks ACPI for the table of routes: pc's is a
- * program that makes its 128 rows each time it is asked, q35's is there. An emulated guest takes 70
- * ms a device for the former, and 3 ms for the latter.
- */
-static int choose_machine(xmlDocPtr doc, char **ret)
+static int choose_machine(xmlDocPtr doc, const struct vmb_arch *arch, char **ret)
 {
-	if (xpath_is(doc, "boolean(" GUEST "//machine[.='q35'])"))
-		return vmb_strdup("q35", ret);
-	if (xpath_is(doc, "boolean(" GUEST "//machine[.='pc'])"))
-		return vmb_strdup("pc", ret);
-	return vmb_error(VMBOOT_EHOST, "libvirt knows no x86_64 machine here; install "
-				       "qemu-system-x86");
+	char expression[256];
+
+	for (const char *const *machine = arch->machines; *machine; machine++) {
+		snprintf(expression, sizeof(expression), "boolean(" GUEST_FMT "//machine[.='%s'])",
+			 arch->name, *machine);
+		if (xpath_is(doc, expression))
+			return vmb_strdup(*machine, ret);
+	}
+	return vmb_error(VMBOOT_EHOST, "libvirt knows no %s machine here; install %s", arch->name,
+			 arch->emulator_package);
 }
 
-int vmb_caps_parse(const char *xml, struct vmb_caps *ret)
+static bool has_kvm(xmlDocPtr doc, const struct vmb_arch *arch)
+{
+	char expression[256];
+
+	snprintf(expression, sizeof(expression), "boolean(" GUEST_FMT "/domain[@type='kvm'])",
+		 arch->name);
+	return xpath_is(doc, expression);
+}
+
+int vmb_caps_parse(const struct vmb_arch *arch, const char *xml, struct vmb_caps *ret)
 {
 	const int flags = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING;
 	_cleanup_caps_ struct vmb_caps caps = {0};
@@ -77,8 +85,8 @@ int vmb_caps_parse(const char *xml, struct vmb_caps *ret)
 	doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL, flags);
 	if (!doc)
 		return vmb_error(VMBOOT_ELIBVIRT, "libvirt's capabilities are not XML");
-	caps.kvm = xpath_is(doc, "boolean(" GUEST "/domain[@type='kvm'])");
-	r = choose_machine(doc, &caps.machine);
+	caps.kvm = has_kvm(doc, arch);
+	r = choose_machine(doc, arch, &caps.machine);
 	if (r == 0)
 		r = xpath_text(doc,
 			       "string(/capabilities/host/secmodel[model='dac']/baselabel[@type='"
@@ -98,11 +106,14 @@ int vmb_caps_get(virConnectPtr c, struct vmb_caps *ret)
 	VMB_KEEP_SIGPIPE;
 	_cleanup_free_ char *xml = virConnectGetCapabilities(c);
 	unsigned long libvirt, qemu = 0;
+	const struct vmb_arch *arch;
 	int r;
 
 	if (!xml || virConnectGetLibVersion(c, &libvirt) < 0)
 		return vmb_libvirt_error("cannot ask libvirt what it can do");
-	r = vmb_caps_parse(xml, ret);
+	r = vmb_arch_host(&arch);
+	if (r == 0)
+		r = vmb_caps_parse(arch, xml, ret);
 	if (r < 0)
 		return r;
 	ret->cpu_maximum = libvirt >= CPU_MAXIMUM_SINCE;

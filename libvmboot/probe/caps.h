@@ -4,6 +4,7 @@
 
 /* What libvirt says of its host. In: a connection. Out: the few facts that plans need. */
 
+#include "base/arch.h"
 #include "virt/connect.h"
 
 struct vmb_caps {
@@ -22,6 +23,6 @@ int vmb_caps_get(virConnectPtr c, struct vmb_caps *ret);
 
 /* The same from libvirt's XML, without libvirt; but for cpu_maximum, cpu_words and pvh, of
  * which it says nothing. */
-int vmb_caps_parse(const char *xml, struct vmb_caps *ret);
+int vmb_caps_parse(const struct vmb_arch *arch, const char *xml, struct vmb_caps *ret);
 
 #endif

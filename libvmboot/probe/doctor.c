@@ -95,7 +95,11 @@ static enum status check_mke2fs(struct exam *e)
 
 static enum status check_qemu(struct exam *e)
 {
-	return check_tool(e, "qemu-system-x86_64", "qemu-system-x86");
+	const struct vmb_arch *arch;
+
+	if (vmb_arch_host(&arch) < 0)
+		return failed(e, "use another host");
+	return check_tool(e, arch->emulator, arch->emulator_package);
 }
 
 static enum status check_init(struct exam *e)
@@ -108,10 +112,19 @@ static enum status check_init(struct exam *e)
 	return OK;
 }
 
+static enum status kernel_failed(struct exam *e)
+{
+	const struct vmb_arch *arch = vmb_arch_of_host();
+
+	FOUND(e, "%s", vmboot_last_error()->message);
+	MEND(e, "apt-get install %s", arch ? arch->kernel_package : "a kernel");
+	return ERROR;
+}
+
 static enum status check_kernel(struct exam *e)
 {
 	if (vmb_kernel_find("", e->opts.kernel, &e->kernel) < 0)
-		return failed(e, "apt-get install linux-image-cloud-amd64");
+		return kernel_failed(e);
 	FOUND(e, "%s", e->kernel.path);
 	return OK;
 }
@@ -245,7 +258,11 @@ static enum status check_firmware(struct exam *e)
 {
 	_cleanup_free_ char *path = NULL;
 
-	if (vmb_firmware_find("", e->caps.dac_label, &path) < 0)
+	const struct vmb_arch *arch;
+
+	if (vmb_arch_host(&arch) < 0)
+		return failed(e, "use another host");
+	if (vmb_firmware_find(arch, "", e->caps.dac_label, &path) < 0)
 		return failed(e, "free some memory");
 	if (path) {
 		FOUND(e, "%s", path);

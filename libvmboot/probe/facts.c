@@ -118,7 +118,7 @@ int vmb_facts_kernel_start(enum vmboot_kernel_start asked, const struct vmb_stor
 
 	f->kernel_direct = asked == VMBOOT_KERNEL_START_AUTO && caps->pvh;
 	if (asked == VMBOOT_KERNEL_START_AUTO)
-		r = vmb_firmware_find("", caps->dac_label, &f->firmware);
+		r = vmb_firmware_find(f->kernel.arch, "", caps->dac_label, &f->firmware);
 	return r < 0 ? r
 		     : vmb_kernel_store_path(store, &f->kernel, &f->kernel_direct, &f->kernel_copy);
 }

@@ -5,14 +5,6 @@
 #include "base/file.h"
 #include "vm/files.h"
 
-/* QEMU's data folder, as it installs itself and as distributions have it. libvirt's AppArmor
- * profiles let guests read the first one, and SELinux all of /usr. */
-static const char *const paths[] = {
-	"/usr/share/qemu/qboot.rom",
-	"/usr/share/qemu-kvm/qboot.rom",
-	"/usr/share/qboot/bios.bin",
-};
-
 static bool is_readable(const char *path, const char *dac_label)
 {
 	_cleanup_free_ char *part = NULL;
@@ -22,11 +14,12 @@ static bool is_readable(const char *path, const char *dac_label)
 	       vmb_files_obstacle(path, dac_label, &part) == 0;
 }
 
-int vmb_firmware_find(const char *root, const char *dac_label, char **ret)
+int vmb_firmware_find(const struct vmb_arch *arch, const char *root, const char *dac_label,
+		      char **ret)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+	for (const char *const *p = arch->firmwares; *p; p++) {
 		_cleanup_free_ char *path = NULL;
-		int r = vmb_asprintf(&path, "%s%s", root, paths[i]);
+		int r = vmb_asprintf(&path, "%s%s", root, *p);
 
 		if (r < 0)
 			return r;

@@ -208,6 +208,7 @@ static void a_probe(void)
 	const struct vmb_probe probe = {
 		.store = "/var/lib/vmboot",
 		.name = "vmboot-probe-x1y2z3",
+		.arch = vmb_arch_find("x86_64"),
 		.machine = "pc",
 		.kernel = "/var/lib/vmboot/kernels/k/vmlinuz",
 		.initramfs = "/var/lib/vmboot/initramfs/i.cpio",
@@ -415,7 +416,8 @@ static void metadata_of_another_version(void)
 
 static void metadata_of_a_probe(void)
 {
-	const struct vmb_probe probe = {.store = "/s", .name = "p", .machine = "pc"};
+	const struct vmb_probe probe = {
+		.arch = vmb_arch_find("x86_64"), .store = "/s", .name = "p", .machine = "pc"};
 	_cleanup_metadata_ struct vmb_metadata m = {0};
 	_cleanup_free_ char *xml = NULL;
 

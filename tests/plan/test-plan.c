@@ -173,7 +173,9 @@ static void the_callers_kernel_arguments_come_last(void)
 				    .memory_mib = rows[i].memory_mib, .kernel_args = rows[i].args,
 				    .debug = rows[i].debug,
 				    .skip_module_signatures = rows[i].skip_module_signatures);
-		const struct vmb_facts f = {.accel = rows[i].accel, .tsc_khz = rows[i].tsc_khz};
+		const struct vmb_facts f = {.kernel.arch = vmb_arch_find("x86_64"),
+					    .accel = rows[i].accel,
+					    .tsc_khz = rows[i].tsc_khz};
 		_cleanup_free_ char *line = NULL;
 
 		ASSERT_OK(vmb_cmdline(&o, &f, &line));

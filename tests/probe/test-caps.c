@@ -61,7 +61,7 @@ static void what_is_found(void)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		_cleanup_caps_ struct vmb_caps caps = {0};
 
-		ASSERT_OK(vmb_caps_parse(rows[i].xml, &caps));
+		ASSERT_OK(vmb_caps_parse(vmb_arch_find("x86_64"), rows[i].xml, &caps));
 		CU_ASSERT_EQUAL(caps.kvm, rows[i].kvm);
 		ASSERT_STR(caps.machine, rows[i].machine);
 		CU_ASSERT_EQUAL(caps.dac_label != NULL, rows[i].label != NULL);
@@ -84,7 +84,7 @@ static void a_host_that_cannot_run_our_guests(void)
 	struct vmb_caps caps = {0};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		ASSERT_ERROR(vmb_caps_parse(rows[i], &caps), VMBOOT_EHOST,
+		ASSERT_ERROR(vmb_caps_parse(vmb_arch_find("x86_64"), rows[i], &caps), VMBOOT_EHOST,
 			     "libvirt knows no x86_64 machine here; install qemu-system-x86");
 	CU_ASSERT(!caps.machine && !caps.dac_label);
 }
@@ -95,7 +95,8 @@ static void what_is_no_xml(void)
 	struct vmb_caps caps = {0};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		ASSERT_ERROR(vmb_caps_parse(rows[i], &caps), VMBOOT_ELIBVIRT, "are not XML");
+		ASSERT_ERROR(vmb_caps_parse(vmb_arch_find("x86_64"), rows[i], &caps),
+			     VMBOOT_ELIBVIRT, "are not XML");
 	CU_ASSERT_PTR_NULL(caps.machine);
 }
 

@@ -11,7 +11,7 @@ static const char *find(const char *label)
 {
 	_cleanup_free_ char *path = NULL;
 
-	ASSERT_OK(vmb_firmware_find(test_tmpdir(), label, &path));
+	ASSERT_OK(vmb_firmware_find(vmb_arch_find("x86_64"), test_tmpdir(), label, &path));
 	return path ? test_path("%s", path) : NULL;
 }
 
