@@ -12,7 +12,7 @@
 
 struct vmb_plan;
 
-/* Strings are the plan's, or live longer. */
+/* In a plan, the strings are the plan's. */
 struct vmb_disk {
 	const char *serial;  /* by which the guest finds it; at most 20 bytes */
 	char target[8];	     /* "vda": given by vmb_plan_add_disk() */
@@ -27,7 +27,7 @@ struct vmb_disk {
 };
 
 /*
- * Adds a copy of *disk as the plan's next one, with the letters that the kernel will give it.
+ * Adds a copy of *disk, with its strings, as the plan's next one, with the letters that the kernel will give it.
  * -E2BIG: there are as many already as a guest can have.
  */
 int vmb_plan_add_disk(struct vmb_plan *plan, const struct vmb_disk *disk);

@@ -22,18 +22,43 @@ void vmb_disk_target(unsigned number, char ret[8])
 	ret[len] = '\0';
 }
 
+/* Copies *s, unless it is NULL, into memory of the plan's. */
+static int keep_string(struct vmb_plan *plan, const char **s)
+{
+	int r = *s ? vmb_list_add(&plan->disk_strings, *s) : 0;
+
+	if (r == 0 && *s)
+		*s = plan->disk_strings[vmb_list_len(vmb_list_const(plan->disk_strings)) - 1];
+	return r;
+}
+
+static int keep_strings(struct vmb_plan *plan, struct vmb_disk *disk)
+{
+	const char **const strings[] = {&disk->serial, &disk->file,  &disk->format,
+					&disk->fstype, &disk->point, &disk->options};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(strings) && r == 0; i++)
+		r = keep_string(plan, strings[i]);
+	return r;
+}
+
 int vmb_plan_add_disk(struct vmb_plan *plan, const struct vmb_disk *disk)
 {
-	struct vmb_disk *disks;
+	struct vmb_disk *disks, copy = *disk;
+	int r;
 
 	if (plan->n_disks == VMB_CONFIG_DISKS_MAX)
 		return vmb_error(E2BIG, "the VM would have more than %d disks, which is the limit",
 				 VMB_CONFIG_DISKS_MAX);
+	r = keep_strings(plan, &copy);
+	if (r < 0)
+		return r;
 	disks = reallocarray(plan->disks, plan->n_disks + 1, sizeof(*disks));
 	if (!disks)
 		return vmb_oom();
 	plan->disks = disks;
-	disks[plan->n_disks] = *disk;
+	disks[plan->n_disks] = copy;
 	vmb_disk_target((unsigned)plan->n_disks, disks[plan->n_disks].target);
 	plan->n_disks++;
 	return 0;

@@ -52,6 +52,7 @@ void vmb_plan_done(struct vmb_plan *plan)
 	vmb_command_done(&plan->command);
 	free(plan->cmdline);
 	free(plan->disks);
+	vmb_list_free(plan->disk_strings);
 	vmb_plan_files_done(&plan->files);
 	*plan = (struct vmb_plan){0};
 }

@@ -65,6 +65,7 @@ struct vmb_plan {
 	struct vmb_plan_files files;
 	struct vmb_disk *disks; /* in the order in which the guest's kernel finds them */
 	size_t n_disks;
+	char **disk_strings; /* what the disks point to: facts may change while files are made */
 };
 
 void vmb_plan_done(struct vmb_plan *plan);

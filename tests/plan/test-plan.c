@@ -362,6 +362,21 @@ static void the_guest_is_told_of_each_disk(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"file\": \"/srv/data.img\""));
 }
 
+/* Importing the image, for one, renews the facts, while the disks are to be as planned. */
+static void facts_that_change_later_change_no_disk(void)
+{
+	const struct vmboot_opts o = VMBOOT_OPTS(.name = "a", .image = "b");
+	_cleanup_plan_ struct vmb_plan plan = test_plan(&o, test_facts());
+
+	plan.facts.image.fstype[0] = 'X';
+	plan.facts.image.disk[0] = 'X';
+	plan.facts.kernel_disk[0] = 'X';
+	plan.files.overlay[0] = 'X';
+	ASSERT_STR(plan.disks[0].fstype, "squashfs");
+	for (size_t i = 0; i < plan.n_disks; i++)
+		CU_ASSERT_EQUAL(plan.disks[i].file[0], '/');
+}
+
 static void too_many_disks_are_refused(void)
 {
 	const struct vmboot_opts o = VMBOOT_OPTS(.name = "a", .image = "b");
@@ -405,6 +420,7 @@ TEST_MAIN("plan/plan", {"a plain request", a_plain_request},
 	  {"the caller's kernel arguments come last", the_callers_kernel_arguments_come_last},
 	  {"files of a VM", files_of_a_vm}, {"the kernel's letters", the_kernels_letters},
 	  {"the guest is told of each disk", the_guest_is_told_of_each_disk},
+	  {"facts that change later change no disk", facts_that_change_later_change_no_disk},
 	  {"too many disks are refused", too_many_disks_are_refused},
 	  {"what the guest config cannot hold of a disk",
 	   what_the_guest_config_cannot_hold_of_a_disk},

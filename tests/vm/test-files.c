@@ -111,11 +111,16 @@ static void add_disks(struct vmb_plan *p)
 
 	p->n_disks = 0;
 	p->disks = NULL;
+	p->disk_strings = NULL;
 	ASSERT_OK(vmb_plan_add_disks(p));
 	copy = test_alloc(p->n_disks * sizeof(*copy));
 	memcpy(copy, p->disks, p->n_disks * sizeof(*copy));
+	for (size_t i = 0; i < p->n_disks; i++)
+		copy[i].file = test_path("%s", copy[i].file);
 	free(p->disks);
+	vmb_list_free(p->disk_strings);
 	p->disks = copy;
+	p->disk_strings = NULL;
 }
 
 /* A plan whose files are in the test's folder, for a user who is somebody else. */
