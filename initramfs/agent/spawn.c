@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -15,7 +14,7 @@
 #define TIOCGPTPEER _IO('T', 0x41)
 #endif
 
-enum { FILES_SOFT = 1024, FILES_HARD = 524288, PIPE_SIZE = 262144 };
+enum { PIPE_SIZE = 262144 };
 
 static const char *const default_env[] = {
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
@@ -153,17 +152,6 @@ static void run_built_in(const struct plan *plan)
 		}
 }
 
-/* As for the VM's program. */
-static void limit_files(void)
-{
-	struct rlimit files = {FILES_SOFT, FILES_HARD};
-
-	if (setrlimit(RLIMIT_NOFILE, &files) == 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return;
-	files.rlim_cur = files.rlim_max < FILES_SOFT ? files.rlim_max : FILES_SOFT;
-	setrlimit(RLIMIT_NOFILE, &files);
-}
-
 static int become(const struct plan *plan, struct init_report *report)
 {
 	const struct agent_spawn *what = plan->what;
@@ -174,7 +162,7 @@ static int become(const struct plan *plan, struct init_report *report)
 	agent_default_signals();
 	setsid();
 	umask(022);
-	limit_files();
+	init_set_limits();
 	r = init_user_find(plan->init, what->user, &user, report);
 	if (r < 0)
 		return r;

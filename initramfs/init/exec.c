@@ -3,8 +3,11 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "init.h"
+
+enum { FILES = 1048576 }; /* open files: what podman gives, and the kernel's own bound */
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -80,6 +83,22 @@ char **init_system_environment(const struct vmb_guest_config *config)
 	    add_default(env, &n, "HOME", "/") < 0 || add_default(env, &n, "TERM", "linux") < 0)
 		return NULL;
 	return env;
+}
+
+static void set_limit(int what, rlim_t most)
+{
+	struct rlimit limit = {most, most};
+
+	if (setrlimit(what, &limit) == 0 || getrlimit(what, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max; /* without the right to raise it: tests, an agent's unit */
+	setrlimit(what, &limit);
+}
+
+void init_set_limits(void)
+{
+	set_limit(RLIMIT_NOFILE, FILES);
+	set_limit(RLIMIT_NPROC, RLIM_INFINITY);
 }
 
 int init_exec(const char *const *args, char *const *env)

@@ -269,11 +269,17 @@ int init_read_file(const char *path, size_t max, char **ret);  /* allocated; 0 o
 int init_write_file(const char *path, mode_t mode, const void *bytes, size_t n); /* 0 or -errno */
 bool init_has_word(const char *words, const char *word);
 
-/* mounts.c: what a program expects below /dev, /run and /sys; after the switch. */
+/* mounts.c: what a program expects below /dev and /sys; after the switch. */
 int init_mounts_late(struct init *init, struct init_report *report);
 
-/* names.c: /etc/hosts and /etc/resolv.conf; after the switch. */
+/* run.c: /run for an init system; after the switch. init_run_copy() closes from, the image's. */
+int init_run(struct init *init, struct init_report *report);
+int init_run_copy(const struct init *init, int from); /* 0 or -errno */
+
+/* names.c: /etc/hosts, /etc/hostname and /etc/resolv.conf; after the switch. */
 void init_names(struct init *init);
+/* What hosts must get at its end for localhost and the name to resolve; returns its length. */
+size_t init_names_missing(const char *hosts, const char *name, char *text, size_t size);
 
 /* network.c: "10.0.2.15/24", 0 or -EINVAL; the device, if one comes in time. */
 struct in_addr;
@@ -304,6 +310,12 @@ int init_user_find(const struct init *init, const char *spec, struct init_user *
 int init_exec(const char *const *args, char *const *env);
 /* config's env and what is missing of PATH, HOSTNAME and HOME; allocated, NULL-ended, or NULL. */
 char **init_environment(const struct vmb_guest_config *config, const char *home);
+
+/*
+ * exec.c: the limits of a program, as podman sets them for root: open files, and as many processes as
+ * memory takes. The kernel's own limit of processes is small where memory is: 835 at 256 MiB.
+ */
+void init_set_limits(void);
 
 /* exec.c: likewise for an image's init system, without what makes it think it is in a container. */
 char **init_system_environment(const struct vmb_guest_config *config);

@@ -10,9 +10,10 @@
 #include "init.h"
 
 /*
- * Who the machine is, for an init system: nothing is written into the image, files of /run are
- * mounted over its own. All VMs of an image would have its machine-id; the VM's is its UUID. A guest
- * that has given itself one, or has made ours its own (systemd-machine-id-commit), keeps that.
+ * Who the machine is, for an init system; its name is written by names.c. All VMs of an
+ * image would have its machine-id; the VM's is its UUID, in a file of /run that is mounted over the
+ * image's, which is how systemd itself sets one for a boot. A guest that has given itself one, or has
+ * made ours its own (systemd-machine-id-commit), keeps that.
  */
 
 enum { ID_LEN = 32 };
@@ -93,20 +94,6 @@ static int set_id(const struct init *init)
 	return cover(init, "/run/machine-id", "/etc/machine-id");
 }
 
-/* Init systems believe the file rather than the kernel; without a file they leave the name alone. */
-static int set_name(const struct init *init)
-{
-	char path[INIT_PATH_MAX], text[80];
-	size_t n = init_format(text, sizeof(text), "%s\n", init->config.hostname);
-	int r;
-
-	init_path(init, path, "/etc/hostname");
-	if (!init->config.hostname[0] || n >= sizeof(text) || access(path, F_OK) < 0)
-		return 0;
-	r = init_write_file(init_path(init, path, INIT_RUN "/hostname"), 0644, text, n);
-	return r < 0 ? r : cover(init, INIT_RUN "/hostname", "/etc/hostname");
-}
-
 /*
  * The program that came with the initramfs, in a folder that is also the one to which systemd goes
  * back at the very end: see shutdown.c. It is never written to.
@@ -158,8 +145,6 @@ int init_machine(struct init *init, struct init_report *report)
 	/* an image without such files, or with odd ones in their place, still boots */
 	if (set_id(init) < 0)
 		init_log(init, "%s", "cannot set the machine-id");
-	if (set_name(init) < 0)
-		init_log(init, "%s", "cannot set /etc/hostname");
 	if (init->system != INIT_SYSTEM_SYSTEMD)
 		return 0;
 	r = show_self(init, report);

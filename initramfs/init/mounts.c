@@ -22,16 +22,6 @@ static const struct place early[] = {
 	{"sys", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, NEEDED},
 };
 
-static const struct place run = {"run", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755", NEEDED};
-
-/* As systemd would mount it, if it were not there yet. */
-static const struct place run_for_system = {"run",
-					    "/run",
-					    "tmpfs",
-					    MS_NOSUID | MS_NODEV | MS_STRICTATIME,
-					    "mode=0755,size=20%,nr_inodes=800k",
-					    NEEDED};
-
 /* An init system makes these itself. */
 static const struct place for_program[] = {
 	{"devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
@@ -113,16 +103,20 @@ int init_mounts(struct init *init, struct init_report *report)
 int init_mounts_late(struct init *init, struct init_report *report)
 {
 	char path[INIT_PATH_MAX];
-	int r;
+	int r = 0;
 
 	if (init->config.init_mode == VMBOOT_INIT_SYSTEMD)
-		return mount_place(init, &run_for_system, report);
-	r = mount_place(init, &run, report);
+		return init_run(init, report);
+	mkdir(init_path(init, path, "/run"), 0755); /* an image's own is as good */
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(for_program); i++)
 		r = mount_place(init, &for_program[i], report);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dev_links); i++)
 		if (symlink(dev_links[i].to, init_path(init, path, "%s", dev_links[i].link)) < 0 &&
 		    errno != EEXIST)
 			r = init_failed(report, errno, "making %s", dev_links[i].link);
+	/* podman, Docker and k3s in the guest need it; an init system does it itself */
+	if (r == 0 &&
+	    init->ops->mount(NULL, init_path(init, path, "/"), NULL, MS_REC | MS_SHARED, NULL) < 0)
+		init_log(init, "mounts do not propagate: %s", "the root cannot be shared");
 	return r;
 }

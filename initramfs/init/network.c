@@ -133,18 +133,30 @@ static int set_up_device(struct init *init, int fd, struct init_report *report)
 	return r < 0 ? init_failed(report, r, "setting the gateway %s", c->gateway) : 0;
 }
 
-/* A program that is not root may bind port 80, as in a container: the machine is all its own. */
-static void open_ports(const struct init *init)
+/*
+ * As containers have them, for the machine is all the program's: one that is not root may bind port 80
+ * and send pings. podman sets the second to root's group only, of its user namespace; Docker to all.
+ */
+static const struct {
+	const char *name, *value;
+} sysctls[] = {
+	{"ip_unprivileged_port_start", "0"},
+	{"ping_group_range", "0 2147483647"},
+};
+
+static void set_sysctls(const struct init *init)
 {
 	char path[INIT_PATH_MAX];
-	int fd = open(init_path(init, path, "/proc/sys/net/ipv4/ip_unprivileged_port_start"),
-		      O_WRONLY | O_CLOEXEC);
 
-	if (fd < 0)
-		return;
-	if (write(fd, "0", 1) < 0)
-		init_debug(init, "ports below 1024 are root's: %s", strerror(errno));
-	close(fd);
+	for (size_t i = 0; i < ARRAY_SIZE(sysctls); i++) {
+		_cleanup_close_ int fd =
+			open(init_path(init, path, "/proc/sys/net/ipv4/%s", sysctls[i].name),
+			     O_WRONLY | O_CLOEXEC);
+		ssize_t n = (ssize_t)strlen(sysctls[i].value);
+
+		if (fd >= 0 && write(fd, sysctls[i].value, (size_t)n) != n)
+			init_debug(init, "cannot set %s: %s", sysctls[i].name, strerror(errno));
+	}
 }
 
 int init_network(struct init *init, struct init_report *report)
@@ -158,7 +170,7 @@ int init_network(struct init *init, struct init_report *report)
 	r = fd < 0 ? -errno : bring_up(fd, "lo");
 	if (r < 0)
 		return init_failed(report, r, "bringing lo up");
-	if (init->config.init_mode == VMBOOT_INIT_EXEC)
-		open_ports(init);
+	if (init->config.init_mode != VMBOOT_INIT_SYSTEMD)
+		set_sysctls(init);
 	return init->config.address[0] ? set_up_device(init, fd, report) : 0;
 }

@@ -4,15 +4,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "init.h"
 
 enum {
 	START_MS = 30000, /* from fork to exec: the disk is read meanwhile */
-	FILES_SOFT = 1024,
-	FILES_HARD = 524288, /* as container runtimes and systemd give */
 };
 
 /* What the child does before exec, and tells if it fails. */
@@ -76,13 +73,12 @@ static void default_signals(void)
 
 static struct failure try_to_start(const struct start *s)
 {
-	const struct rlimit files = {FILES_SOFT, FILES_HARD};
 	struct failure f = {STEP_STDIO, use_stdio(s)};
 
 	default_signals();
 	setsid();
 	umask(022);
-	setrlimit(RLIMIT_NOFILE, &files);
+	init_set_limits();
 	if (f.err == 0)
 		f = (struct failure){STEP_WORKDIR, enter_workdir(s)};
 	if (f.err == 0)

@@ -14,8 +14,9 @@
 enum {
 	FILE_MAX = 1 << 20,
 	FIELDS_MAX = 7,
-	ID_MAX = 0x7fffffff,
 };
+
+#define ID_MAX 0xfffffffeU /* the one above means "no id" to the kernel */
 
 static bool parse_id(const char *s, unsigned *ret)
 {

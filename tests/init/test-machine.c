@@ -90,19 +90,16 @@ static void finds_the_init_system(void)
 	machine_free(init);
 }
 
-static void gives_the_machine_its_names(void)
+static void gives_the_machine_its_id(void)
 {
 	struct init *init = machine("/sbin/systemd");
 	struct init_report report = {0};
 
-	guest_write(init, "baked\n", "etc/hostname");
 	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
 	ASSERT_STR(test_read(test_path("%s/run/machine-id", init->root)),
 		   "112233445566778899aabbccddeeff00\n");
 	ASSERT_STR(test_read(test_path("%s/etc/machine-id", init->root)), "");
-	ASSERT_STR(test_read(test_path("%s/run/vmboot/hostname", init->root)), "box\n");
 	CU_ASSERT_PTR_NOT_NULL(strstr(mounts, "/run/machine-id>/etc/machine-id "));
-	CU_ASSERT_PTR_NOT_NULL(strstr(mounts, "/run/vmboot/hostname>/etc/hostname "));
 	CU_ASSERT_PTR_NOT_NULL(strstr(mounts, ">/run/initramfs "));
 	machine_free(init);
 }
@@ -403,8 +400,57 @@ static void spares_nothing_if_the_kernel_is_told_more(void)
 	machine_free(init);
 }
 
+static int copy_run(const struct init *init, const char *folder)
+{
+	return init_run_copy(init, open(test_path("%s/%s", init->root, folder),
+					O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+static void copies_the_images_run(void)
+{
+	struct init *init = machine("/sbin/systemd");
+	const char *root = init->root;
+	struct stat st;
+
+	guest_write(init, "1\n", "old/sshd/keys/pid");
+	ASSERT_OK(chmod(test_path("%s/old/sshd", root), 01770) < 0 ? -errno : 0);
+	ASSERT_OK(chmod(test_path("%s/old/sshd/keys/pid", root), 0640) < 0 ? -errno : 0);
+	ASSERT_OK(symlink("sshd/none", test_path("%s/old/link", root)) < 0 ? -errno : 0);
+	ASSERT_OK(mkfifo(test_path("%s/old/initctl", root), 0600) < 0 ? -errno : 0);
+	if (geteuid() == 0)
+		ASSERT_OK(lchown(test_path("%s/old/link", root), 70, 71) < 0 ? -errno : 0);
+	ASSERT_OK(copy_run(init, "old"));
+	CU_ASSERT(stat(test_path("%s/run/sshd", root), &st) == 0 && (st.st_mode & 07777) == 01770);
+	CU_ASSERT(stat(test_path("%s/run/sshd/keys/pid", root), &st) == 0 &&
+		  (st.st_mode & 07777) == 0640);
+	ASSERT_STR(test_read(test_path("%s/run/sshd/keys/pid", root)), "1\n");
+	CU_ASSERT(lstat(test_path("%s/run/link", root), &st) == 0 && S_ISLNK(st.st_mode) &&
+		  (geteuid() != 0 || (st.st_uid == 70 && st.st_gid == 71)));
+	CU_ASSERT_FALSE(there(init, "run/initctl"));
+	machine_free(init);
+}
+
+/* An image cannot fill the memory of the guest that way. */
+static void copies_no_more_than_a_bound(void)
+{
+	struct init *init = machine("/sbin/systemd");
+	const char *deep = "old";
+
+	guest_write(init, "", "old/file");
+	ASSERT_OK(truncate(test_path("%s/old/file", init->root), (16 << 20) + 1) < 0 ? -errno : 0);
+	CU_ASSERT_EQUAL(copy_run(init, "old"), -EFBIG);
+	for (int i = 0; i < 17; i++)
+		deep = test_path("%s/d", deep);
+	guest_write(init, "", "%s/file", deep);
+	CU_ASSERT_EQUAL(unlink(test_path("%s/old/file", init->root)), 0);
+	CU_ASSERT_EQUAL(copy_run(init, "old"), -ELOOP);
+	machine_free(init);
+}
+
 TEST_MAIN("init/machine", {"finds the init system", finds_the_init_system},
-	  {"gives the machine its names", gives_the_machine_its_names},
+	  {"gives the machine its id", gives_the_machine_its_id},
+	  {"copies the image's /run", copies_the_images_run},
+	  {"copies no more than a bound", copies_no_more_than_a_bound},
 	  {"leaves the id that a guest gave itself", leaves_the_id_that_a_guest_gave_itself},
 	  {"makes an id where there is no UUID", makes_an_id_where_there_is_no_uuid},
 	  {"makes units for systemd only", makes_units_for_systemd_only},

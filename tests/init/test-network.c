@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,62 +47,114 @@ static void the_device_is_no_virtual_one(void)
 	guest_free(init);
 }
 
-static const char *bound[4];
-static size_t n_bound;
+/* ---- names ---- */
 
-static int note_bind(const char *source, const char *target, const char *type, unsigned long flags,
-		     const char *data)
+static const char *etc(const struct init *init, const char *name)
 {
-	(void)type, (void)data;
-	CU_ASSERT_EQUAL(flags, MS_BIND);
-	CU_ASSERT_PTR_NOT_NULL(strstr(source, "/run/vmboot/"));
-	if (n_bound < ARRAY_SIZE(bound))
-		bound[n_bound++] = test_path("%s", strrchr(target, '/') + 1);
-	return 0;
+	return test_read(test_path("%s/etc/%s", init->root, name));
 }
 
-static const char *ours(const struct init *init, const char *name)
-{
-	_cleanup_free_ char *text = NULL;
-
-	ASSERT_OK(
-		vmb_read_file(test_path("%s/run/vmboot/%s", init->root, name), 4096, &text, NULL));
-	return test_path("%s", text);
-}
-
-/* What an image says itself is left alone; a name server is the network's to say. */
-static void names_are_found(void)
+static struct init *guest_with_names(void)
 {
 	struct init *init = guest_new();
-	struct init_ops ops = guest_ops;
 
-	ops.mount = note_bind;
-	init->ops = &ops;
+	init->config.init_mode = VMBOOT_INIT_EXEC;
 	init->config.hostname = "web";
-	init->config.nameserver = "";
-	n_bound = 0;
+	init->config.nameserver = "10.0.2.3";
+	init->overlay = open(init->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return init;
+}
+
+static void free_guest_with_names(struct init *init)
+{
+	vmb_closep(&init->overlay);
+	guest_free(init);
+}
+
+static void hosts_gets_what_is_missing(void)
+{
+	static const struct {
+		const char *hosts, *more;
+	} rows[] = {
+		{"", "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 web\n"},
+		{"127.0.0.1\tlocalhost\n", "127.0.1.1 web\n"},
+		{"127.0.0.1 localhost", "\n127.0.1.1 web\n"},
+		{"127.0.0.1 localhost\n10.0.0.1 webs web.org # web\n", "127.0.1.1 web\n"},
+		{"127.0.0.1 localhost\n10.0.0.1 a\tweb\r\n", ""},
+		{"127.0.0.1 localhost web", ""},
+		{"web localhost\n", "127.0.1.1 web\n"}, /* the first word is an address */
+		{"#127.0.0.1 localhost web\n",
+		 "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 web\n"},
+	};
+	char text[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		CU_ASSERT_EQUAL(init_names_missing(rows[i].hosts, "web", text, sizeof(text)),
+				strlen(rows[i].more));
+		ASSERT_STR(text, rows[i].more);
+	}
+	CU_ASSERT_EQUAL(init_names_missing("127.0.0.1 localhost\n", "", text, sizeof(text)), 0);
+}
+
+static void an_image_without_etc_gets_names(void)
+{
+	struct init *init = guest_with_names();
+
+	ASSERT_OK(rmdir(test_path("%s/etc", init->root)) < 0 ? -errno : 0);
 	init_names(init);
-	CU_ASSERT_EQUAL(n_bound, 0); /* no /etc */
-	guest_write(init, "", "/etc/passwd");
-	ASSERT_OK(mkdir(test_path("%s/run", init->root), 0755) < 0 && errno != EEXIST ? -errno : 0);
+	ASSERT_STR(etc(init, "hosts"), "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 web\n");
+	ASSERT_STR(etc(init, "hostname"), "web\n");
+	ASSERT_STR(etc(init, "resolv.conf"), "nameserver 10.0.2.3\n");
+	CU_ASSERT(access(test_path("%s/etc/.vmboot-new", init->root), F_OK) < 0);
+	free_guest_with_names(init);
+}
+
+static void a_users_names_stay(void)
+{
+	struct init *init = guest_with_names();
+
+	guest_write(init, "baked\n", "etc/hostname");
 	init_names(init);
-	CU_ASSERT_EQUAL_FATAL(n_bound, 1);
-	ASSERT_STR(bound[0], "hosts");
-	CU_ASSERT_PTR_NOT_NULL(strstr(ours(init, "hosts"), "127.0.1.1 web\n"));
-	guest_write(init, "127.0.0.1 mine", "/etc/hosts");
-	guest_write(init, "nameserver 192.0.2.1", "/etc/resolv.conf");
+	ASSERT_STR(etc(init, "hostname"), "web\n");
+	/* the VM's network changes: the file is still ours */
+	init->config.nameserver = "10.0.3.3";
+	init_names(init);
+	ASSERT_STR(etc(init, "resolv.conf"), "nameserver 10.0.3.3\n");
+	guest_write(init, "nameserver 192.0.2.1\n", "etc/resolv.conf");
+	guest_write(init, "mine\n", "etc/hostname");
 	init->config.nameserver = "10.0.2.3";
 	init_names(init);
-	CU_ASSERT_EQUAL_FATAL(n_bound, 2);
-	ASSERT_STR(bound[1], "resolv.conf");
-	ASSERT_STR(ours(init, "resolv.conf"), "nameserver 10.0.2.3\n");
+	ASSERT_STR(etc(init, "resolv.conf"), "nameserver 192.0.2.1\n");
+	ASSERT_STR(etc(init, "hostname"), "mine\n");
 	ASSERT_OK(unlink(test_path("%s/etc/resolv.conf", init->root)));
-	ASSERT_OK(symlink("../run/x", test_path("%s/etc/resolv.conf", init->root)));
 	init_names(init);
-	CU_ASSERT_EQUAL(n_bound, 2); /* somebody manages it */
-	guest_free(init);
+	CU_ASSERT(access(test_path("%s/etc/resolv.conf", init->root), F_OK) < 0);
+	free_guest_with_names(init);
+}
+
+/* For a program the file is plain; whatever an init system starts to resolve names finds its link. */
+static void a_link_into_run_stays_for_an_init_system(void)
+{
+	struct init *init = guest_with_names();
+	const char *file = test_path("%s/etc/resolv.conf", init->root);
+	struct stat st;
+
+	ASSERT_OK(symlink("../run/systemd/resolve/stub-resolv.conf", file));
+	init->config.init_mode = VMBOOT_INIT_SYSTEMD;
+	ASSERT_OK(mkdir(test_path("%s/run", init->root), 0755));
+	init_names(init);
+	CU_ASSERT(lstat(file, &st) == 0 && S_ISLNK(st.st_mode));
+	ASSERT_STR(etc(init, "../run/systemd/resolve/stub-resolv.conf"), "nameserver 10.0.2.3\n");
+	CU_ASSERT(access(test_path("%s/etc/hostname", init->root), F_OK) < 0);
+	init->config.init_mode = VMBOOT_INIT_EXEC;
+	init_names(init);
+	CU_ASSERT(lstat(file, &st) == 0 && S_ISREG(st.st_mode));
+	free_guest_with_names(init);
 }
 
 TEST_MAIN("init/network", {"addresses are checked", addresses_are_checked},
 	  {"the device is no virtual one", the_device_is_no_virtual_one},
-	  {"names are found", names_are_found})
+	  {"hosts gets what is missing", hosts_gets_what_is_missing},
+	  {"an image without /etc gets names", an_image_without_etc_gets_names},
+	  {"a user's names stay", a_users_names_stay},
+	  {"a link into /run stays for an init system", a_link_into_run_stays_for_an_init_system})
