@@ -178,6 +178,7 @@ struct init {
 	int self;	 /* a folder of the initramfs with this program, kept for systemd; or -1 */
 	int how;	 /* RB_POWER_OFF, or what else ends it all */
 	const char *why; /* in a few words */
+	bool by_guest;	 /* a program in it asked for that, by a signal to us */
 	bool stopping, killed;		/* a stop was asked for; and was not heard */
 	struct vmb_deadline stop_until; /* then SIGKILL */
 };
@@ -266,6 +267,7 @@ const char *init_path(const struct init *init, char path[INIT_PATH_MAX], const c
 	VMB_PRINTF(3, 4);
 int init_read_text(const char *path, char *text, size_t size); /* length or -errno */
 int init_read_file(const char *path, size_t max, char **ret);  /* allocated; 0 or -errno */
+char *init_read_proc(const char *path); /* allocated, at most 16 KiB; or NULL */
 int init_write_file(const char *path, mode_t mode, const void *bytes, size_t n); /* 0 or -errno */
 bool init_has_word(const char *words, const char *word);
 

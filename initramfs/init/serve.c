@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/reboot.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -40,6 +42,59 @@ static void forward(const struct init *init, int sig)
 		known = known || forwarded[i] == sig;
 	if (known && running(init))
 		kill(-init->program, sig);
+}
+
+/*
+ * busybox's poweroff, reboot and halt, and others' that expect an init of its kind, send a signal to
+ * PID 1. In a container the same signals to PID 1 are the program's: `kill -USR1 1` has nginx open its
+ * logs anew. So who sent it decides; one that is gone by now was such a command, if the program
+ * does not handle the signal, which would only kill it.
+ */
+static const struct {
+	int sig, how;
+	const char *why;
+} guest_ends[] = {
+	{SIGUSR2, RB_POWER_OFF, "the guest asked to power off"},
+	{SIGTERM, RB_AUTOBOOT, "the guest asked to reboot"},
+	{SIGUSR1, (int)RB_HALT_SYSTEM, "the guest asked to halt"},
+};
+
+static bool program_handles(const struct init *init, int sig)
+{
+	char path[INIT_PATH_MAX];
+	_cleanup_free_ char *text = NULL;
+	const char *caught;
+
+	init_path(init, path, "/proc/%d/status", (int)init->program);
+	text = running(init) ? init_read_proc(path) : NULL;
+	caught = text ? strstr(text, "\nSigCgt:") : NULL;
+	return caught && (strtoul(caught + 8, NULL, 16) >> (sig - 1) & 1);
+}
+
+static bool asks_to_end(const struct init *init, int sig, pid_t sender)
+{
+	static const char *const commands[] = {"poweroff", "reboot", "halt", "busybox"};
+	char path[INIT_PATH_MAX], name[32];
+
+	init_path(init, path, "/proc/%d/comm", (int)sender);
+	if (init_read_text(path, name, sizeof(name)) <= 0)
+		return !program_handles(init, sig);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strcmp(commands[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* True: it was such a request. */
+static bool take_end(struct init *init, int sig, pid_t sender)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(guest_ends); i++)
+		if (guest_ends[i].sig == sig && asks_to_end(init, sig, sender)) {
+			init->by_guest = true;
+			init_stop(init, guest_ends[i].how, guest_ends[i].why);
+			return true;
+		}
+	return false;
 }
 
 void init_stop(struct init *init, int how, const char *why)
@@ -83,6 +138,9 @@ static void program_ended(struct init *init, const siginfo_t *si)
 
 	init->ended = true;
 	report.value = si->si_code == CLD_EXITED ? si->si_status : 256 + si->si_status;
+	/* a guest that powers itself off ends well, as one with an init system does */
+	if (init->by_guest && report.value == 256 + SIGTERM)
+		report.value = 0;
 	drain(init);
 	/* one that ends for a reboot starts again: who waits for its end goes on waiting */
 	if (!init->stopping || init->how != RB_AUTOBOOT)
@@ -118,7 +176,7 @@ static void take_signals(struct init *init)
 			init_stop(init, RB_AUTOBOOT, "Ctrl-Alt-Del was pressed");
 		else if (sig == SIGPWR)
 			init_stop(init, RB_POWER_OFF, "SIGPWR came");
-		else
+		else if (!take_end(init, sig, (pid_t)si.ssi_pid))
 			forward(init, sig);
 	}
 }

@@ -88,6 +88,23 @@ int init_read_file(const char *path, size_t max, char **ret)
 	return 0;
 }
 
+/* A file of /proc has no size. */
+char *init_read_proc(const char *path)
+{
+	enum { MAX = 16384 };
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ char *text = malloc(MAX);
+	size_t n = 0;
+	ssize_t r;
+
+	if (fd < 0 || !text)
+		return NULL;
+	while (n < MAX - 1 && (r = read(fd, text + n, MAX - 1 - n)) > 0)
+		n += (size_t)r;
+	text[n] = '\0';
+	return TAKE_PTR(text);
+}
+
 int init_write_file(const char *path, mode_t mode, const void *bytes, size_t n)
 {
 	_cleanup_close_ int fd =

@@ -66,9 +66,19 @@ for user in big 4294967294; do
 	[ "$(cat "$tmp/out")" = 4294967294 ] || fail "the user $user is $(cat "$tmp/out")"
 done
 
-echo "- after a restart"
-expect 0 vmboot restart web
+echo "- after a reboot by busybox"
+boot=$(vmboot exec web -- cat /proc/sys/kernel/random/boot_id)
+expect 0 vmboot exec web -- reboot
+for _ in $(seq 600); do
+	next=$(vmboot exec web -- cat /proc/sys/kernel/random/boot_id 2>/dev/null)
+	[ -n "$next" ] && [ "$next" != "$boot" ] && break
+	sleep 0.2
+done
 checks web second
-expect 0 vmboot rm -f web
+
+echo "- a power-off by busybox"
+expect 0 vmboot exec web -- poweroff
+expect 0 vmboot wait --phase stopped web
+expect 0 vmboot rm web
 
 done_testing

@@ -124,8 +124,9 @@ static void leaves_nothing_on_the_disk(void)
 
 	CU_ASSERT(vmboot_stop(shared, 20000) >= 0);
 	ASSERT_OK(vmb_run(argv, &out));
-	ASSERT_STR(out, "upper\nupper/dev\nupper/etc\nupper/etc/hosts\nupper/proc\n"
-			"upper/run\nupper/sys\nupper/written\n");
+	ASSERT_STR(out,
+		   "upper\nupper/dev\nupper/etc\nupper/etc/hostname\nupper/etc/hosts\nupper/proc\n"
+		   "upper/run\nupper/sys\nupper/written\n");
 	free(out);
 	ASSERT_OK(vmboot_destroy(shared));
 	vmboot_close(shared);

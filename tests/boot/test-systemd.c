@@ -233,7 +233,7 @@ static void the_agent_works(void)
 	ASSERT_STR(run("systemctl is-active vmboot-agent"), "active");
 	/* the overlay disk, of which nothing is mounted to be seen */
 	ASSERT_STR(run("grep -c ext4 /proc/self/mounts; ls /run/vmboot/overlay/"),
-		   "0\nlost+found\nupper\nwork");
+		   "0\nlost+found\nnames\nupper\nwork");
 }
 
 static void debians_own_agent_is_skipped(void)

@@ -469,16 +469,25 @@ static void the_user_is_taken_on(void)
 
 /* ---- signals, stop, keep ---- */
 
+/* What the guest's /proc says of this process, which sends the signals. */
+static void send_as(const struct init *init, const char *command)
+{
+	guest_write(init, command, "proc/%d/comm", (int)getpid());
+}
+
 static void signals_go_on_to_the_group(void)
 {
 	/* a child in the same group gets it, too */
-	struct vm vm = vm_start(guest_with("trap 'echo usr1' USR1; trap 'echo hup; exit 5' HUP; "
-					   "sh -c 'trap \"echo child; exit\" USR1; echo ready; "
-					   "while :; do sleep 0.05; done' & "
-					   "while :; do sleep 0.05; done"));
+	struct init *init = guest_with("trap 'echo usr1' USR1; trap 'echo hup; exit 5' HUP; "
+				       "sh -c 'trap \"echo child; exit\" USR1; echo ready; "
+				       "while :; do sleep 0.05; done' & "
+				       "while :; do sleep 0.05; done");
 	struct vmb_event e = {0};
 	const char *out;
+	struct vm vm;
 
+	send_as(init, "sh\n");
+	vm = vm_start(init);
 	vm_read(vm.out, "ready\n");
 	kill(vm.pid, SIGUSR1);
 	out = vm_read(vm.out, "usr1\n");
@@ -491,6 +500,40 @@ static void signals_go_on_to_the_group(void)
 	vm_end(&vm);
 }
 
+/* The last row: the sender is gone, and the program does not handle the signal. */
+static void commands_end_the_machine(void)
+{
+	static const struct {
+		const char *command;
+		int sig;
+		int64_t how;
+	} rows[] = {
+		{"poweroff\n", SIGUSR2, VMBOOT_POWEROFF_OFF},
+		{"reboot\n", SIGTERM, VMBOOT_POWEROFF_REBOOT},
+		{"halt\n", SIGUSR1, VMBOOT_POWEROFF_HALT},
+		{"busybox\n", SIGUSR2, VMBOOT_POWEROFF_OFF},
+		{"", SIGUSR2, VMBOOT_POWEROFF_OFF},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct init *init = guest_with("echo ready; exec sleep 100");
+		struct vmb_event e = {0};
+		struct vm vm;
+
+		send_as(init, rows[i].command);
+		vm = vm_start(init);
+		vm_read(vm.out, "ready\n");
+		kill(vm.pid, rows[i].sig);
+		if (rows[i].how != VMBOOT_POWEROFF_REBOOT) {
+			CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_EXIT, &e));
+			CU_ASSERT_EQUAL(e.value, 0); /* not that it was killed */
+		}
+		CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_POWEROFF, &e));
+		CU_ASSERT_EQUAL(e.value, rows[i].how);
+		vm_end(&vm);
+	}
+}
+
 static void kept_until_a_stop_is_asked_for(void)
 {
 	struct init *init = guest_with("sh -c 'trap \"echo term; exit\" TERM; echo up; "
@@ -499,6 +542,7 @@ static void kept_until_a_stop_is_asked_for(void)
 	struct vm vm;
 
 	init->config.on_exit = VMBOOT_ON_EXIT_KEEP;
+	send_as(init, "sh\n");
 	vm = vm_start(init);
 	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_EXIT, &e));
 	CU_ASSERT_EQUAL(e.value, 6);
@@ -565,6 +609,7 @@ TEST_MAIN("init/program", {"exit codes and signals are told", codes_and_signals_
 	  {"the working folder is made", the_folder_is_made},
 	  {"the user is taken on", the_user_is_taken_on},
 	  {"signals go on to the group", signals_go_on_to_the_group},
+	  {"commands end the machine", commands_end_the_machine},
 	  {"kept until a stop is asked for", kept_until_a_stop_is_asked_for},
 	  {"a stop asks the program first", a_stop_asks_the_program_first},
 	  {"the rest is ended", the_rest_is_ended})
