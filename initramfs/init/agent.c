@@ -57,6 +57,8 @@ static void __attribute__((noreturn)) become_agent(const struct init *init, int 
 	keep(control, control_text);
 	keep(init->overlay, overlay_text);
 	setsid();
+	dup2(0, 1); /* ours are the program's */
+	dup2(0, 2);
 	if (env)
 		syscall(SYS_execveat, init->agent.self, "", argv, env, AT_EMPTY_PATH);
 	_exit(127);

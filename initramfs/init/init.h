@@ -105,7 +105,8 @@ struct init_ops {
 	int (*load_bytes)(const void *module, size_t n); /* 0 or -errno */
 	int (*become)(const struct init_user *user);	 /* 0 or -errno */
 	int (*mount)(const char *source, const char *target, const char *type, unsigned long flags,
-		     const char *data);		     /* 0 or -errno */
+		     const char *data);				       /* 0 or -errno */
+	int (*make_node)(const char *path, mode_t mode, dev_t number); /* mknod */
 	void (*kill_rest)(int sig);		     /* all processes but this one */
 	void (*power_off)(int how);		     /* RB_POWER_OFF, …; returns in tests only */
 	void (*agent_gone)(const struct init *init); /* for good: tells the host */
@@ -273,6 +274,21 @@ bool init_has_word(const char *words, const char *word);
 
 /* mounts.c: what a program expects below /dev and /sys; after the switch. */
 int init_mounts_late(struct init *init, struct init_report *report);
+
+/* devices.c: nodes below /dev; before the program starts, and after. The parser cuts the line up. */
+void init_devices(const struct init *init);
+void init_devices_late(const struct init *init);
+bool init_devices_parse(char *line, const char **ret_name, mode_t *ret_type, dev_t *ret_number);
+
+/*
+ * modprobe.c: loads a module for the kernel, by its name or an alias, 0 or -errno; and tells the kernel
+ * to run this program, which it finds at self, for that, if there are modules and no modprobe.
+ */
+#define INIT_MODPROBE_NAME "/proc/1/exe"
+int init_modprobe(const struct init *init, const char *release, const char *name);
+bool init_modprobe_matches(const char *pattern, const char *name);
+int init_modprobe_main(struct init *init, int argc, char **argv);
+void init_modprobe_offer(const struct init *init, const char *self);
 
 /* run.c: /run for an init system; after the switch. init_run_copy() closes from, the image's. */
 int init_run(struct init *init, struct init_report *report);

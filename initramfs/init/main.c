@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "agent.h"
@@ -37,9 +38,18 @@ static const struct phase {
 	{VMBOOT_PHASE_PROGRAM, init_program, "the image cannot run what it was asked to"},
 };
 
+#ifndef MODULE_INIT_COMPRESSED_FILE
+#define MODULE_INIT_COMPRESSED_FILE 4
+#endif
+
 static int load_module(int fd)
 {
-	return syscall(SYS_finit_module, fd, "", 0) < 0 ? -errno : 0;
+	if (syscall(SYS_finit_module, fd, "", 0) == 0)
+		return 0;
+	/* "not an ELF file": then it is compressed, which kernels from 5.17 on take */
+	if (errno != ENOEXEC)
+		return -errno;
+	return syscall(SYS_finit_module, fd, "", MODULE_INIT_COMPRESSED_FILE) < 0 ? -errno : 0;
 }
 
 static int load_bytes(const void *module, size_t n)
@@ -79,8 +89,8 @@ static void power_off(int how)
 	}
 }
 
-static const struct init_ops real = {load_module, load_bytes,	       become, do_mount, kill_rest,
-				     power_off,	  agent_stream_give_up};
+static const struct init_ops real = {load_module, load_bytes, become,	 do_mount,
+				     mknod,	  kill_rest,  power_off, agent_stream_give_up};
 
 /* 0 or -errno; the events say the rest. */
 static int run_phase(struct init *init, const struct phase *phase)
@@ -119,6 +129,7 @@ static void boot(struct init *init)
 		init_tell(init, VMBOOT_PHASE_PROGRAM, start, r, &report);
 	}
 	if (r == 0) {
+		init_devices_late(init);
 		init_agent_start(init);
 		init->acpi = init_acpi_open();
 		init_serve(init);
@@ -139,6 +150,7 @@ static const struct {
 	{INIT_LATER_NAME, init_later_main},
 	{INIT_GENERATOR_NAME, init_generator_main},
 	{INIT_SHUTDOWN_NAME, init_shutdown_main},
+	{INIT_MODPROBE_NAME, init_modprobe_main},
 };
 
 /* The first of the kernel's words for its init; see trace.c. */

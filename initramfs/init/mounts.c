@@ -114,6 +114,8 @@ int init_mounts_late(struct init *init, struct init_report *report)
 		if (symlink(dev_links[i].to, init_path(init, path, "%s", dev_links[i].link)) < 0 &&
 		    errno != EEXIST)
 			r = init_failed(report, errno, "making %s", dev_links[i].link);
+	init_devices(init);
+	init_modprobe_offer(init, INIT_MODPROBE_NAME);
 	/* podman, Docker and k3s in the guest need it; an init system does it itself */
 	if (r == 0 &&
 	    init->ops->mount(NULL, init_path(init, path, "/"), NULL, MS_REC | MS_SHARED, NULL) < 0)

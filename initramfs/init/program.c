@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "init.h"
@@ -164,6 +166,31 @@ static int open_output(struct start *s, int i)
 	return 0;
 }
 
+/*
+ * What programs look for in /proc/1, where a container has the program itself: cron and supervisors
+ * write to /proc/1/fd/1, and scripts read /proc/1/environ.
+ */
+static void show_in_proc(const struct start *s)
+{
+	char *bytes, *end;
+	size_t n = 0;
+
+	if (s->init->root[0]) /* a test's own process */
+		return;
+	for (int i = 0; i < 2; i++)
+		if (s->output[i] >= 0)
+			dup2(s->output[i], i + 1);
+	for (size_t i = 0; s->env[i]; i++)
+		n += strlen(s->env[i]) + 1;
+	bytes = end = malloc(n + 1);
+	if (!bytes)
+		return;
+	for (size_t i = 0; s->env[i]; end += strlen(end) + 1, i++)
+		strcpy(end, s->env[i]);
+	if (prctl(PR_SET_MM, PR_SET_MM_ENV_START, bytes, 0, 0) == 0)
+		prctl(PR_SET_MM, PR_SET_MM_ENV_END, end, 0, 0);
+}
+
 static void start_done(struct start *s)
 {
 	vmb_closep(&s->output[0]);
@@ -214,6 +241,7 @@ static int run_program(struct init *init, struct init_report *report)
 		r = open_output(&s, i);
 	if (r < 0)
 		return init_failed(report, r, "setting up the program's output");
+	show_in_proc(&s);
 	return run(&s, report);
 }
 

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -286,6 +288,115 @@ static void fips_mode_insists(void)
 	guest_free(init);
 }
 
+/* ---- for the kernel ---- */
+
+static char loaded[256];
+
+/* Notes the name by its content; one is there already. */
+static int note_name(int fd)
+{
+	char text[32] = "";
+
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		return -errno;
+	strcat(loaded, text);
+	return strcmp(text, "b ") == 0 ? -EEXIST : strcmp(text, "bad ") == 0 ? -EINVAL : 0;
+}
+
+static const char *asked_for(struct init *init, const char *name, int expected)
+{
+	loaded[0] = '\0';
+	CU_ASSERT_EQUAL(init_modprobe(init, "6.1", name), expected);
+	return loaded;
+}
+
+static void the_kernel_asks_for_modules(void)
+{
+	static const char *const names[] = {"a", "b", "c-d", "bad"};
+	struct init *init = guest_new();
+	struct init_ops ops = guest_ops;
+
+	ops.load_module = note_name;
+	init->ops = &ops;
+	asked_for(init, "a", -ENOENT); /* no modules at all */
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		guest_write(init, test_path("%s ", names[i]), "lib/modules/6.1/kernel/%s.ko%s",
+			    names[i], i == 1 ? ".xz" : "");
+	guest_write(init,
+		    "kernel/a.ko: kernel/b.ko.xz kernel/c-d.ko\nkernel/b.ko.xz: kernel/c-d.ko\n"
+		    "kernel/c-d.ko:\nkernel/bad.ko:\nkernel/gone.ko:\nno colon\n",
+		    "lib/modules/6.1/modules.dep");
+	guest_write(init,
+		    "# a comment\nalias fs-a a\nalias char-major-10-* c_d\nalias\nalias x\n"
+		    "alias pci:v[0-9]-d* bad\nalias to-none none\nalias net-pf-16-proto-1? b",
+		    "lib/modules/6.1/modules.alias");
+	ASSERT_STR(asked_for(init, "a", 0), "c-d b a ");
+	ASSERT_STR(asked_for(init, "b", 0), "c-d b ");
+	ASSERT_STR(asked_for(init, "c_d", 0), "c-d ");
+	ASSERT_STR(asked_for(init, "fs-a", 0), "c-d b a ");
+	ASSERT_STR(asked_for(init, "char-major-10-229", 0), "c-d ");
+	ASSERT_STR(asked_for(init, "net-pf-16-proto-12", 0), "c-d b ");
+	ASSERT_STR(asked_for(init, "bad", -EINVAL), "bad ");
+	ASSERT_STR(asked_for(init, "gone", -ENOENT), "");
+	ASSERT_STR(asked_for(init, "to-none", -ENOENT), "");
+	ASSERT_STR(asked_for(init, "", -ENOENT), "");
+	guest_free(init);
+}
+
+static void aliases_match(void)
+{
+	static const struct {
+		const char *pattern, *name;
+		bool matches;
+	} rows[] = {
+		{"fs-xfs", "fs-xfs", true},
+		{"fs_xfs", "fs-xfs", true},
+		{"fs-xfs", "fs-xf", false},
+		{"fs-xf", "fs-xfs", false},
+		{"*", "", true},
+		{"*", "any", true},
+		{"a*b*c", "a-b-b-c", true},
+		{"a*b*c", "a-b-b", false},
+		{"a?c", "abc", true},
+		{"a?", "a", false},
+		{"v[0-35]", "v2", true},
+		{"v[0-35]", "v5", true},
+		{"v[0-35]", "v4", false},
+		{"v[", "v[", true},
+		{"v*[0-9]x", "v1a2x", true},
+		{"", "", true},
+		{"pci:v*d*sv*", "pci:v1d2", false},
+		{"[a-", "b", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		CU_ASSERT_EQUAL(init_modprobe_matches(rows[i].pattern, rows[i].name),
+				rows[i].matches);
+}
+
+static void device_nodes_are_parsed(void)
+{
+	static const char *const bad[] = {"# comment",	    "",
+					  "fuse fuse",	    "fuse fuse x1:2",
+					  "fuse fuse c1",   "fuse /fuse c1:2",
+					  "fuse ../x c1:2", "fuse a c:2",
+					  "fuse a c1:",	    "fuse a c1:2x",
+					  "a a c4096:1",    "a a c1:1048576"};
+	char line[64] = "tun net/tun c10:200", *text;
+	const char *name;
+	mode_t type;
+	dev_t number;
+
+	CU_ASSERT(init_devices_parse(line, &name, &type, &number));
+	ASSERT_STR(name, "net/tun");
+	CU_ASSERT(type == S_IFCHR && number == makedev(10, 200));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		text = strdup(bad[i]);
+		CU_ASSERT_FALSE(init_devices_parse(text, &name, &type, &number));
+		free(text);
+	}
+}
+
 TEST_MAIN("init/modules", {"modules load in order", modules_load_in_order},
 	  {"the failing module is named", the_failing_module_is_named},
 	  {"no list is an empty list", no_list_is_an_empty_list},
@@ -297,4 +408,6 @@ TEST_MAIN("init/modules", {"modules load in order", modules_load_in_order},
 	   a_module_without_a_signature_loads_as_it_is},
 	  {"a kernel that insists gets whole modules", a_kernel_that_insists_gets_whole_modules},
 	  {"a module that fails either way is named", a_module_that_fails_either_way_is_named},
-	  {"FIPS mode insists", fips_mode_insists})
+	  {"FIPS mode insists", fips_mode_insists},
+	  {"the kernel asks for modules", the_kernel_asks_for_modules},
+	  {"aliases match", aliases_match}, {"device nodes are parsed", device_nodes_are_parsed})

@@ -22,6 +22,23 @@ is "resolv.conf replaced" sh -c 'rm /etc/resolv.conf && echo "nameserver 192.0.2
 # mounts
 is "a shared root" grep -q ' / / .*shared:' /proc/self/mountinfo
 
+# devices, and modules that the kernel asks for: nothing in this image loads one
+same "/dev/fuse" "666 0:0 a:e5" "$(stat -c '%a %u:%g %t:%T' /dev/fuse)"
+same "/dev/net/tun" "666 0:0 a:c8" "$(stat -c '%a %u:%g %t:%T' /dev/net/tun)"
+same "/dev/loop-control" "660 0:6 a:ed" "$(stat -c '%a %u:%g %t:%T' /dev/loop-control)"
+same "/dev/uhid, by modules.devname" "600 a:ef" "$(stat -c '%a %t:%T' /dev/uhid)"
+is "no modprobe in the image" sh -c '! test -e /sbin/modprobe'
+is "/dev/fuse opens" sh -c 'exec 3<>/dev/fuse'
+same "/dev/fuse stays everybody's" 666 "$(stat -c %a /dev/fuse)"
+is "mount -t xfs asks for xfs" sh -c 'mkdir -p /x; mount -t xfs /dev/null /x; grep -q "xfs$" /proc/filesystems'
+is "xfs needs libcrc32c" test -e /sys/module/libcrc32c
+is "a link of wireguard's" ip link add wg0 type wireguard
+
+# PID 1 is init, and shows what a container's PID 1 would
+is "the program's environment" sh -c 'tr "\\0" "\\n" </proc/1/environ | grep -qx FROM=request'
+is "the program's output" sh -c 'echo "by way of PID 1" >/proc/1/fd/1'
+is "its standard error" sh -c 'echo "errors, too" >/proc/1/fd/2'
+
 # limits of programs and of users
 same "ping_group_range" "0 2147483647" "$(tr '\t' ' ' </proc/sys/net/ipv4/ping_group_range)"
 same "ip_unprivileged_port_start" 0 "$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start)"
