@@ -130,6 +130,7 @@ enum { AGENT_FILES = 4096 }; /* descriptors that we may have */
 
 enum agent_session_state {
 	AGENT_SESSION_FREE,
+	AGENT_SESSION_ASKED, /* the request is not complete */
 	AGENT_SESSION_STARTING,
 	AGENT_SESSION_RUNNING,
 	AGENT_SESSION_OVER, /* FAILED or EXIT is sent; waits for CLOSE */
@@ -140,6 +141,8 @@ struct agent_session {
 	uint32_t id;
 	struct agent_child child;
 	bool tty, exited;
+	uint8_t *request; /* of request_size bytes, request_n are there; NULL: it is in one frame */
+	size_t request_size, request_n;
 	uint32_t status;   /* as EXIT says it */
 	uint32_t credit;   /* what the host takes of our output */
 	uint32_t may_come; /* what the host may send of input */
@@ -186,8 +189,10 @@ void agent_stream_send(struct agent_stream *s, enum vmb_frame_type type, uint32_
 /* What a session does with a frame for it; false: it broke the rules. */
 bool agent_session_take(struct agent_stream *s, struct agent_session *session,
 			const struct vmb_frame *frame);
-void agent_session_start(struct agent_stream *s, struct agent_session *session,
-			 const struct vmb_frame *frame);
+void agent_session_begin(struct agent_session *session, uint32_t id);
+/* An EXEC, which may be the first of several. False: it broke the rules. */
+bool agent_session_ask(struct agent_stream *s, struct agent_session *session,
+		       const struct vmb_frame *frame);
 void agent_session_poll(struct agent_stream *s, struct agent_session *session,
 			struct agent_polls *polls);
 void agent_session_serve(struct agent_stream *s, struct agent_session *session,

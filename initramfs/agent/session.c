@@ -22,20 +22,24 @@ static void fail(struct agent_stream *s, struct agent_session *session, int err,
 	agent_stream_send(s, VMB_FRAME_FAILED, session->id, (uint32_t)err, words, strlen(words));
 }
 
-void agent_session_start(struct agent_stream *s, struct agent_session *session,
-			 const struct vmb_frame *frame)
+void agent_session_begin(struct agent_session *session, uint32_t id)
+{
+	memset(session, 0, sizeof(*session));
+	session->id = id;
+	session->state = AGENT_SESSION_ASKED;
+	session->exited = true; /* nothing runs yet */
+	session->child = (struct agent_child){.tell = -1, .in = -1, .out = -1, .err = -1};
+	session->slot_tell = session->slot_in = session->slot_out = session->slot_err = -1;
+}
+
+static void start(struct agent_stream *s, struct agent_session *session, const uint8_t *bytes,
+		  size_t n)
 {
 	struct vmb_exec_request request;
 	struct agent_spawn what = {.base = s->env, .in = true, .out = true};
-	uint32_t id = session->id;
-	int r = vmb_exec_request_decode(frame->payload, frame->length, &request);
+	int r = vmb_exec_request_decode(bytes, n, &request);
 
-	memset(session, 0, sizeof(*session));
-	session->id = id;
-	session->child = (struct agent_child){.tell = -1, .in = -1, .out = -1, .err = -1};
-	session->slot_tell = session->slot_in = session->slot_out = session->slot_err = -1;
 	if (r < 0) {
-		session->exited = true;
 		fail(s, session, EBADMSG, "the request cannot be read");
 		return;
 	}
@@ -51,6 +55,44 @@ void agent_session_start(struct agent_stream *s, struct agent_session *session,
 	session->state = AGENT_SESSION_STARTING;
 	if (r < 0)
 		fail(s, session, -r, "making pipes, a terminal or a process");
+}
+
+static void drop_request(struct agent_session *session)
+{
+	free(session->request);
+	session->request = NULL;
+}
+
+bool agent_session_ask(struct agent_stream *s, struct agent_session *session,
+		       const struct vmb_frame *f)
+{
+	if (session->state == AGENT_SESSION_OVER)
+		return true;
+	if (session->state != AGENT_SESSION_ASKED)
+		return false;
+	if (!session->request && f->value == 0) {
+		start(s, session, f->payload, f->length);
+		return true;
+	}
+	if (f->value > VMB_EXEC_REQUEST_MAX - VMB_FRAME_PAYLOAD_MAX)
+		return false;
+	if (!session->request) {
+		session->request_size = f->length + f->value;
+		session->request = malloc(session->request_size);
+	}
+	if (!session->request) {
+		fail(s, session, ENOMEM, "keeping the request");
+		return true;
+	}
+	if (session->request_n + f->length + f->value != session->request_size)
+		return false;
+	memcpy(session->request + session->request_n, f->payload, f->length);
+	session->request_n += f->length;
+	if (f->value == 0) {
+		start(s, session, session->request, session->request_n);
+		drop_request(session);
+	}
+	return true;
 }
 
 static void see_start(struct agent_stream *s, struct agent_session *session)
@@ -74,6 +116,7 @@ void agent_session_drop(struct agent_session *session)
 	if (!session->exited)
 		agent_kill(session->child.pid, SIGKILL);
 	agent_child_done(&session->child);
+	drop_request(session);
 	free(session->in);
 	session->in = NULL;
 	session->state = AGENT_SESSION_FREE;

@@ -115,11 +115,11 @@ static bool take_frame(struct agent_stream *s, const struct vmb_frame *f)
 	}
 	session = f->session ? find(s, f->session) : NULL;
 	if (f->type == VMB_FRAME_EXEC) {
-		if (!f->session || session || !(session = find_free(s)))
+		if (!f->session || (!session && !(session = find_free(s))))
 			return false;
-		session->id = f->session;
-		agent_session_start(s, session, f);
-		return true;
+		if (session->state == AGENT_SESSION_FREE)
+			agent_session_begin(session, f->session);
+		return agent_session_ask(s, session, f);
 	}
 	return session && agent_session_take(s, session, f);
 }

@@ -23,6 +23,19 @@ static void session_free(struct vmb_session *x)
 	free(x);
 }
 
+/* As many frames as it takes; the lock is held. */
+static void send_request(struct vmb_stream *s, uint32_t id, const uint8_t *request, size_t n)
+{
+	size_t piece;
+
+	do {
+		piece = n < VMB_FRAME_PAYLOAD_MAX ? n : VMB_FRAME_PAYLOAD_MAX;
+		n -= piece;
+		vmb_stream_send(s, VMB_FRAME_EXEC, id, (uint32_t)n, request, piece);
+		request += piece;
+	} while (n > 0);
+}
+
 /* The lock is held. */
 static int add_session(struct vmb_stream *s, struct vmb_session *x, const uint8_t *request,
 		       size_t n)
@@ -38,7 +51,7 @@ static int add_session(struct vmb_stream *s, struct vmb_session *x, const uint8_
 	x->next = s->sessions;
 	s->sessions = x;
 	s->n_sessions++;
-	vmb_stream_send(s, VMB_FRAME_EXEC, x->id, 0, request, n);
+	send_request(s, x->id, request, n);
 	return 0;
 }
 
@@ -76,21 +89,35 @@ static int wait_started(struct vmb_session *x, struct vmb_deadline until)
 	}
 }
 
+static int encode_request(const struct vmb_exec_request *request, uint8_t **ret, size_t *ret_n)
+{
+	long n = vmb_exec_request_encode(request, NULL, 0);
+
+	if (n == -E2BIG)
+		return vmb_error(E2BIG,
+				 "an argument or variable is over %d bytes, or all are over %d",
+				 VMB_CONFIG_STRING_MAX, VMB_EXEC_REQUEST_MAX);
+	if (n < 0)
+		return vmb_error((int)-n, "a program, variable or folder is none");
+	*ret = malloc((size_t)n);
+	if (!*ret)
+		return vmb_oom();
+	vmb_exec_request_encode(request, *ret, (size_t)n);
+	*ret_n = (size_t)n;
+	return 0;
+}
+
 int vmb_session_open(struct vmb_stream *s, const struct vmb_exec_request *request,
 		     struct vmb_deadline until, struct vmb_session **ret)
 {
-	_cleanup_free_ uint8_t *payload = malloc(VMB_FRAME_PAYLOAD_MAX);
+	_cleanup_free_ uint8_t *payload = NULL;
 	struct vmb_session *x;
-	long n;
-	int r;
+	size_t n = 0;
+	int r = encode_request(request, &payload, &n);
 
-	n = payload ? vmb_exec_request_encode(request, payload, VMB_FRAME_PAYLOAD_MAX) : 0;
-	if (n < 0)
-		return vmb_error((int)-n,
-				 n == -E2BIG ? "arguments and environment are over %d bytes"
-					     : "an argument cannot be (limit %d bytes)",
-				 VMB_FRAME_PAYLOAD_MAX);
-	x = payload ? calloc(1, sizeof(*x)) : NULL;
+	if (r < 0)
+		return r;
+	x = calloc(1, sizeof(*x));
 	if (!x)
 		return vmb_oom();
 	x->stream = s;
@@ -98,7 +125,7 @@ int vmb_session_open(struct vmb_stream *s, const struct vmb_exec_request *reques
 	r = x->event < 0 ? vmb_errno(errno, "cannot make an eventfd") : 0;
 	pthread_mutex_lock(&s->lock);
 	if (r == 0)
-		r = add_session(s, x, payload, (size_t)n);
+		r = add_session(s, x, payload, n);
 	pthread_mutex_unlock(&s->lock);
 	if (r < 0) {
 		session_free(x);

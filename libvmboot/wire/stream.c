@@ -126,7 +126,7 @@ static int put(struct out *o, const struct key *key, const char *value)
 {
 	size_t name = strlen(key->name), n = strlen(value) + 1;
 
-	if (n - 1 > VMB_CONFIG_STRING_MAX || o->len + name + 1 + n > VMB_FRAME_PAYLOAD_MAX)
+	if (n - 1 > VMB_CONFIG_STRING_MAX || o->len + name + 1 + n > VMB_EXEC_REQUEST_MAX)
 		return -E2BIG;
 	if (o->bytes) {
 		memcpy(o->bytes + o->len, key->name, name);
@@ -246,7 +246,7 @@ int vmb_exec_request_decode(const uint8_t *bytes, size_t n, struct vmb_exec_requ
 	size_t seen[N_KEYS] = {0};
 	int i = 0;
 
-	if (n == 0 || n > VMB_FRAME_PAYLOAD_MAX || end[-1] != '\0')
+	if (n == 0 || n > VMB_EXEC_REQUEST_MAX || end[-1] != '\0')
 		return -EBADMSG;
 	memset(ret, 0, sizeof(*ret));
 	ret->user = ret->workdir = "";

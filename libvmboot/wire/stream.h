@@ -53,9 +53,13 @@
  * EXIT does not wait for what the program left running in the background and still holds its
  * outputs: what was written until the program's end is sent, no more.
  *
+ * A request that is longer than a payload is sent in several EXEC frames of the session, each with the
+ * number of bytes that still follow it as its value; it is at most VMB_EXEC_REQUEST_MAX bytes, which
+ * is what Linux takes as arguments and environment, and some.
+ *
  * The request of EXEC is a list of records "key=value", each ended by a 0 byte: "tty" (0 or 1),
  * "rows", "columns", "user", "workdir", then "arg" and "env" as in wire/config.h and with its
- * bounds; all of it fits in one frame. What is left out is 0 or "". "env" goes over the environment
+ * bounds. What is left out is 0 or "". "env" goes over the environment
  * of the VM's program.
  *
  * Two programs are in the agent itself, for copying; the image needs none for it. They write words
@@ -87,6 +91,7 @@
 enum {
 	VMB_FRAME_HEAD = 24,
 	VMB_FRAME_PAYLOAD_MAX = 65536,
+	VMB_EXEC_REQUEST_MAX = (2 << 20) + 65536,
 	VMB_STREAM_SESSIONS_MAX = 128, /* at once, on one connection */
 	VMB_STREAM_WINDOW = 262144,    /* credit that a side has out at most, bytes */
 };

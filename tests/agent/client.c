@@ -148,11 +148,16 @@ void client_hello(struct client *c, uint32_t nonce)
 
 void client_exec(struct client *c, uint32_t session, const struct vmb_exec_request *request)
 {
-	static uint8_t payload[VMB_FRAME_PAYLOAD_MAX];
+	static uint8_t payload[VMB_EXEC_REQUEST_MAX];
 	long n = vmb_exec_request_encode(request, payload, sizeof(payload));
+	size_t piece, at = 0;
 
 	CU_ASSERT_FATAL(n > 0);
-	client_send(c, VMB_FRAME_EXEC, session, 0, payload, (size_t)n);
+	for (size_t left = (size_t)n; left > 0; at += piece) {
+		piece = left < VMB_FRAME_PAYLOAD_MAX ? left : VMB_FRAME_PAYLOAD_MAX;
+		left -= piece;
+		client_send(c, VMB_FRAME_EXEC, session, (uint32_t)left, payload + at, piece);
+	}
 }
 
 void client_sh(struct client *c, uint32_t session, const char *script)

@@ -78,6 +78,33 @@ static void what_cannot_run(void)
 	client_done(c);
 }
 
+/* What Linux takes goes through, and what it does not is its error. */
+static void long_requests(void)
+{
+	struct client *c = client_new("");
+	struct vmb_exec_request r = {.args = {"sh", "-c", "echo $# ${#1} ${#BIG}"},
+				     .env = {test_path("BIG=%0100000d", 0)}};
+	const char *big = test_path("%0128000d", 0);
+
+	for (int i = 3; i < 15; i++)
+		r.args[i] = big;
+	ASSERT_STR(run_request(c, 1, r)->out, "11 128000 100000\n");
+	for (int i = 15; i < 19; i++)
+		r.args[i] = big;
+	CU_ASSERT_EQUAL(run_request(c, 2, r)->failed, E2BIG);
+	ASSERT_STR(run(c, 3, "echo on")->out, "on\n");
+	/* the second piece is not as long as the first one said */
+	client_send(c, VMB_FRAME_EXEC, 4, 100, "arg=a", 6);
+	client_send(c, VMB_FRAME_EXEC, 4, 0, "arg=b", 6);
+	CU_ASSERT_EQUAL(client_next(c, CLIENT_WAIT_MS).type, VMB_FRAME_HELLO);
+	client_hello(c, 77);
+	client_send(c, VMB_FRAME_EXEC, 5, UINT32_MAX, "arg=a", 6);
+	CU_ASSERT_EQUAL(client_next(c, CLIENT_WAIT_MS).type, VMB_FRAME_HELLO);
+	client_hello(c, 78);
+	client_send(c, VMB_FRAME_EXEC, 6, 10, "arg=a", 6); /* and it is left so */
+	client_done(c);
+}
+
 static void environment_and_folder(void)
 {
 	const char *script = "pwd; echo $BASE $MORE $HOME; umask; ulimit -n";
@@ -508,9 +535,10 @@ static void copying(void)
 
 TEST_MAIN("agent/stream", {"output and code", output_and_code},
 	  {"every exit code", every_exit_code}, {"what cannot run", what_cannot_run},
-	  {"environment and folder", environment_and_folder}, {"binary input", binary_input},
-	  {"many at once", many_at_once}, {"a stuck reader", a_stuck_reader}, {"signals", signals},
-	  {"terminals", terminals}, {"the end of a terminal's input", the_end_of_a_terminals_input},
+	  {"long requests", long_requests}, {"environment and folder", environment_and_folder},
+	  {"binary input", binary_input}, {"many at once", many_at_once},
+	  {"a stuck reader", a_stuck_reader}, {"signals", signals}, {"terminals", terminals},
+	  {"the end of a terminal's input", the_end_of_a_terminals_input},
 	  {"interrupt key", interrupt_key}, {"background", background},
 	  {"closing kills", closing_kills}, {"rules", rules}, {"noise", noise},
 	  {"session limit", session_limit}, {"nobody reads", nobody_reads}, {"copying", copying})

@@ -343,6 +343,25 @@ static void a_hundred_mib_byte_for_byte(void)
 	       MIB * 1e6 / (double)start);
 }
 
+/* As long as Linux takes them: 128 KiB a string, 2 MiB in all. */
+static void long_arguments(void)
+{
+	const char *big = test_path("%0128000d", 0);
+	const char *args[24] = {"sh", "-c", "echo $# ${#1} ${#BIG}"};
+	const char *env[] = {test_path("BIG=%0100000d", 0), NULL};
+	struct vmboot_exec_opts opts = VMBOOT_EXEC_OPTS(.args = args, .env = env);
+	struct vmboot_exec_result *result;
+
+	for (int i = 3; i < 15; i++)
+		args[i] = big;
+	ASSERT_STR(run(&opts, 0), "11 128000 100000\n");
+	for (int i = 15; i < 19; i++)
+		args[i] = big;
+	ASSERT_ERROR(vmboot_exec(vm(), &opts, &result), E2BIG, "too long");
+	args[3] = test_path("%0131072d", 0);
+	ASSERT_ERROR(vmboot_exec(vm(), &opts, &result), E2BIG, "over 131071 bytes");
+}
+
 static void many_on_one_handle(void)
 {
 	boot_exec_often(vm(), 60);
@@ -743,6 +762,7 @@ BOOT_MAIN("boot/agent", {"outputs and exit codes", outputs_and_exit_codes}, {"si
 	  {"a program that does not read", a_program_that_does_not_read},
 	  {"output is cut", output_is_cut}, {"the deadline is met", the_deadline_is_met},
 	  {"background programs are not waited for", background_programs_are_not_waited_for},
+	  {"long arguments", long_arguments},
 	  {"many on one handle leave nothing", many_on_one_handle},
 	  {"64 at once", sixty_four_at_once},
 	  {"100 MiB, byte for byte", a_hundred_mib_byte_for_byte},

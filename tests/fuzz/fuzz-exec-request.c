@@ -13,7 +13,7 @@ static bool inside(const char *s, const uint8_t *data, size_t n)
 /* What is taken can be sent again, and is then the same. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static uint8_t again[VMB_FRAME_PAYLOAD_MAX], third[VMB_FRAME_PAYLOAD_MAX];
+	static uint8_t again[VMB_EXEC_REQUEST_MAX], third[VMB_EXEC_REQUEST_MAX];
 	static struct vmb_exec_request r, s;
 	long length;
 
