@@ -38,14 +38,38 @@ static int absolute_path(const char *path, char **ret)
 	return r < 0 ? r : vmb_absolute(chosen, ret);
 }
 
-static int use(const char *path, struct vmb_store *ret)
+/* Who could change what is in it could choose what the caller's VMs boot, and where links lead. */
+static int check_owner(const char *path)
 {
-	char *real = realpath(path, NULL);
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return vmb_errno(errno, "cannot use the store %s", path);
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return vmb_error(
+			EPERM,
+			"the store %s belongs to the user %u, not to you or root: choose "
+			"another with `store` or $VMBOOT_STORE, or make it yours with chown",
+			path, st.st_uid);
+	if (st.st_mode & S_IWOTH || (st.st_mode & S_IWGRP && geteuid() == 0 && st.st_gid != 0))
+		return vmb_error(EPERM,
+				 "others can write to the store %s, whose mode is %04o: run `chmod "
+				 "go-w %s`, or choose another with `store` or $VMBOOT_STORE",
+				 path, st.st_mode & 07777, path);
+	return 0;
+}
+
+static int use_folder(const char *path, struct vmb_store *ret)
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+	int r;
 
 	if (!real)
 		return vmb_errno(errno, "cannot use the store %s", path);
-	ret->path = real;
-	return 0;
+	r = check_owner(real);
+	if (r == 0)
+		ret->path = TAKE_PTR(real);
+	return r;
 }
 
 int vmb_store_open(const char *path, struct vmb_store *ret)
@@ -63,7 +87,7 @@ int vmb_store_open(const char *path, struct vmb_store *ret)
 				 "cannot write to the store %s; choose another with `store` or "
 				 "$VMBOOT_STORE",
 				 absolute);
-	return use(absolute, ret);
+	return use_folder(absolute, ret);
 }
 
 int vmb_store_find(const char *path, struct vmb_store *ret)
@@ -86,7 +110,7 @@ int vmb_store_find(const char *path, struct vmb_store *ret)
 				 "cannot read the store %s; choose another with `store` or "
 				 "$VMBOOT_STORE",
 				 absolute);
-	r = use(absolute, ret);
+	r = use_folder(absolute, ret);
 	return r < 0 ? r : 1;
 }
 

@@ -38,7 +38,8 @@ struct vmb_store {
 
 /*
  * Opens the store and makes it if it is not there. path NULL: $VMBOOT_STORE; else /var/lib/vmboot
- * for root and $XDG_DATA_HOME/vmboot (~/.local/share/vmboot) for others.
+ * for root and $XDG_DATA_HOME/vmboot (~/.local/share/vmboot) for others. One that belongs to another
+ * user, or that others can write to, is refused: -EPERM.
  */
 int vmb_store_open(const char *path, struct vmb_store *ret);
 

@@ -135,6 +135,42 @@ static int roots_default(void)
 }
 
 /* In a mount namespace with a /var/lib of its own, so that nothing is left here. */
+/* Whether it is opened to be used or only looked at. */
+static void check_refused(const char *path, const char *words)
+{
+	_cleanup_store_ struct vmb_store store = {0};
+
+	ASSERT_ERROR(vmb_store_open(path, &store), EPERM, words);
+	ASSERT_ERROR(vmb_store_find(path, &store), EPERM, words);
+	CU_ASSERT_PTR_NULL(store.path);
+}
+
+static void a_store_that_others_can_change_is_refused(void)
+{
+	const char *path = test_path("%s/store", test_tmpdir());
+	const char *link = test_path("%s/link", test_tmpdir());
+	_cleanup_store_ struct vmb_store store = {0};
+
+	CU_ASSERT_EQUAL(mkdir(path, 0755), 0);
+	CU_ASSERT_EQUAL(symlink(path, link), 0);
+	CU_ASSERT_EQUAL(chmod(path, 0777), 0);
+	check_refused(path, test_path("whose mode is 0777: run `chmod go-w %s`", path));
+	check_refused(link, "chmod go-w");
+	CU_ASSERT_EQUAL(chmod(path, 01777), 0);
+	check_refused(path, "whose mode is 1777");
+	CU_ASSERT_EQUAL(chmod(path, 0755), 0);
+	ASSERT_OK(vmb_store_open(link, &store));
+	if (geteuid() != 0) {
+		printf("only root can give folders away, not checked ");
+		return;
+	}
+	/* a user's own group may be in it, no one else's in root's */
+	CU_ASSERT(chmod(path, 0775) == 0 && chown(path, 0, 65534) == 0);
+	check_refused(path, "whose mode is 0775");
+	CU_ASSERT(chmod(path, 0711) == 0 && chown(path, 65534, 65534) == 0);
+	check_refused(path, "belongs to the user 65534, not to you or root");
+}
+
 static void roots_default_is_in_var_lib(void)
 {
 	int status = -1;
@@ -397,7 +433,9 @@ static void what_was_never_encoded_stays(void)
 	}
 }
 
-TEST_MAIN("store", {"is made where it is asked for", is_made_where_it_is_asked_for},
+TEST_MAIN("store",
+	  {"a store that others can change is refused", a_store_that_others_can_change_is_refused},
+	  {"is made where it is asked for", is_made_where_it_is_asked_for},
 	  {"what cannot be a store", what_cannot_be_a_store},
 	  {"a user's default follows the environment", a_users_default_follows_the_environment},
 	  {"the store of another user is refused", the_store_of_another_user_is_refused},
