@@ -38,6 +38,7 @@ enum flag_id {
 	FLAG_DEREFERENCE = 1U << 21,
 	FLAG_CHART = 1U << 22,
 	FLAG_SVG = 1U << 23,
+	FLAG_TAIL = 1U << 24,
 };
 
 /* Which fields of the library's table are flags of a verb. */
@@ -89,7 +90,7 @@ struct args {
 
 	bool help, verbose, version, json, chart, svg, quiet, all, force, follow, console, detach,
 		report, rm, dry_run, interactive, tty, dereference;
-	const char *request_file, *phase, *name, *workdir, *user;
+	const char *request_file, *phase, *name, *workdir, *user, *tail;
 	const char **env; /* NULL-ended, or NULL */
 	int seconds;	  /* -1: not given */
 

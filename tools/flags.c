@@ -39,6 +39,8 @@ static const struct flag flags[] = {
 	 "cut the power after this time (default: 10)"},
 	{FLAG_WAIT_TIME, "time", 't', KIND_SECONDS, MEMBER(seconds), "SECONDS",
 	 "give up after this time (default: never)"},
+	{FLAG_TAIL, "tail", 'n', KIND_TEXT, MEMBER(tail), "LINES",
+	 "only the last lines of what was written so far"},
 	{FLAG_TTY, "tty", 't', KIND_BOOL, MEMBER(tty), "", "give the program a terminal"},
 	{FLAG_PROGRAM, "user", 'u', KIND_TEXT, MEMBER(user), "USER[:GROUP]",
 	 "who runs the program (default: root)"},

@@ -11,6 +11,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "output.h"
 #include "verbs.h"
 
 enum { SLICE_MS = 1000, STOP_MS = 10000, NAME_TRIES = 8 };
@@ -18,9 +19,11 @@ enum { SLICE_MS = 1000, STOP_MS = 10000, NAME_TRIES = 8 };
 struct run {
 	struct args *args;
 	struct vmboot_vm *vm;
-	bool poweroff;	 /* the guest goes when its program does */
-	bool paused;	 /* that it is was said */
-	int write_error; /* the first errno of passing output on */
+	bool poweroff; /* the guest goes when its program does */
+	bool paused;   /* that it is was said */
+	bool lost;     /* output was, which was said */
+	size_t bytes;  /* of output */
+	struct output *output;
 	struct vmboot_ledger *ledger;
 };
 
@@ -98,14 +101,31 @@ static void pass_on(struct vmboot_vm *vm, enum vmboot_stream stream, const char 
 		    void *data)
 {
 	struct run *run = data;
-	int error;
 
 	(void)vm;
-	if (run->write_error)
-		return;
-	error = write_all(stream == VMBOOT_STREAM_STDERR ? STDERR_FILENO : STDOUT_FILENO, bytes, n);
-	if (error)
-		run->write_error = error;
+	run->bytes += n;
+	output_put(run->output, stream == VMBOOT_STREAM_STDERR ? STDERR_FILENO : STDOUT_FILENO,
+		   bytes, n);
+}
+
+static int write_error(const struct run *run)
+{
+	return run->output ? output_error(run->output) : 0;
+}
+
+/* The first gap is reported at once; the exit code is for all of them. */
+static void report_loss(struct run *run)
+{
+	if (!run->lost)
+		show_error(EXIT_RUN_FAILED);
+	run->lost = true;
+}
+
+/* Before anything else is said: what the program wrote. */
+static void drain(const struct run *run)
+{
+	if (run->output)
+		(void)output_drain(run->output, &signals);
 }
 
 /* Nothing goes on then, for as long as it takes: QEMU has no room for what the guest writes. */
@@ -127,7 +147,11 @@ static int wait_for(struct run *run, enum vmboot_phase phase)
 
 	for (;;) {
 		r = vmboot_wait(run->vm, phase, SLICE_MS);
-		if ((r != -ETIMEDOUT && r != -EINTR) || signals || run->write_error)
+		if (r == -VMBOOT_ELOST) {
+			report_loss(run);
+			continue;
+		}
+		if ((r != -ETIMEDOUT && r != -EINTR) || signals || write_error(run))
 			return r;
 		tell_if_paused(run);
 	}
@@ -143,13 +167,37 @@ static void stop(struct run *run)
 	while (r == -EINTR);
 }
 
-static int failed_boot(void)
+/* Lets the guest power off by itself. */
+static int wait_stopped(struct run *run)
+{
+	int r;
+
+	while ((r = vmboot_wait(run->vm, VMBOOT_PHASE_STOPPED, STOP_MS)) == -VMBOOT_ELOST)
+		report_loss(run);
+	return r;
+}
+
+static void take_output(struct run *run)
+{
+	size_t before;
+	int r;
+
+	do {
+		before = run->bytes;
+		r = vmboot_dispatch(run->vm);
+		if (r == -VMBOOT_ELOST)
+			report_loss(run);
+	} while (r == -VMBOOT_ELOST || (r >= 0 && run->bytes != before));
+}
+
+static int failed_boot(const struct run *run)
 {
 	const struct vmboot_error *e = vmboot_last_error();
 	bool exec = e->code == -VMBOOT_EBOOT &&
 		    vmboot_phase_from_name(e->phase) == VMBOOT_PHASE_PROGRAM;
 	int guest_errno = e->guest_errno;
 
+	drain(run);
 	show_error(EXIT_RUN_FAILED);
 	if (exec && guest_errno == ENOENT)
 		return EXIT_NOT_FOUND;
@@ -206,10 +254,24 @@ static int program_status(const struct vmboot_ledger *ledger)
 /* What a program wrote and nobody got is a failure, however the program ended. */
 static int write_failed(const struct run *run)
 {
-	if (run->write_error == EPIPE)
+	int error = write_error(run);
+
+	if (error == EPIPE)
 		return EXIT_SIGNAL + SIGPIPE;
-	say("cannot pass the program's output on: %s", strerror(run->write_error));
+	say("cannot pass the program's output on: %s", strerror(error));
 	return EXIT_RUN_FAILED;
+}
+
+/* A program that failed keeps its code, also if some of its output was lost. */
+static int finished_status(const struct run *run)
+{
+	int status;
+
+	drain(run);
+	if (write_error(run))
+		return write_failed(run);
+	status = program_status(run->ledger);
+	return status == 0 && run->lost ? EXIT_RUN_FAILED : status;
 }
 
 /* libvirt made a reboot of the power-off: the program is started again, or was. */
@@ -224,21 +286,22 @@ static bool rebooted(struct run *run)
 static int finish(struct run *run)
 {
 	take_ledger(run);
-	if (run->poweroff && vmboot_wait(run->vm, VMBOOT_PHASE_STOPPED, STOP_MS) < 0) {
+	if (run->poweroff && wait_stopped(run) < 0) {
 		if (rebooted(run))
 			return follow(run);
 		vmboot_stop(run->vm, 0);
 	} else if (!run->poweroff)
-		vmboot_dispatch(run->vm);
+		take_output(run);
 	if (run->args->report && run->poweroff)
 		take_ledger(run);
-	return run->write_error ? write_failed(run) : program_status(run->ledger);
+	return finished_status(run);
 }
 
 static int interrupted(struct run *run)
 {
 	stop(run);
 	take_ledger(run);
+	drain(run);
 	return signals ? EXIT_SIGNAL + first_signal : write_failed(run);
 }
 
@@ -246,6 +309,13 @@ static int follow(struct run *run)
 {
 	int r;
 
+	if (!run->output)
+		run->output = output_start();
+	if (!run->output) {
+		say("cannot start a thread: %s", strerror(errno));
+		vmboot_stop(run->vm, 0);
+		return EXIT_RUN_FAILED;
+	}
 	vmboot_on_output(run->vm, VMBOOT_STREAM_STDOUT, pass_on, run);
 	vmboot_on_output(run->vm, VMBOOT_STREAM_STDERR, pass_on, run);
 	r = wait_for(run, VMBOOT_PHASE_EXIT);
@@ -255,10 +325,12 @@ static int follow(struct run *run)
 		return interrupted(run);
 	if (r == -VMBOOT_EENDED) {
 		take_ledger(run);
-		if (powered_off(run))
-			return 0;
+		if (powered_off(run)) {
+			drain(run);
+			return run->lost ? EXIT_RUN_FAILED : 0;
+		}
 	}
-	r = failed_boot();
+	r = failed_boot(run);
 	vmboot_stop(run->vm, 0);
 	take_ledger(run);
 	return r;

@@ -23,6 +23,7 @@ enum vmboot_error_code {
 	VMBOOT_ENOVM = 5009,	/**< no VM of that name is known here */
 	VMBOOT_ENOIMAGE = 5010, /**< no image of that name is in the store */
 	VMBOOT_ENOAGENT = 5011, /**< the VM runs without an agent: skip_guest_agent */
+	VMBOOT_ELOST = 5012,	/**< output was dropped before it was read; since 0.2 */
 };
 
 /** The last error of a thread, in full. Members are "" or 0 where there is nothing to say. */

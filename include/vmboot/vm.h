@@ -241,8 +241,8 @@ VMBOOT_API int vmboot_destroy(struct vmboot_vm *vm);
  * ran, as by a kernel that panics, has failed, and its power is cut, lest it does so for ever.
  *
  * Returns: 0; -ETIMEDOUT; -VMBOOT_EBOOT, the boot failed, the error has phase, errno, device and
- * console lines; -VMBOOT_EENDED, the guest is gone; -VMBOOT_EGUEST, it spoke nonsense; -EINTR, a
- * signal handler ran; -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a negative errno. Thread-safe. Since 0.1.
+ * console lines; -VMBOOT_EENDED, the guest is gone; -VMBOOT_EGUEST, it spoke nonsense; -VMBOOT_ELOST,
+ * see vmboot_on_output(), and the call can be repeated; -EINTR, a signal handler ran; -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a negative errno. Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_wait(struct vmboot_vm *vm, enum vmboot_phase phase, int timeout_ms);
 
@@ -287,6 +287,14 @@ VMBOOT_API int vmboot_on_event(struct vmboot_vm *vm, vmboot_event_fn fn, void *d
  * @stream: which.
  * @fn: NULL: nobody. It must not call this library for the same handle.
  * @data: for @fn.
+ *
+ * The guest does not wait for a reader: the logs are limited (see log_max_mib and, for guests of a
+ * daemon, virtlogd.conf), and output that @fn takes too long to get may be gone. That is never
+ * silent: vmboot_wait() or vmboot_dispatch() delivers what came before the gap and then returns
+ * -VMBOOT_ELOST, whose message says how many bytes are missing if that is known. The next call goes
+ * on after the gap. Rotated files that were seen are kept open until they are read, up to 32 of a
+ * stream (64 MiB with virtlogd's defaults). A handle that begins to read begins with the oldest
+ * output that is kept; that older output is gone is no error.
  *
  * Returns: 0 or -EINVAL. Thread-safe. Since 0.1.
  */

@@ -247,6 +247,7 @@ static const struct {
 	{VMBOOT_ENOVM, "no such VM"},
 	{VMBOOT_ENOIMAGE, "no such image"},
 	{VMBOOT_ENOAGENT, "the VM has no agent"},
+	{VMBOOT_ELOST, "output of the guest was lost"},
 };
 
 const char *vmboot_strerror(int code)

@@ -74,8 +74,6 @@ static struct vmb_watch *new_watch(void)
 		return NULL;
 	w->events_fd = w->epoll = -1;
 	w->reset_us = -1;
-	for (int i = 0; i < VMB_WATCH_STREAMS; i++)
-		w->streams[i].fd = -1;
 	w->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	return w;
 }
@@ -188,8 +186,7 @@ int vmb_watch_restart(struct vmb_watch *w)
 	forget_events(w);
 	r = watch_events(w);
 	for (int i = 0; i < VMB_WATCH_STREAMS && r == 0; i++) {
-		vmb_closep(&w->streams[i].fd);
-		w->streams[i].fd = -1;
+		vmb_tail_rewind(&w->streams[i]);
 		r = watch_stream(w, i);
 	}
 	return r;
@@ -449,4 +446,9 @@ struct vmb_boot vmb_watch_boot(const struct vmb_watch *w, const struct vmb_host_
 ssize_t vmb_watch_read(struct vmb_watch *w, int stream, char *buf, size_t size)
 {
 	return vmb_tail_read(&w->streams[stream], buf, size);
+}
+
+uint64_t vmb_watch_unread(const struct vmb_watch *w, int stream)
+{
+	return vmb_tail_unread(&w->streams[stream]);
 }

@@ -65,7 +65,11 @@ bool vmb_watch_writer_left(struct vmb_watch *watch);
 /* The newest boot; points into the watch until the next take. */
 struct vmb_boot vmb_watch_boot(const struct vmb_watch *watch, const struct vmb_host_phases *host);
 
-/* Reads the next output of a stream into buf; 0 when there is no more for now. */
+/* Reads the next output of a stream into buf; 0 when there is no more for now. -VMBOOT_ELOST: what
+ * comes next was dropped before it was read; the next call goes on after that. */
 ssize_t vmb_watch_read(struct vmb_watch *watch, int stream, char *buf, size_t size);
+
+/* How many bytes vmb_watch_read() would give of what is there now. */
+uint64_t vmb_watch_unread(const struct vmb_watch *watch, int stream);
 
 #endif

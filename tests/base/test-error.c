@@ -168,13 +168,13 @@ static void restored_in_another_thread(void)
 
 static void every_code_has_words(void)
 {
-	for (int code = VMBOOT_EOPTS; code <= VMBOOT_ENOAGENT; code++) {
+	for (int code = VMBOOT_EOPTS; code <= VMBOOT_ELOST; code++) {
 		CU_ASSERT_STRING_NOT_EQUAL(vmboot_strerror(code), "unknown error");
 		ASSERT_STR(vmboot_strerror(-code), vmboot_strerror(code));
 	}
 	ASSERT_STR(vmboot_strerror(0), "success");
 	ASSERT_STR(vmboot_strerror(-ENOENT), "No such file or directory");
-	ASSERT_STR(vmboot_strerror(VMBOOT_ENOAGENT + 1), "unknown error");
+	ASSERT_STR(vmboot_strerror(VMBOOT_ELOST + 1), "unknown error");
 	ASSERT_STR(vmboot_strerror(INT_MIN), "unknown error");
 	ASSERT_STR(vmboot_strerror(INT_MAX), "unknown error");
 }

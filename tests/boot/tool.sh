@@ -213,6 +213,12 @@ expect 0 vmboot stop -t 300 web
 expect 0 vmboot logs web
 [ "$(grep -c boot "$tmp/out")" = 2 ] || fail "its writes are lost: $(cat "$tmp/out")"
 expect 0 vmboot logs --console web
+cp "$tmp/out" "$tmp/console"
+expect 0 vmboot logs --console -n 3 web
+tail -n 3 "$tmp/console" | cmp -s - "$tmp/out" || fail "logs -n: $(cat "$tmp/out")"
+expect 0 vmboot logs --tail=0 web
+[ ! -s "$tmp/out" ] || fail "logs --tail=0: $(cat "$tmp/out")"
+expect 2 vmboot logs -n x web && has err 'a number of lines'
 expect 0 vmboot report web && has out vmboot-root program shutdown
 expect 0 vmboot report --json web && jq -e . "$tmp/out" >/dev/null || fail "report --json"
 expect 0 vmboot rm web && has out web

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "guest/tail.h"
 #include "test.h"
 
 VMB_DEFINE_CLEANUP(watch_closep, struct vmb_watch *, vmb_watch_close)
@@ -683,7 +684,131 @@ static void output_goes_on_through_rotation(void)
 	ASSERT_STR(read_some(late, 0, 100), "one ");
 	CU_ASSERT_EQUAL(unlink(test_path("%s.1", log)), 0);
 	CU_ASSERT_EQUAL(unlink(test_path("%s.0", log)), 0);
+	ASSERT_STR(read_some(late, 0, 100), "two "); /* it is open */
 	ASSERT_STR(read_some(late, 0, 100), "three four");
+}
+
+/* As virtlogd does, which keeps two backups here. */
+static void rotate(const char *log, const char *text)
+{
+	if (access(test_path("%s.0", log), F_OK) == 0)
+		CU_ASSERT_EQUAL(rename(test_path("%s.0", log), test_path("%s.1", log)), 0);
+	CU_ASSERT_EQUAL(rename(log, test_path("%s.0", log)), 0);
+	test_write(log, text);
+}
+
+static void a_slow_reader_keeps_what_is_dropped(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	const char *log = p.streams[0];
+
+	append(log, "0 ", 2);
+	ASSERT_STR(read_some(w, 0, 1), "0");
+	for (int i = 1; i < 8; i++) {
+		rotate(log, test_path("%d ", i));
+		/* one byte at a time: it never comes up with the writer */
+		ASSERT_STR(read_some(w, 0, 1), i % 2 ? " " : test_path("%d", i / 2));
+	}
+	CU_ASSERT_EQUAL(vmb_watch_unread(w, 0), 8);
+	ASSERT_STR(read_some(w, 0, 100), "4 ");
+	ASSERT_STR(read_some(w, 0, 100), "5 ");
+	ASSERT_STR(read_some(w, 0, 100), "6 ");
+	ASSERT_STR(read_some(w, 0, 100), "7 ");
+	ASSERT_STR(read_some(w, 0, 100), "");
+	CU_ASSERT_EQUAL(vmb_watch_unread(w, 0), 0);
+}
+
+static void a_gap_is_an_error_that_is_told_once(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	const char *log = p.streams[0];
+	char buf[8];
+
+	append(log, "first", 5);
+	ASSERT_STR(read_some(w, 0, 2), "fi");
+	for (int i = 1; i < 8; i++)
+		rotate(log, test_path("%d ", i));
+	ASSERT_STR(read_some(w, 0, 100), "rst");
+	ASSERT_ERROR((int)vmb_watch_read(w, 0, buf, sizeof(buf)), VMBOOT_ELOST, "stream0");
+	ASSERT_STR(read_some(w, 0, 100), "5 ");
+	ASSERT_STR(read_some(w, 0, 100), "6 ");
+	ASSERT_STR(read_some(w, 0, 100), "7 ");
+	ASSERT_STR(read_some(w, 0, 100), "");
+}
+
+/* More rotations than are kept open. */
+static void what_is_kept_open_is_bounded(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	char *line = test_alloc(101), buf[8];
+	const char *log = p.streams[0];
+	int seen = 0;
+
+	memset(line, '.', 100);
+	append(log, line, 100);
+	for (int i = 0; i < 60; i++) {
+		ASSERT_STR(read_some(w, 0, 1), ".");
+		rotate(log, "x");
+	}
+	ASSERT_STR(read_some(w, 0, 100), line + 60);
+	while (vmb_watch_read(w, 0, buf, sizeof(buf)) == 1)
+		seen++;
+	CU_ASSERT_EQUAL(seen, VMB_TAIL_HELD_MAX - 1);
+	CU_ASSERT(test_error_is(-VMBOOT_ELOST, "stream0"));
+	CU_ASSERT_EQUAL(vmb_watch_read(w, 0, buf, sizeof(buf)), 1);
+}
+
+/* Somebody starts the VM again: its logs are new files, and no backups are left. */
+static void a_new_boots_log_is_no_gap(void)
+{
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	const char *log = p.streams[0];
+
+	append(log, "old", 3);
+	ASSERT_STR(read_some(w, 0, 1), "o");
+	rotate(log, "older");
+	unlink(test_path("%s.0", log));
+	unlink(log);
+	test_write(log, "new");
+	ASSERT_STR(read_some(w, 0, 100), "ld");
+	ASSERT_STR(read_some(w, 0, 100), "new");
+}
+
+/* The file's beginning was freed under the reader. */
+static void a_hole_is_a_gap(void)
+{
+	enum { PAGE = 65536 };
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p), *late = NULL;
+	const char *log = p.streams[0];
+	_cleanup_close_ int fd = open(log, O_RDWR | O_CLOEXEC);
+	char *text = test_alloc(4 * PAGE + 1), *buf = test_alloc(PAGE);
+
+	memset(text, 'a', 4 * PAGE);
+	append(log, text, 4 * PAGE);
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) < 0)
+		test_skip("this file system has no holes in files");
+	/* who begins, begins after it */
+	CU_ASSERT_EQUAL(vmb_watch_read(w, 0, buf, 10), 10);
+	CU_ASSERT_EQUAL(buf[0], 'a');
+	CU_ASSERT_EQUAL(vmb_watch_unread(w, 0), 4 * PAGE - 4096 - 10);
+	fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 2 * PAGE);
+	ASSERT_ERROR((int)vmb_watch_read(w, 0, buf, PAGE), VMBOOT_ELOST,
+		     test_path("%d bytes", 2 * PAGE - 4096 - 10));
+	CU_ASSERT_EQUAL(vmb_watch_read(w, 0, buf, PAGE), PAGE);
+	CU_ASSERT_EQUAL(buf[0], 'a');
+	fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4 * PAGE);
+	ASSERT_ERROR((int)vmb_watch_read(w, 0, buf, PAGE), VMBOOT_ELOST,
+		     test_path("%d bytes", PAGE));
+	CU_ASSERT_EQUAL(vmb_watch_read(w, 0, buf, PAGE), 0);
+	append(log, "end", 3);
+	ASSERT_STR(read_some(w, 0, 100), "end");
+	late = listen_to(&p);
+	ASSERT_STR(read_some(late, 0, 100), "end");
 }
 
 static void links_are_not_followed(void)
@@ -726,4 +851,8 @@ TEST_MAIN("guest/watch", {"a reset is the end of a boot", a_reset_is_the_end_of_
 	  {"a new file in the place of the old is noticed",
 	   a_new_file_in_the_place_of_the_old_is_noticed},
 	  {"output goes on through rotation", output_goes_on_through_rotation},
-	  {"links are not followed", links_are_not_followed})
+	  {"a slow reader keeps what is dropped", a_slow_reader_keeps_what_is_dropped},
+	  {"a gap is an error that is told once", a_gap_is_an_error_that_is_told_once},
+	  {"what is kept open is bounded", what_is_kept_open_is_bounded},
+	  {"a new boot's log is no gap", a_new_boots_log_is_no_gap},
+	  {"a hole is a gap", a_hole_is_a_gap}, {"links are not followed", links_are_not_followed})

@@ -64,6 +64,8 @@ class ErrorCode(_OpenEnum):
     ENOIMAGE = 5010
     #: the VM runs without an agent: skip_guest_agent
     ENOAGENT = 5011
+    #: output was dropped before it was read; since 0.2
+    ELOST = 5012
 
 
 class Error(ctypes.Structure):

@@ -254,7 +254,10 @@ class VM(ExecMixin):
     ) -> Union[bytes, Iterator[bytes]]:
         """What the newest boot wrote to a stream: ``"stdout"``, ``"stderr"`` or ``"console"``.
 
-        With ``follow`` an iterator, which goes on until the guest is gone.
+        With ``follow`` an iterator, which goes on until the guest is gone. The guest does not wait
+        for a reader, and what is kept of its output is limited: whoever falls too far behind gets
+        what came before the gap and then :exc:`OutputLost`. That the oldest output is gone
+        when reading begins is no error.
 
         >>> vm.logs()
         b'hello\\n'
@@ -266,7 +269,7 @@ class VM(ExecMixin):
             return self._follow(lambda listener: listener.on_output(wanted))
         with Listener(self) as listener:
             listener.on_output(wanted)
-            return b"".join(listener.take())
+            return b"".join(listener.take_all())
 
     def _follow(self, begin: Callable[[Listener], None]) -> Iterator[Any]:
         with Listener(self) as listener:
@@ -373,6 +376,7 @@ class Listener:
     def __init__(self, vm: VM) -> None:
         self._vm = open_at(vm.name, vm._where)
         self._heard: List[Any] = []
+        self._lost: Optional[errors.OutputLost] = None
         self._callbacks: List[Any] = []
 
     def __enter__(self) -> Listener:
@@ -411,10 +415,30 @@ class Listener:
         return self._vm.event_fd()
 
     def take(self) -> List[Any]:
-        """What was said since the last time, without waiting."""
-        self._vm.dispatch()
+        """What was said since the last time, without waiting.
+
+        What came before a loss is given first; the loss is raised by the next call.
+        """
+        if self._lost is not None:
+            lost, self._lost = self._lost, None
+            raise lost
+        try:
+            self._vm.dispatch()
+        except errors.OutputLost as error:
+            if not self._heard:
+                raise
+            self._lost = error
         taken = self._heard[:]
         del self._heard[: len(taken)]
+        return taken
+
+    def take_all(self) -> List[Any]:
+        """All that was said so far."""
+        taken = self.take()
+        more = taken
+        while more:
+            more = self.take()
+            taken += more
         return taken
 
     def ended(self) -> bool:
@@ -423,6 +447,9 @@ class Listener:
             self._vm.wait(Phase.STOPPED, 0)
             return True
         except errors.Timeout:
+            return False
+        except errors.OutputLost as error:
+            self._lost = error
             return False
         except errors.VMNotFound:
             return True
@@ -434,7 +461,7 @@ class Listener:
             taken = self.take()
             yield from taken
             if not taken and not poll.poll(_HEALTH_S * 1000) and self.ended():
-                yield from self.take()
+                yield from self.take_all()
                 return
 
 

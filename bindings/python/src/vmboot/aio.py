@@ -417,7 +417,7 @@ class VM:
                 if not follow:
                     return
                 if await _in_thread(listener.ended):
-                    for item in listener.take():
+                    for item in listener.take_all():
                         yield item
                     return
         finally:

@@ -34,6 +34,7 @@ __all__ = [
     "NotFound",
     "OptionError",
     "OutputCut",
+    "OutputLost",
     "PermissionDenied",
     "Timeout",
     "TimeoutExpired",
@@ -156,6 +157,10 @@ class AgentError(VmbootError):
     """No agent answers in the guest, or the VM was made without one."""
 
 
+class OutputLost(VmbootError):
+    """Output of the guest was dropped before it was read; what came before it was delivered."""
+
+
 class NotFound(VmbootError, LookupError):
     """There is no VM or image of that name."""
 
@@ -250,6 +255,7 @@ _KINDS: Dict[int, Type[VmbootError]] = {
     ErrorCode.ENOVM: VMNotFound,
     ErrorCode.ENOIMAGE: ImageNotFound,
     ErrorCode.ENOAGENT: AgentError,
+    ErrorCode.ELOST: OutputLost,
     errno.ENOENT: FileNotFound,
     errno.EEXIST: FileExists,
     errno.EACCES: PermissionDenied,
