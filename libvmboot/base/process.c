@@ -288,6 +288,11 @@ int vmb_process_finish(struct vmb_process *p)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	last_words(p, words, sizeof(words));
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ)
+		return vmb_error(EFBIG,
+				 "%s wrote a file that is larger than this process may make; raise "
+				 "the limit, which `ulimit -f` shows",
+				 p->tool);
 	if (WIFSIGNALED(status))
 		return vmb_error(VMBOOT_EHOST, "%s was killed by signal %d: %s", p->tool,
 				 WTERMSIG(status), words);

@@ -3,10 +3,11 @@
 #define VMB_BASE_SIGPIPE_H
 
 /*
- * A peer that goes away (libvirtd restarts, a tool dies) raises SIGPIPE in whoever writes to it,
- * and its default ends the program. The program's dispositions are not ours to change, so public
- * functions that may write to a peer begin with VMB_NO_SIGPIPE: the signal is blocked in this
- * thread until the function returns, and one that came meanwhile is taken away.
+ * Two signals that a failed write raises in the thread that writes, and whose default ends the program:
+ * SIGPIPE, when a peer has gone away (libvirtd restarts, a tool dies), and SIGXFSZ, when a file would
+ * grow beyond RLIMIT_FSIZE (`ulimit -f`). The program's dispositions are not ours to change, so public
+ * functions that may write begin with VMB_NO_SIGPIPE: both are blocked in this thread until the
+ * function returns, and one that came meanwhile is taken away. The write gives EPIPE or EFBIG.
  */
 
 #include <errno.h>
@@ -18,18 +19,23 @@
 
 struct vmb_sigpipe {
 	sigset_t before;
-	bool was_pending; /* the program's own business */
+	sigset_t ours; /* not pending before: what was, is the program's own business */
 };
 
 static inline struct vmb_sigpipe vmb_sigpipe_block(void)
 {
+	static const int numbers[] = {SIGPIPE, SIGXFSZ};
 	struct vmb_sigpipe s;
-	sigset_t set;
+	sigset_t set, pending;
 
-	sigpending(&set);
-	s.was_pending = sigismember(&set, SIGPIPE);
+	sigpending(&pending);
 	sigemptyset(&set);
-	sigaddset(&set, SIGPIPE);
+	sigemptyset(&s.ours);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		sigaddset(&set, numbers[i]);
+		if (!sigismember(&pending, numbers[i]))
+			sigaddset(&s.ours, numbers[i]);
+	}
 	pthread_sigmask(SIG_BLOCK, &set, &s.before);
 	return s;
 }
@@ -37,11 +43,8 @@ static inline struct vmb_sigpipe vmb_sigpipe_block(void)
 static inline void vmb_sigpipe_restore(struct vmb_sigpipe *s)
 {
 	const struct timespec now = {0};
-	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGPIPE);
-	while (!s->was_pending && sigtimedwait(&set, NULL, &now) < 0 && errno == EINTR)
+	while (sigtimedwait(&s->ours, NULL, &now) >= 0 || errno == EINTR)
 		;
 	pthread_sigmask(SIG_SETMASK, &s->before, NULL);
 }

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/sigpipe.h"
 #include "test.h"
 
 #define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -75,6 +77,39 @@ static void a_killed_tool_names_the_signal(void)
 {
 	ASSERT_ERROR(vmb_run(SH("echo ouch >&2; kill -9 $$"), NULL), VMBOOT_EHOST,
 		     "sh was killed by signal 9: ouch");
+}
+
+static void a_limit_on_files_is_told_in_words(void)
+{
+	const char *file = test_path("%s/big", test_tmpdir());
+
+	ASSERT_ERROR(vmb_run(SH(test_path("ulimit -f 1; exec head -c 100000 /dev/zero >%s", file)),
+			     NULL),
+		     EFBIG, "ulimit -f");
+}
+
+/* SIGXFSZ has its default here, which would end this program. */
+static void a_file_that_may_not_grow_is_an_error(void)
+{
+	const char *file = test_path("%s/big", test_tmpdir());
+	static const char text[8192];
+	struct rlimit before, low;
+	sigset_t pending;
+	int r = 0;
+
+	signal(SIGXFSZ, SIG_DFL);
+	getrlimit(RLIMIT_FSIZE, &before);
+	low = (struct rlimit){4096, before.rlim_max};
+	setrlimit(RLIMIT_FSIZE, &low);
+	{
+		VMB_NO_SIGPIPE;
+
+		r = vmb_write_file_atomic(file, text, sizeof(text), 0600);
+	}
+	setrlimit(RLIMIT_FSIZE, &before);
+	ASSERT_ERROR(r, EFBIG, "big");
+	sigpending(&pending);
+	CU_ASSERT(!sigismember(&pending, SIGXFSZ));
 }
 
 static void output_is_returned_up_to_its_bound(void)
@@ -305,6 +340,8 @@ TEST_MAIN("base/process", {"a missing tool is named", a_missing_tool_is_named},
 	  {"a failing tool has its words heard", a_failing_tool_has_its_words_heard},
 	  {"only the end of many words is heard", only_the_end_of_many_words_is_heard},
 	  {"a killed tool names the signal", a_killed_tool_names_the_signal},
+	  {"a limit on files is told in words", a_limit_on_files_is_told_in_words},
+	  {"a file that may not grow is an error", a_file_that_may_not_grow_is_an_error},
 	  {"output is returned up to its bound", output_is_returned_up_to_its_bound},
 	  {"much goes in and out", much_goes_in_and_out},
 	  {"output that nobody reads is dropped", output_that_nobody_reads_is_dropped},

@@ -1119,7 +1119,37 @@ static void an_import_has_a_deadline(void)
 	}
 }
 
-TEST_MAIN("image/import", {"an image made by umoci", an_image_made_by_umoci},
+/* As by `ulimit -f`: neither the caller ends, nor is anything left. */
+static void a_limit_on_files_leaves_nothing(void)
+{
+	const char *dir = test_path("%s/tree", test_tmpdir());
+	struct vmboot_image *image = NULL;
+	enum { SIZE = 1 << 20 };
+	char *noise = test_alloc(SIZE);
+	struct rlimit before, low;
+	int r;
+
+	for (size_t i = 0, x = 1; i < SIZE; i++, x = x * 1103515245 + 12345)
+		noise[i] = (char)(x >> 16);
+	CU_ASSERT_EQUAL_FATAL(mkdir(dir, 0755), 0);
+	ASSERT_OK(vmb_write_file_atomic(test_path("%s/noise", dir), noise, SIZE, 0644));
+	ASSERT_OK(import(test_path("dir:%s", dir), "before", &image));
+	vmboot_image_free(image);
+	ASSERT_OK(remove_name("before"));
+	CU_ASSERT_EQUAL(count_images(), 0);
+	signal(SIGXFSZ, SIG_DFL);
+	getrlimit(RLIMIT_FSIZE, &before);
+	low = (struct rlimit){SIZE / 4, before.rlim_max};
+	setrlimit(RLIMIT_FSIZE, &low);
+	r = import(test_path("dir:%s", dir), "limited", &image);
+	setrlimit(RLIMIT_FSIZE, &before);
+	ASSERT_ERROR(r, EFBIG, "limit");
+	CU_ASSERT_EQUAL(count_images(), 0);
+	ASSERT_STR(list(), "");
+}
+
+TEST_MAIN("image/import", {"a limit on files leaves nothing", a_limit_on_files_leaves_nothing},
+	  {"an image made by umoci", an_image_made_by_umoci},
 	  {"what skopeo makes of it", what_skopeo_makes_of_it},
 	  {"tars of any compression", tars_of_any_compression}, {"a folder", a_folder},
 	  {"a changed folder is another image", a_changed_folder_is_another_image},
