@@ -139,7 +139,7 @@ static int lost(const struct vmb_tail *tail, int64_t bytes)
 				 name);
 	return vmb_error(VMBOOT_ELOST,
 			 "%lld bytes of the guest's output (%s) were lost: it was written faster "
-			 "than it was read, and the log is limited (log_max_mib)",
+			 "than it was read, and the log is limited",
 			 (long long)bytes, name);
 }
 
@@ -243,6 +243,16 @@ uint64_t vmb_tail_unread(const struct vmb_tail *tail)
 	for (int i = newest == GONE ? BACKUPS_MAX : newest; i-- > LOG;)
 		n += size_of(backup(tail->path, i, buf));
 	return n;
+}
+
+uint64_t vmb_tail_position(const struct vmb_tail *tail)
+{
+	off_t at;
+
+	if (!tail->n)
+		return UINT64_MAX;
+	at = lseek(tail->files[0].fd, 0, SEEK_CUR);
+	return tail->n > 1 || at < 0 ? 0 : (uint64_t)at;
 }
 
 void vmb_tail_rewind(struct vmb_tail *tail)

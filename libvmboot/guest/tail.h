@@ -38,6 +38,9 @@ ssize_t vmb_tail_read(struct vmb_tail *tail, char *buf, size_t size);
 /* How many bytes of what is there now have not been read; after a rotation about that many. */
 uint64_t vmb_tail_unread(const struct vmb_tail *tail);
 
+/* Where in the file of that name the next read is, or 0; UINT64_MAX: this tail does not read. */
+uint64_t vmb_tail_position(const struct vmb_tail *tail);
+
 /* Closes the files; the next read begins with the oldest that is there then. */
 void vmb_tail_rewind(struct vmb_tail *tail);
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "guest/limit.h"
 #include "guest/tail.h"
 
 enum {
@@ -380,6 +381,14 @@ static int next_record(struct vmb_watch *w, struct vmb_event *ret)
 	return 1;
 }
 
+/* With the embedded driver nobody else does. The events' decoder goes no further than their bound. */
+static void limit_files(const struct vmb_watch *w)
+{
+	for (int i = 0; i < VMB_WATCH_STREAMS; i++)
+		vmb_limit_log(w->streams[i].path, vmb_tail_position(&w->streams[i]));
+	vmb_limit_end(w->events_path, EVENTS_FILE_MAX + 2 * VMB_EVENT_SIZE);
+}
+
 int vmb_watch_take(struct vmb_watch *w, const struct vmb_host_phases *host)
 {
 	bool live = host && host->start_mono_us;
@@ -387,6 +396,7 @@ int vmb_watch_take(struct vmb_watch *w, const struct vmb_host_phases *host)
 	int r;
 
 	drain_inotify(w);
+	limit_files(w);
 	if (w->broken)
 		return vmb_error(w->broken, "the guest sent what is no boot event");
 	r = w->events_fd < 0 ? watch_events(w) : 0;

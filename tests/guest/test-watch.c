@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "guest/limit.h"
 #include "guest/tail.h"
 #include "test.h"
 
@@ -811,6 +812,54 @@ static void a_hole_is_a_gap(void)
 	ASSERT_STR(read_some(late, 0, 100), "end");
 }
 
+/* Of a log that nobody rotates the newest part is kept; what this reader has not read stays. */
+static void a_log_without_rotation_is_limited(void)
+{
+	enum { MIB = 1 << 20, SIZE = VMB_LOG_MAX_MIB + VMB_LOG_SLACK_MIB + 8 };
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	char *text = test_alloc(MIB);
+	struct stat st;
+
+	append(p.streams[1], "x", 1);
+	ASSERT_STR(read_some(w, 1, 1), "x");
+	memset(text, 'a', MIB);
+	for (int i = 0; i < SIZE; i++)
+		for (int k = 0; k < 2; k++)
+			append(p.streams[k], text, MIB);
+	CU_ASSERT_EQUAL(vmb_watch_take(w, NULL), 0);
+	CU_ASSERT_EQUAL(stat(p.streams[0], &st), 0);
+	CU_ASSERT_EQUAL(st.st_size, (off_t)SIZE * MIB);
+	if (st.st_blocks * 512 == st.st_size)
+		test_skip("this file system has no holes in files");
+	CU_ASSERT(st.st_blocks * 512 <= (VMB_LOG_MAX_MIB + 1) * MIB);
+	CU_ASSERT_EQUAL(stat(p.streams[1], &st), 0);
+	CU_ASSERT(st.st_blocks * 512 >= (off_t)SIZE * MIB);
+	append(p.streams[0], "end", 3);
+	CU_ASSERT_EQUAL(vmb_watch_read(w, 0, text, MIB), MIB);
+	CU_ASSERT_EQUAL(text[0], 'a');
+}
+
+/* Events that are not read any more take no room. */
+static void a_flood_of_events_takes_no_room(void)
+{
+	enum { MIB = 1 << 20 };
+	const struct vmb_watch_paths p = files();
+	_cleanup_watch_ struct vmb_watch *w = listen_to(&p);
+	char *text = test_alloc(MIB);
+	struct stat st;
+
+	for (uint32_t i = 0; i < VMB_EVENT_MAX_PER_BOOT; i++)
+		say_note(p.events, i);
+	for (int i = 0; i < 24; i++)
+		append(p.events, text, MIB);
+	ASSERT_ERROR(vmb_watch_take(w, NULL), VMBOOT_EGUEST, "event");
+	CU_ASSERT_EQUAL(stat(p.events, &st), 0);
+	CU_ASSERT(st.st_blocks * 512 < 6 * MIB);
+	append(p.events, text, MIB);
+	ASSERT_ERROR(vmb_watch_take(w, NULL), VMBOOT_EGUEST, "event");
+}
+
 static void links_are_not_followed(void)
 {
 	const struct vmb_watch_paths p = files();
@@ -855,4 +904,7 @@ TEST_MAIN("guest/watch", {"a reset is the end of a boot", a_reset_is_the_end_of_
 	  {"a gap is an error that is told once", a_gap_is_an_error_that_is_told_once},
 	  {"what is kept open is bounded", what_is_kept_open_is_bounded},
 	  {"a new boot's log is no gap", a_new_boots_log_is_no_gap},
-	  {"a hole is a gap", a_hole_is_a_gap}, {"links are not followed", links_are_not_followed})
+	  {"a hole is a gap", a_hole_is_a_gap},
+	  {"a log without rotation is limited", a_log_without_rotation_is_limited},
+	  {"a flood of events takes no room", a_flood_of_events_takes_no_room},
+	  {"links are not followed", links_are_not_followed})
