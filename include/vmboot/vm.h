@@ -242,7 +242,8 @@ VMBOOT_API int vmboot_destroy(struct vmboot_vm *vm);
  *
  * Returns: 0; -ETIMEDOUT; -VMBOOT_EBOOT, the boot failed, the error has phase, errno, device and
  * console lines; -VMBOOT_EENDED, the guest is gone; -VMBOOT_EGUEST, it spoke nonsense; -VMBOOT_ELOST,
- * see vmboot_on_output(), and the call can be repeated; -EINTR, a signal handler ran; -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a negative errno. Thread-safe. Since 0.1.
+ * see vmboot_on_output(), and the call can be repeated; -EINTR, a signal handler ran; -VMBOOT_ENOVM,
+ * -VMBOOT_ELIBVIRT; or a negative errno. Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_wait(struct vmboot_vm *vm, enum vmboot_phase phase, int timeout_ms);
 
