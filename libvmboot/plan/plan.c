@@ -27,6 +27,7 @@ void vmb_facts_done(struct vmb_facts *facts)
 	free(facts->initramfs);
 	vmb_headers_done(&facts->headers);
 	free(facts->kernel_disk);
+	free(facts->emulator);
 	free(facts->machine);
 	free(facts->dac_label);
 	*facts = (struct vmb_facts){0};

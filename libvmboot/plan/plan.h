@@ -34,6 +34,7 @@ struct vmb_facts {
 	bool kvm_offered;	    /* by libvirt; it may not work all the same */
 	enum vmboot_accel accel;    /* KVM or TCG: resolved */
 	unsigned tsc_khz;	    /* of the counter that an emulated guest reads; 0: unknown */
+	char *emulator;		    /* the QEMU that libvirt runs */
 	char *machine;		    /* libvirt's machine type, e.g. "q35" */
 	bool cpu_maximum;	    /* libvirt knows the CPU model "maximum" */
 	bool cpu_words;		    /* libvirt can be told to read the guest's CPU at once */

@@ -26,7 +26,7 @@ enum {
 };
 
 /* memo/kvm-<hash of this boot of the host, its KVM, the kernel and QEMU> */
-static int memo_path(const struct vmb_store *store, const struct vmb_kernel *kernel, char **ret)
+static int memo_path(const struct vmb_store *store, const struct vmb_facts *f, char **ret)
 {
 	_cleanup_free_ char *boot_id = NULL;
 	char hex[VMB_SHA256_HEX + 1];
@@ -38,33 +38,34 @@ static int memo_path(const struct vmb_store *store, const struct vmb_kernel *ker
 	r = vmb_read_file("/proc/sys/kernel/random/boot_id", BOOT_ID_MAX, &boot_id, NULL);
 	if (r < 0)
 		return r;
-	(void)stat("/usr/bin/qemu-system-x86_64", &st);
+	if (f->emulator)
+		(void)stat(f->emulator, &st);
 	vmb_kvm_look(&kvm);
 	vmb_hash_init(&h);
 	vmb_hash_str(&h, boot_id);
 	vmb_hash_str(&h, kvm.since);
-	vmb_hash_str(&h, kernel->key);
+	vmb_hash_str(&h, f->kernel.key);
 	vmb_hash_add(&h, &st.st_mtim, sizeof(st.st_mtim));
 	vmb_hash_hex(&h, hex);
 	return vmb_store_path(store, ret, "memo/kvm-%.16s", hex);
 }
 
-int vmb_accel_remembered(const struct vmb_store *store, const struct vmb_kernel *kernel)
+int vmb_accel_remembered(const struct vmb_store *store, const struct vmb_facts *f)
 {
 	_cleanup_free_ char *path = NULL, *text = NULL;
 
-	if (memo_path(store, kernel, &path) < 0 || vmb_read_file(path, MEMO_MAX, &text, NULL) < 0)
+	if (memo_path(store, f, &path) < 0 || vmb_read_file(path, MEMO_MAX, &text, NULL) < 0)
 		return -1;
 	return vmb_skip_prefix(text, "works") ? 1 : 0;
 }
 
-static void remember(const struct vmb_store *store, const struct vmb_kernel *kernel, bool works)
+static void remember(const struct vmb_store *store, const struct vmb_facts *f, bool works)
 {
 	const char *text = works ? "works\n" : "broken\n";
 	_cleanup_free_ char *path = NULL;
 
 	/* a memo that cannot be written costs another probe, no more */
-	if (memo_path(store, kernel, &path) == 0)
+	if (memo_path(store, f, &path) == 0)
 		(void)vmb_write_file_atomic(path, text, strlen(text), 0644);
 }
 
@@ -118,21 +119,8 @@ static int probe_files(const struct vmb_store *store, const struct vmb_facts *f,
 	return r;
 }
 
-/* Why libvirt did not start it: because of the host's state just now, or because QEMU cannot. */
-static bool may_pass(void)
-{
-	static const char *const words[] = {"Cannot allocate memory", "No space left on device",
-					    "Resource temporarily unavailable",
-					    "Too many open files"};
-	bool passes = vmb_libvirt_disconnected() || vmb_libvirt_code() == VIR_ERR_NO_MEMORY;
-
-	for (size_t i = 0; i < ARRAY_SIZE(words) && !passes; i++)
-		passes = strstr(virGetLastErrorMessage(), words[i]);
-	return passes;
-}
-
-/* 1; 0: QEMU cannot start such a guest; or an error. */
-static int probe_start(const struct vmb_facts *f, virConnectPtr c, struct probe *p)
+static int start_guest(const struct vmb_facts *f, virConnectPtr c, const struct probe *p,
+		       enum vmboot_accel accel, virDomainPtr *ret)
 {
 	VMB_KEEP_SIGPIPE;
 	const struct vmb_probe probe = {
@@ -146,28 +134,51 @@ static int probe_start(const struct vmb_facts *f, virConnectPtr c, struct probe 
 		.console = p->console,
 		.events = p->events,
 		.dac_label = f->dac_label,
-		.accel = VMBOOT_ACCEL_KVM,
-	};
-	const struct vmb_watch_paths paths = {
-		.events = p->events,
-		.streams = {p->console, p->console, p->console},
+		.accel = accel,
 	};
 	_cleanup_free_ char *xml = NULL;
-	int r;
+	int r = vmb_domain_probe_xml(&probe, &xml);
 
-	r = vmb_domain_probe_xml(&probe, &xml);
-	if (r == 0)
-		r = vmb_watch_open(&paths, &p->watch);
 	if (r == 0)
 		r = vmb_libvirt_descriptors();
 	if (r < 0)
 		return r;
-	p->domain = virDomainCreateXML(c, xml, 0);
-	if (p->domain)
+	*ret = virDomainCreateXML(c, xml, 0);
+	if (!*ret)
+		return vmb_libvirt_error("a guest under %s does not start",
+					 accel == VMBOOT_ACCEL_KVM ? "KVM" : "TCG");
+	return 0;
+}
+
+/* Whether the same guest starts under TCG: then it is not the host's state that is in the way. */
+static bool starts_without_kvm(const struct vmb_facts *f, virConnectPtr c, const struct probe *p)
+{
+	struct vmb_saved_error *saved = vmb_error_save();
+	_cleanup_domain_ virDomainPtr d = NULL;
+	bool starts = start_guest(f, c, p, VMBOOT_ACCEL_TCG, &d) == 0;
+
+	if (starts)
+		virDomainDestroy(d);
+	vmb_error_restore(saved);
+	return starts;
+}
+
+/* 1; 0: such a guest does not start under KVM; or an error. */
+static int probe_start(const struct vmb_facts *f, virConnectPtr c, struct probe *p)
+{
+	const struct vmb_watch_paths paths = {
+		.events = p->events,
+		.streams = {p->console, p->console, p->console},
+	};
+	int r = vmb_watch_open(&paths, &p->watch);
+
+	if (r == 0)
+		r = start_guest(f, c, p, VMBOOT_ACCEL_KVM, &p->domain);
+	if (r == 0)
 		return 1;
-	r = may_pass();
-	vmb_libvirt_error("a guest under KVM does not start");
-	return r ? -VMBOOT_ELIBVIRT : 0;
+	if (r == -VMBOOT_ELIBVIRT && starts_without_kvm(f, c, p))
+		return 0;
+	return r;
 }
 
 /* 1 or 0; or an error, if libvirt does not say: it was restarted, perhaps. */
@@ -222,12 +233,12 @@ static int kvm_works(const struct vmb_store *store, virConnectPtr c, struct vmb_
 static enum vmboot_accel find_out(const struct vmb_store *store, virConnectPtr c,
 				  struct vmb_facts *f, const struct vmb_log *log)
 {
-	int known = vmb_accel_remembered(store, &f->kernel);
+	int known = vmb_accel_remembered(store, f);
 
 	if (known < 0) {
 		known = kvm_works(store, c, f, log);
 		if (known >= 0)
-			remember(store, &f->kernel, known);
+			remember(store, f, known);
 		if (known < 0)
 			vmb_log(log, VMBOOT_LOG_WARNING, "KVM is not used this time: %s",
 				vmboot_last_error()->message);

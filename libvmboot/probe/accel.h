@@ -7,8 +7,8 @@
  * then runs no kernel. So "auto" boots the real kernel and our init once under KVM, with no disks,
  * and believes it when init says so (a boot event) within a deadline. What was found out is kept
  * in the store for this boot of the host, this load of its KVM module, this kernel and this QEMU. A
- * trial that did not come about, on a full disk or with libvirt gone, is not remembered; that QEMU
- * cannot start such a guest is.
+ * trial that did not come about, since libvirt starts no guest without KVM either, as on a full disk,
+ * is not remembered; that only KVM's does not start is.
  */
 
 #include "plan/plan.h"
@@ -19,6 +19,6 @@ int vmb_accel_resolve(enum vmboot_accel asked, const struct vmb_store *store, st
 		      struct vmb_facts *facts, const struct vmb_log *log);
 
 /* What is remembered: 1 it works, 0 it does not, -1 nobody tried. */
-int vmb_accel_remembered(const struct vmb_store *store, const struct vmb_kernel *kernel);
+int vmb_accel_remembered(const struct vmb_store *store, const struct vmb_facts *facts);
 
 #endif

@@ -22,6 +22,7 @@ enum {
 
 void vmb_caps_done(struct vmb_caps *caps)
 {
+	free(caps->emulator);
 	free(caps->machine);
 	free(caps->dac_label);
 	*caps = (struct vmb_caps){0};
@@ -52,6 +53,24 @@ static bool xpath_is(xmlDocPtr doc, const char *expression)
 
 #define GUEST_FMT "/capabilities/guest[os_type='hvm' and arch/@name='%s']/arch"
 
+/* Other hosts could no more than emulate such a guest, which is not supported yet. */
+static int no_machine(xmlDocPtr doc, const struct vmb_arch *arch)
+{
+	_cleanup_free_ char *host = NULL;
+	int r = xpath_text(doc, "string(/capabilities/host/cpu/arch)", &host);
+
+	if (r < 0)
+		return r;
+	if (*host && !vmb_streq(host, arch->name))
+		return vmb_error(VMBOOT_EHOST,
+				 "guests for %s run on such hosts only, and libvirt's host is %s",
+				 arch->name, host);
+	return vmb_error(VMBOOT_EHOST,
+			 "libvirt has no QEMU for %s here: run `vmboot doctor`, which says how to "
+			 "install it",
+			 arch->name);
+}
+
 static int choose_machine(xmlDocPtr doc, const struct vmb_arch *arch, char **ret)
 {
 	char expression[256];
@@ -62,8 +81,7 @@ static int choose_machine(xmlDocPtr doc, const struct vmb_arch *arch, char **ret
 		if (xpath_is(doc, expression))
 			return vmb_strdup(*machine, ret);
 	}
-	return vmb_error(VMBOOT_EHOST, "libvirt knows no %s machine here; install %s", arch->name,
-			 arch->emulator_package);
+	return no_machine(doc, arch);
 }
 
 static bool has_kvm(xmlDocPtr doc, const struct vmb_arch *arch)
@@ -73,6 +91,14 @@ static bool has_kvm(xmlDocPtr doc, const struct vmb_arch *arch)
 	snprintf(expression, sizeof(expression), "boolean(" GUEST_FMT "/domain[@type='kvm'])",
 		 arch->name);
 	return xpath_is(doc, expression);
+}
+
+static int find_emulator(xmlDocPtr doc, const struct vmb_arch *arch, char **ret)
+{
+	char expression[256];
+
+	snprintf(expression, sizeof(expression), "string(" GUEST_FMT "/emulator)", arch->name);
+	return xpath_text(doc, expression, ret);
 }
 
 int vmb_caps_parse(const struct vmb_arch *arch, const char *xml, struct vmb_caps *ret)
@@ -87,6 +113,8 @@ int vmb_caps_parse(const struct vmb_arch *arch, const char *xml, struct vmb_caps
 		return vmb_error(VMBOOT_ELIBVIRT, "libvirt's capabilities are not XML");
 	caps.kvm = has_kvm(doc, arch);
 	r = choose_machine(doc, arch, &caps.machine);
+	if (r == 0)
+		r = find_emulator(doc, arch, &caps.emulator);
 	if (r == 0)
 		r = xpath_text(doc,
 			       "string(/capabilities/host/secmodel[model='dac']/baselabel[@type='"

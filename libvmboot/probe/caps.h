@@ -12,6 +12,7 @@ struct vmb_caps {
 	bool cpu_maximum; /* it knows that CPU model */
 	bool cpu_words;	  /* its XML can switch off one of QEMU's capabilities: see domain.c */
 	bool pvh;	  /* its QEMU starts a kernel without boot code of its own */
+	char *emulator;	  /* the QEMU that libvirt runs, e.g. "/usr/bin/qemu-system-x86_64" */
 	char *machine;	  /* the machine type to ask for */
 	char *dac_label;  /* "+64055:+64055": the user that libvirt runs QEMU as; NULL: our own */
 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <pwd.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -9,13 +10,16 @@
 #include "base/json.h"
 #include "base/process.h"
 #include "base/sigpipe.h"
+#include "base/str.h"
 #include "disk/headers.h"
 #include "initrd/initrd.h"
 #include "opts/opts.h"
 #include "probe/accel.h"
+#include "probe/distro.h"
 #include "probe/facts.h"
 #include "probe/firmware.h"
 #include "probe/kvm.h"
+#include "virt/embed.h"
 #include "vm/files.h"
 #include "vm/vm.h"
 
@@ -70,7 +74,12 @@ static enum status check_store(struct exam *e)
 	return WARNING;
 }
 
-static enum status check_tool(struct exam *e, const char *tool, const char *package)
+static void suggest_install(struct exam *e, enum vmb_package package)
+{
+	vmb_distro_install("", package, e->mend, sizeof(e->mend));
+}
+
+static enum status check_tool(struct exam *e, const char *tool, enum vmb_package package)
 {
 	_cleanup_free_ char *path = vmb_find_tool(tool);
 
@@ -79,27 +88,34 @@ static enum status check_tool(struct exam *e, const char *tool, const char *pack
 		return OK;
 	}
 	FOUND(e, "%s is not installed", tool);
-	MEND(e, "apt-get install %s", package);
+	suggest_install(e, package);
 	return ERROR;
 }
 
 static enum status check_sqfstar(struct exam *e)
 {
-	return check_tool(e, "sqfstar", "squashfs-tools");
+	return check_tool(e, "sqfstar", VMB_PACKAGE_SQUASHFS);
 }
 
 static enum status check_mke2fs(struct exam *e)
 {
-	return check_tool(e, "mke2fs", "e2fsprogs");
+	return check_tool(e, "mke2fs", VMB_PACKAGE_E2FSPROGS);
 }
 
+/* The one that libvirt runs, if it says; RHEL has it where no PATH leads. */
 static enum status check_qemu(struct exam *e)
 {
+	static const char rhels[] = "/usr/libexec/qemu-kvm";
+	const char *path = e->caps.emulator && *e->caps.emulator ? e->caps.emulator : rhels;
 	const struct vmb_arch *arch;
 
 	if (vmb_arch_host(&arch) < 0)
 		return failed(e, "use another host");
-	return check_tool(e, arch->emulator, arch->emulator_package);
+	if (access(path, X_OK) == 0) {
+		FOUND(e, "%s", path);
+		return OK;
+	}
+	return check_tool(e, arch->emulator, VMB_PACKAGE_QEMU);
 }
 
 static enum status check_init(struct exam *e)
@@ -112,19 +128,13 @@ static enum status check_init(struct exam *e)
 	return OK;
 }
 
-static enum status kernel_failed(struct exam *e)
-{
-	const struct vmb_arch *arch = vmb_arch_of_host();
-
-	FOUND(e, "%s", vmboot_last_error()->message);
-	MEND(e, "apt-get install %s", arch ? arch->kernel_package : "a kernel");
-	return ERROR;
-}
-
 static enum status check_kernel(struct exam *e)
 {
-	if (vmb_kernel_find("", e->opts.kernel, &e->kernel) < 0)
-		return kernel_failed(e);
+	if (vmb_kernel_find("", e->opts.kernel, &e->kernel) < 0) {
+		FOUND(e, "%s", vmboot_last_error()->message);
+		suggest_install(e, VMB_PACKAGE_KERNEL);
+		return ERROR;
+	}
 	FOUND(e, "%s", e->kernel.path);
 	return OK;
 }
@@ -171,25 +181,62 @@ static enum status check_headers(struct exam *e)
 	return WARNING;
 }
 
-/* What to do where libvirt's own words tell what is wrong. */
-static const char *libvirt_mend(void)
+/* The user that a system's libvirt runs QEMU as, by one of its names. */
+static bool has_qemu_user(void)
 {
-	static const struct {
-		const char *words, *mend;
-	} mends[] = {
-		{"Failed to parse user", "apt-get install libvirt-daemon-system: it makes the user "
-					 "that QEMU runs as"},
-		{"pid file", "another process has this embedded libvirt: end it, or choose another "
-			     "folder with --store"},
-		{"Permission denied", "join the group libvirt, or use --uri qemu:///session"},
-		{"authentication", "join the group libvirt, or use --uri qemu:///session"},
-	};
-	const struct vmboot_error *error = vmboot_last_error();
+	static const char *const names[] = {"libvirt-qemu", "qemu"};
+	struct passwd user, *found = NULL;
+	char buf[4096];
 
-	for (size_t i = 0; i < ARRAY_SIZE(mends); i++)
-		if (strstr(error->libvirt_message, mends[i].words))
-			return mends[i].mend;
-	return "start libvirtd or virtqemud, or use --uri embed";
+	for (size_t i = 0; i < ARRAY_SIZE(names) && !found; i++)
+		(void)getpwnam_r(names[i], &user, buf, sizeof(buf), &found);
+	return found;
+}
+
+static bool is_kept_from_socket(void)
+{
+	static const char *const sockets[] = {"/run/libvirt/libvirt-sock",
+					      "/run/libvirt/virtqemud-sock"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sockets); i++)
+		if (access(sockets[i], W_OK) < 0 && errno == EACCES)
+			return true;
+	return false;
+}
+
+static bool is_auth_error(int code)
+{
+	return code == VIR_ERR_AUTH_FAILED || code == VIR_ERR_AUTH_CANCELLED ||
+	       code == VIR_ERR_AUTH_UNAVAILABLE;
+}
+
+static void suggest_for_embedded(struct exam *e)
+{
+	_cleanup_free_ char *uri = NULL;
+
+	if (geteuid() == 0 && !has_qemu_user()) {
+		suggest_install(e, VMB_PACKAGE_LIBVIRT);
+		vmb_strlcat(e->mend, ": it makes the user that QEMU runs as", sizeof(e->mend));
+	} else if (!e->conn && vmb_embed_prepare(&e->store, &uri) == 0 && vmb_embed_is_taken(uri)) {
+		MEND(e, "another process has this embedded libvirt: end it, or choose another "
+			"folder with --store");
+	} else {
+		MEND(e, "choose another folder with --store, or use a libvirt with a daemon");
+	}
+}
+
+static enum status libvirt_failed(struct exam *e)
+{
+	const int code = vmboot_last_error()->libvirt_code;
+
+	FOUND(e, "%s", vmboot_last_error()->message);
+	if (vmb_conn_is_in_store(&e->opts))
+		suggest_for_embedded(e);
+	else if (is_auth_error(code) || is_kept_from_socket())
+		MEND(e, "join the group libvirt, or use --uri qemu:///session");
+	else
+		MEND(e, "start libvirtd or virtqemud, or use --uri embed");
+	return ERROR;
 }
 
 static enum status check_libvirt(struct exam *e)
@@ -203,7 +250,7 @@ static enum status check_libvirt(struct exam *e)
 	}
 	if (vmb_conn_open(&e->opts, &e->store, &e->conn) < 0 ||
 	    vmb_conn_get(e->conn, NULL, &c) < 0 || vmb_caps_get(c, &e->caps) < 0)
-		return failed(e, libvirt_mend());
+		return libvirt_failed(e);
 	e->connected = true;
 	virConnectGetLibVersion(c, &v);
 	FOUND(e, "%s, libvirt %lu.%lu.%lu", vmb_conn_uri(e->conn), v / 1000000, v / 1000 % 1000,
@@ -269,7 +316,8 @@ static enum status check_firmware(struct exam *e)
 		return OK;
 	}
 	FOUND(e, "qboot.rom is not there, or not for libvirt's user to read");
-	MEND(e, "apt-get install qemu-system-data; without it guests start a little later");
+	suggest_install(e, VMB_PACKAGE_QBOOT);
+	vmb_strlcat(e->mend, "; without it guests start a little later", sizeof(e->mend));
 	return WARNING;
 }
 
@@ -284,6 +332,7 @@ static int try_kvm(struct exam *e)
 		.kernel = e->kernel,
 		.modules = e->modules,
 		.kvm_offered = true,
+		.emulator = e->caps.emulator,
 		.machine = e->caps.machine,
 		.dac_label = geteuid() == 0 ? e->caps.dac_label : NULL,
 	};
@@ -334,8 +383,8 @@ static const struct {
 	enum status (*fn)(struct exam *e);
 } checks[] = {
 	{"store", check_store},	      {"sqfstar", check_sqfstar}, {"mke2fs", check_mke2fs},
-	{"qemu", check_qemu},	      {"init", check_init},	  {"kernel", check_kernel},
-	{"modules", check_modules},   {"headers", check_headers}, {"libvirt", check_libvirt},
+	{"init", check_init},	      {"kernel", check_kernel},	  {"modules", check_modules},
+	{"headers", check_headers},   {"libvirt", check_libvirt}, {"qemu", check_qemu},
 	{"firmware", check_firmware}, {"access", check_access},	  {"kvm", check_kvm},
 };
 

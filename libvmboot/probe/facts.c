@@ -150,6 +150,7 @@ int vmb_facts_gather(const struct vmboot_opts *opts, const struct vmb_store *sto
 		r = vmb_facts_kernel_start(opts->kernel_start, store, &caps, &f);
 	if (r < 0)
 		return r;
+	f.emulator = TAKE_PTR(caps.emulator);
 	f.machine = TAKE_PTR(caps.machine);
 	f.kvm_offered = caps.kvm;
 	f.cpu_maximum = caps.cpu_maximum;

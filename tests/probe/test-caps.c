@@ -64,6 +64,7 @@ static void what_is_found(void)
 		ASSERT_OK(vmb_caps_parse(vmb_arch_find("x86_64"), rows[i].xml, &caps));
 		CU_ASSERT_EQUAL(caps.kvm, rows[i].kvm);
 		ASSERT_STR(caps.machine, rows[i].machine);
+		ASSERT_STR(caps.emulator, "/usr/bin/qemu-system-x86_64");
 		CU_ASSERT_EQUAL(caps.dac_label != NULL, rows[i].label != NULL);
 		if (rows[i].label)
 			ASSERT_STR(caps.dac_label, rows[i].label);
@@ -85,8 +86,14 @@ static void a_host_that_cannot_run_our_guests(void)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		ASSERT_ERROR(vmb_caps_parse(vmb_arch_find("x86_64"), rows[i], &caps), VMBOOT_EHOST,
-			     "libvirt knows no x86_64 machine here; install qemu-system-x86");
-	CU_ASSERT(!caps.machine && !caps.dac_label);
+			     "libvirt has no QEMU for x86_64 here");
+	ASSERT_ERROR(vmb_caps_parse(vmb_arch_find("x86_64"),
+				    CAPS("<host><cpu><arch>aarch64</arch></cpu></host>",
+					 GUEST("aarch64", "<machine>virt</machine>", TCG)),
+				    &caps),
+		     VMBOOT_EHOST,
+		     "guests for x86_64 run on such hosts only, and libvirt's host is aarch64");
+	CU_ASSERT(!caps.emulator && !caps.machine && !caps.dac_label);
 }
 
 static void what_is_no_xml(void)
