@@ -14,7 +14,9 @@ extern "C" {
 
 /**
  * The phases of a boot, in the order in which they happen. The numbers are part of the ABI and of
- * what host and guest say to each other; new ones are added in the gaps. Since 0.1.
+ * what host and guest say to each other. A new phase of the host takes the next free number below 32, one
+ * of the guest the next below 64: its place in a boot is that of its row here, and in a ledger that of
+ * its start, not that of its number. Since 0.1.
  */
 enum vmboot_phase {
 	VMBOOT_PHASE_NONE = 0,

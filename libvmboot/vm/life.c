@@ -115,7 +115,9 @@ static int ask_to_stop(struct vmboot_vm *vm, virDomainPtr d, int timeout_ms)
 		    vmb_libvirt_code() != VIR_ERR_OPERATION_INVALID)
 			return vmb_libvirt_error("cannot ask the VM \"%s\" to stop", vm->name);
 		r = vmboot_wait(vm, VMBOOT_PHASE_STOPPED, vmb_deadline_poll(deadline, PRESS_MS));
-	} while (r == -ETIMEDOUT && !vmb_deadline_passed(deadline));
+		if (r == -VMBOOT_ELOST) /* that is no reason to cut its power */
+			vmb_log(&vm->log, VMBOOT_LOG_WARNING, "%s", vmboot_last_error()->message);
+	} while ((r == -ETIMEDOUT || r == -VMBOOT_ELOST) && !vmb_deadline_passed(deadline));
 	return r;
 }
 

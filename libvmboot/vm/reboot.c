@@ -46,7 +46,7 @@ static int ask_to_reboot(struct vmboot_vm *vm, virDomainPtr d, size_t boot,
 
 	if (ask_agent(vm, d))
 		r = vmb_vm_wait_reboot(vm, boot, vmb_deadline_poll(deadline, -1));
-	while (r == -ETIMEDOUT && !vmb_deadline_passed(deadline)) {
+	while ((r == -ETIMEDOUT || r == -VMBOOT_ELOST) && !vmb_deadline_passed(deadline)) {
 		r = press(vm, d);
 		if (r == 0)
 			r = vmb_vm_wait_reboot(vm, boot, vmb_deadline_poll(deadline, PRESS_MS));
@@ -69,7 +69,7 @@ static int await_first_word(struct vmboot_vm *vm, int how)
 {
 	int r = vmboot_wait(vm, VMBOOT_PHASE_KERNEL, SPEAK_MS);
 
-	return r < 0 && r != -ETIMEDOUT ? r : how;
+	return r < 0 && r != -ETIMEDOUT && r != -VMBOOT_ELOST ? r : how;
 }
 
 int vmboot_reboot(struct vmboot_vm *vm, int timeout_ms)

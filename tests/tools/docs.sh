@@ -105,6 +105,12 @@ if [ -x "$builddir/tools/vmboot" ]; then
 	done
 fi
 
+# JSON: each key that a ledger has is in the manual
+for key in $(grep -o '"[a-z_]*": *' "$testsdir"/report/*.json | sed 's/.*"\(.*\)".*/\1/' | sort -u); do
+	sed -n '/^\.Sh THE LEDGER AS JSON/,/^\.Sh [^T]/p' "$docs/vmboot-events.7" |
+		grep -q "^\.\(It \)\?Cm $key\b" || fail "vmboot-events.7 has no JSON member $key"
+done
+
 # as HTML: each function has its place, and each link leads somewhere
 if command -v mandoc >/dev/null; then
 	sh "$docs/mkhtml.sh" "$tmp/html" "$docs" "$docs"/vmboot*.[0-9] "$made"/*.3 >"$tmp/log" 2>&1 ||

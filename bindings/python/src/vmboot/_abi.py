@@ -97,7 +97,9 @@ class Error(ctypes.Structure):
 
 class Phase(_OpenEnum):
     """The phases of a boot, in the order in which they happen. The numbers are part of the ABI
-    and of what host and guest say to each other; new ones are added in the gaps."""
+    and of what host and guest say to each other. A new phase of the host takes the next free
+    number below 32, one of the guest the next below 64: its place in a boot is that of its row
+    here, and in a ledger that of its start, not that of its number."""
 
     NONE = 0
     #: opts and host facts checked
