@@ -46,6 +46,7 @@ void vmb_oci_blob_done(struct vmb_oci_blob *blob)
 	free(TAKE_PTR(blob->tag));
 	free(TAKE_PTR(blob->os));
 	free(TAKE_PTR(blob->arch));
+	free(TAKE_PTR(blob->variant));
 }
 
 void vmb_oci_index_done(struct vmb_oci_index *index)
@@ -105,11 +106,16 @@ static int decode_platform(struct json_object *o, struct vmb_oci_blob *b)
 	if (r <= 0)
 		return r;
 	r = vmb_json_string(v, "os", VMB_OCI_WORD_MAX, &b->os);
-	return r < 0 ? r : vmb_json_string(v, "architecture", VMB_OCI_WORD_MAX, &b->arch);
+	if (r == 0)
+		r = vmb_json_string(v, "architecture", VMB_OCI_WORD_MAX, &b->arch);
+	return r < 0 ? r : vmb_json_string(v, "variant", VMB_OCI_WORD_MAX, &b->variant);
 }
 
-/* What the specification calls a descriptor; *b is the caller's to free, also on failure. */
-static int decode_blob(struct json_object *o, struct vmb_oci_blob *b)
+/*
+ * What the specification calls a descriptor; *b is the caller's to free, also on failure. type: what
+ * it is if it does not say.
+ */
+static int decode_blob(struct json_object *o, enum vmb_oci_type type, struct vmb_oci_blob *b)
 {
 	int r;
 
@@ -120,7 +126,7 @@ static int decode_blob(struct json_object *o, struct vmb_oci_blob *b)
 		r = decode_digest(o, b);
 	if (r < 0)
 		return r;
-	b->type = type_of(b->media_type);
+	b->type = b->media_type && *b->media_type ? type_of(b->media_type) : type;
 	r = vmb_json_u64(o, "size", &b->size);
 	if (r == 0)
 		return vmb_error(VMBOOT_EIMAGE, "the descriptor of sha256:%s has no \"size\"",
@@ -128,7 +134,7 @@ static int decode_blob(struct json_object *o, struct vmb_oci_blob *b)
 	return r < 0 ? r : decode_platform(o, b);
 }
 
-static int decode_blobs(struct json_object *o, const char *key, size_t max,
+static int decode_blobs(struct json_object *o, const char *key, size_t max, enum vmb_oci_type type,
 			struct vmb_oci_index *ret)
 {
 	_cleanup_oci_index_ struct vmb_oci_index index = {0};
@@ -145,7 +151,7 @@ static int decode_blobs(struct json_object *o, const char *key, size_t max,
 	if (!index.blobs)
 		return vmb_oom();
 	while (index.n < n) {
-		r = decode_blob(json_object_array_get_idx(v, index.n), &index.blobs[index.n]);
+		r = decode_blob(json_object_array_get_idx(v, index.n), type, &index.blobs[index.n]);
 		index.n++;
 		if (r < 0)
 			return vmb_error_prefix("%s[%zu]", key, index.n - 1);
@@ -157,28 +163,42 @@ static int decode_blobs(struct json_object *o, const char *key, size_t max,
 
 static int check_version(struct json_object *o)
 {
-	uint64_t version = 0;
+	uint64_t version;
 	int r = vmb_json_u64(o, "schemaVersion", &version);
 
-	if (r < 0)
-		return r;
-	if (version != 2)
+	if (r > 0 && version != 2)
 		return vmb_error(
 			VMBOOT_EIMAGE,
 			"its \"schemaVersion\" is not 2; `skopeo copy` to a new oci: folder "
 			"converts it");
+	return r < 0 ? r : 0;
+}
+
+/* Two readers could take such a document for two different things. */
+static int check_lacks(struct json_object *o, const char *const *keys, const char *kind)
+{
+	struct json_object *v;
+
+	for (; *keys; keys++)
+		if (json_object_object_get_ex(o, *keys, &v) && v)
+			return vmb_error(VMBOOT_EIMAGE, "it is ambiguous: %s has no \"%s\"", kind,
+					 *keys);
 	return 0;
 }
 
 int vmb_oci_index_decode(const char *json, size_t n, struct vmb_oci_index *ret)
 {
+	static const char *const others[] = {"config", "layers", "fsLayers", "history", NULL};
 	_cleanup_json_ struct json_object *o = NULL;
 	int r;
 
 	r = vmb_json_document(json, n, &o);
 	if (r == 0)
 		r = check_version(o);
-	return r < 0 ? r : decode_blobs(o, "manifests", VMB_OCI_MANIFESTS_MAX, ret);
+	if (r == 0)
+		r = check_lacks(o, others, "an index");
+	return r < 0 ? r
+		     : decode_blobs(o, "manifests", VMB_OCI_MANIFESTS_MAX, VMB_OCI_MANIFEST, ret);
 }
 
 static int check_layers(const struct vmb_oci_index *layers)
@@ -193,6 +213,7 @@ static int check_layers(const struct vmb_oci_index *layers)
 
 int vmb_oci_manifest_decode(const char *json, size_t n, struct vmb_oci_manifest *ret)
 {
+	static const char *const others[] = {"manifests", "fsLayers", "history", NULL};
 	_cleanup_oci_manifest_ struct vmb_oci_manifest m = {0};
 	_cleanup_json_ struct json_object *o = NULL;
 	struct json_object *v;
@@ -201,20 +222,22 @@ int vmb_oci_manifest_decode(const char *json, size_t n, struct vmb_oci_manifest 
 	r = vmb_json_document(json, n, &o);
 	if (r == 0)
 		r = check_version(o);
+	if (r == 0)
+		r = check_lacks(o, others, "a manifest");
 	if (r < 0)
 		return r;
 	r = vmb_json_object(o, "config", &v);
 	if (r == 0)
 		return vmb_error(VMBOOT_EIMAGE, "it has no \"config\"");
 	if (r > 0)
-		r = decode_blob(v, &m.config);
+		r = decode_blob(v, VMB_OCI_CONFIG, &m.config);
 	if (r < 0)
 		return r;
 	if (m.config.type != VMB_OCI_CONFIG)
 		return vmb_error(VMBOOT_EIMAGE,
 				 "it is not a container image: its config has the media type %s",
 				 vmb_show(m.config.media_type).text);
-	r = decode_blobs(o, "layers", VMB_OCI_LAYERS_MAX, &m.layers);
+	r = decode_blobs(o, "layers", VMB_OCI_LAYERS_MAX, VMB_OCI_LAYER, &m.layers);
 	if (r == 0)
 		r = check_layers(&m.layers);
 	if (r < 0)

@@ -4,7 +4,9 @@
 
 /*
  * The three JSON documents of an OCI image (and Docker's forms of them). Bytes in, structs out, or
- * -VMBOOT_EIMAGE with what is wrong; no I/O. Behind the n bytes there has to be a 0.
+ * -VMBOOT_EIMAGE with what is wrong; no I/O. Behind the n bytes there has to be a 0. As podman does,
+ * this reads documents whose descriptors have no media type, or that have no schemaVersion, and
+ * refuses one that could be an index as well as a manifest.
  */
 
 #include "base/hash.h"
@@ -30,8 +32,9 @@ struct vmb_oci_blob {
 	char hex[VMB_SHA256_HEX + 1]; /* of its sha256 */
 	uint64_t size;
 	char *tag; /* org.opencontainers.image.ref.name, or NULL */
-	char *os;  /* of its platform, or NULL */
+	char *os;  /* of its platform, or NULL; so are the next two */
 	char *arch;
+	char *variant; /* "v3" */
 };
 
 struct vmb_oci_index {

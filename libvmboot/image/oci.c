@@ -93,10 +93,41 @@ static int read_blob(const char *dir, const struct vmb_oci_blob *blob, char **re
 	return 0;
 }
 
+#ifdef __x86_64__
+enum { NEWEST = 3 }; /* what QEMU emulates, too: an image runs by KVM and without */
+
+static int cpu_level(void)
+{
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
+	    __builtin_cpu_supports("fma"))
+		return NEWEST;
+	return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt") ? 2 : 1;
+}
+#endif
+
+/*
+ * Of images for the same architecture the one with the highest rank is wanted; negative: this CPU
+ * cannot run it. amd64 has v1, which is the one without a variant, to v4.
+ */
+static int rank(const struct vmb_oci_blob *b)
+{
+	const char *v = b->variant && *b->variant ? b->variant : NULL;
+
+#ifdef __x86_64__
+	int level = v && v[0] == 'v' && v[1] >= '1' && v[1] <= '9' && !v[2] ? v[1] - '0' : 0;
+
+	if (!v)
+		return 1;
+	return level >= 1 && level <= cpu_level() ? level : -1;
+#else
+	return v ? 1 : 0;
+#endif
+}
+
 static bool fits_host(const struct vmb_oci_blob *b)
 {
 	return (!b->os || vmb_streq(b->os, "linux")) &&
-	       (!b->arch || vmb_streq(b->arch, host_arch()));
+	       (!b->arch || vmb_streq(b->arch, host_arch())) && rank(b) >= 0;
 }
 
 static bool is_candidate(const struct vmb_oci_blob *b, const char *tag)
@@ -117,8 +148,9 @@ static void describe(const struct vmb_oci_index *index, bool tags, char *out, si
 		if (tags)
 			vmb_strlcpy(word, b->tag ? b->tag : "(no tag)", sizeof(word));
 		else
-			snprintf(word, sizeof(word), "%s/%s", b->os ? b->os : "?",
-				 b->arch ? b->arch : "?");
+			snprintf(word, sizeof(word), "%s/%s%s%s", b->os ? b->os : "?",
+				 b->arch ? b->arch : "?", b->variant ? "/" : "",
+				 b->variant ? b->variant : "");
 		vmb_strlcat(out, *out ? ", " : "", size);
 		vmb_strlcat(out, vmb_show(word).text, size);
 	}
@@ -137,7 +169,12 @@ static int choose(const struct vmb_oci_index *index, const char *dir, const char
 		tagged += !tag || vmb_streq(index->blobs[i].tag, tag);
 		if (!is_candidate(&index->blobs[i], tag))
 			continue;
-		found = found ? found : &index->blobs[i];
+		if (!found || rank(&index->blobs[i]) > rank(found)) {
+			found = &index->blobs[i];
+			n = 0;
+		}
+		if (rank(&index->blobs[i]) < rank(found))
+			continue;
 		n += found == &index->blobs[i] || !vmb_streq(found->hex, index->blobs[i].hex);
 	}
 	describe(index, top && (!tagged || n > 1), words, sizeof(words));

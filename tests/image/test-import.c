@@ -589,6 +589,32 @@ static void an_index_chooses_by_arch(void)
 		     "is for mips, and this host is");
 }
 
+/* Of amd64's variants, the one for the newest CPU that runs here, by KVM or emulated. */
+static void an_index_chooses_by_variant(void)
+{
+#ifdef __x86_64__
+	const char *dir = test_path("%s/oci", test_tmpdir()), *entries = "", *list;
+	static const char *const variants[] = {"v4", "", "v9", "v2", "x"};
+	const char *digests[ARRAY_SIZE(variants)];
+	bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
+	_cleanup_image_ struct vmb_image image = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(variants); i++) {
+		const char *name = test_path("f%zu", i);
+		const struct fixture_layer layer = LAYER(FILE_OF(name, "1"));
+
+		digests[i] = fixture_image(dir, NULL, NULL, &layer, 1, "none");
+		list = test_read(test_path("%s/blobs/sha256/%s", dir, digests[i] + 7));
+		entries = test_path("%s%s{\"digest\":\"%s\",\"size\":%zu,\"platform\":{\"os\":"
+				    "\"linux\",\"architecture\":\"amd64\",\"variant\":\"%s\"}}",
+				    entries, i ? "," : "", digests[i], strlen(list), variants[i]);
+	}
+	test_write(test_path("%s/index.json", dir), test_path("{\"manifests\":[%s]}", entries));
+	ASSERT_OK(find(test_path("oci:%s", dir), &image));
+	ASSERT_STR(image.digest, digests[v2 ? 3 : 1]);
+#endif
+}
+
 /* The path of the layout's largest blob that is not JSON: its layer. */
 static const char *layer_path(const char *dir)
 {
@@ -1164,6 +1190,7 @@ TEST_MAIN("image/import", {"a limit on files leaves nothing", a_limit_on_files_l
 	  {"sources that are none", sources_that_are_none},
 	  {"a remote source is asked by imports only", a_remote_source_is_asked_by_imports_only},
 	  {"tags choose", tags_choose}, {"an index chooses by arch", an_index_chooses_by_arch},
+	  {"an index chooses by variant", an_index_chooses_by_variant},
 	  {"damage is noticed", damage_is_noticed},
 	  {"damaged JSON is noticed", damaged_json_is_noticed},
 	  {"a truncated tar is noticed", a_truncated_tar_is_noticed},

@@ -39,6 +39,29 @@ static void decodes_an_index(void)
 	CU_ASSERT_PTR_NULL(index.blobs[1].tag);
 }
 
+#define BARE "{\"digest\":\"sha256:" HEX "\",\"size\":7}"
+
+/* What podman reads, too. */
+static void reads_documents_that_say_less(void)
+{
+	static const char index_json[] = "{\"config\":null,\"manifests\":[" BARE "]}";
+	static const char json[] = "{\"mediaType\":\"\",\"config\":" BARE ",\"layers\":[" BARE
+				   "],\"annotations\":null,\"more\":{}}";
+	_cleanup_oci_manifest_ struct vmb_oci_manifest m = {0};
+	_cleanup_oci_index_ struct vmb_oci_index index = {0};
+	_cleanup_image_config_ struct vmb_image_config config = {0};
+	_cleanup_free_ char *arch = NULL;
+	static const char empty[] = "{\"config\":{\"Cmd\":null,\"Env\":null,\"Entrypoint\":null}}";
+
+	ASSERT_OK(vmb_oci_index_decode(index_json, strlen(index_json), &index));
+	CU_ASSERT_EQUAL(index.blobs[0].type, VMB_OCI_MANIFEST);
+	ASSERT_OK(vmb_oci_manifest_decode(json, strlen(json), &m));
+	CU_ASSERT_EQUAL(m.config.type, VMB_OCI_CONFIG);
+	CU_ASSERT_EQUAL(m.layers.blobs[0].type, VMB_OCI_LAYER);
+	ASSERT_OK(vmb_oci_config_decode(empty, strlen(empty), &config, &arch));
+	CU_ASSERT_PTR_NULL(config.cmd);
+}
+
 static void refuses_bad_indexes(void)
 {
 	static const struct bad table[] = {
@@ -48,7 +71,9 @@ static void refuses_bad_indexes(void)
 		{"null", "not a JSON object"},
 		{"{} x", "at byte 3"},
 		{"{\"a\":1,}", "not valid JSON"},
-		{"{}", "schemaVersion"},
+		{"{}", "no \"manifests\""},
+		{"{\"manifests\":[],\"layers\":[]}", "ambiguous: an index has no \"layers\""},
+		{"{\"manifests\":[],\"config\":{}}", "ambiguous: an index has no \"config\""},
 		{"{\"schemaVersion\":\"2\"}", "not of the type int"},
 		{"{\"schemaVersion\":1}", "skopeo"},
 		{"{\"schemaVersion\":2}", "no \"manifests\""},
@@ -95,6 +120,8 @@ static void refuses_bad_manifests(void)
 {
 	static const struct bad table[] = {
 		{"{\"schemaVersion\":2,\"layers\":[]}", "no \"config\""},
+		{"{\"config\":" CONFIG ",\"layers\":[],\"manifests\":[]}",
+		 "ambiguous: a manifest has no \"manifests\""},
 		{"{\"schemaVersion\":2,\"config\":" CONFIG "}", "no \"layers\""},
 		{"{\"schemaVersion\":2,\"config\":" GZIP ",\"layers\":[]}",
 		 "not a container image"},
@@ -211,8 +238,9 @@ static void refuses_bad_records(void)
 			     VMBOOT_EIMAGE, table[i].words);
 }
 
-TEST_MAIN("image/json", {"decodes an index", decodes_an_index},
-	  {"refuses bad indexes", refuses_bad_indexes}, {"decodes a manifest", decodes_a_manifest},
+TEST_MAIN("image/json", {"reads documents that say less", reads_documents_that_say_less},
+	  {"decodes an index", decodes_an_index}, {"refuses bad indexes", refuses_bad_indexes},
+	  {"decodes a manifest", decodes_a_manifest},
 	  {"refuses bad manifests", refuses_bad_manifests}, {"decodes a config", decodes_a_config},
 	  {"refuses bad configs", refuses_bad_configs},
 	  {"a record comes back as it was", a_record_comes_back_as_it_was},
