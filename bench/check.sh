@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# check.sh [--update] [--rounds N] [--only CONFIGURATION]... [--kernel FILE] [--kernel-args WORDS]:
-# how many instructions each phase of a boot takes, beside the numbers in expected.txt; README.md
-# beside this file says more. Exits with 1 if a phase moved, with 77 if it cannot tell.
+# check.sh [--update] [--rounds N] [--only CONFIGURATION]... [--kernel FILE] [--kernel-args WORDS]
+# [--base [COMMIT]] [--numbers FILE]: how many instructions each phase of a boot takes, compared with
+# expected.txt or, where that has no numbers for this kernel and QEMU, with an earlier commit;
+# README.md beside this file says more. Exits with 1 if a phase moved, with 77 if it cannot tell.
 set -eu
 
 usage() {
 	echo "usage: check.sh [--update] [--rounds N] [--only CONFIGURATION]..."
-	echo "                [--kernel FILE] [--kernel-args WORDS] (in the build folder)"
+	echo "                [--kernel FILE] [--kernel-args WORDS] [--base [COMMIT]]"
+	echo "                [--numbers FILE] (in the build folder)"
 	exit "$1"
 }
 
@@ -22,7 +24,7 @@ systemd  "memory_mib": 512, "init_mode": "systemd"
 '
 
 update=false rounds=3 only=
-other_kernel='' other_args=''
+other_kernel='' other_args='' base='' against_base=false numbers=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--update) update=true ;;
@@ -30,6 +32,14 @@ while [ $# -gt 0 ]; do
 	--only) only="$only $2 " && shift ;;
 	--kernel) other_kernel=$2 && shift ;;
 	--kernel-args) other_args=$2 && shift ;;
+	--numbers) numbers=$(realpath "$2") && shift ;;
+	--base)
+		against_base=true
+		case ${2-} in
+		'' | --*) ;;
+		*) base=$2 && shift ;;
+		esac
+		;;
 	--help) usage 0 ;;
 	*) usage 2 >&2 ;;
 	esac
@@ -158,16 +168,79 @@ if $update; then
 	exit 0
 fi
 
+if [ -n "$numbers" ]; then
+	cp "$tmp/now" "$numbers"
+	exit 0
+fi
 [ -z "$other" ] || exit 0
-grep -q "^$kernel $qemu " "$expected" || {
-	echo "There are no numbers for Linux $kernel and QEMU $qemu: run make bench-update."
-	exit 77
+
+# The commit to compare with: BENCH_BASE, or the newest that is a day older than now, or the parent.
+choose_base() {
+	base=${base:-${BENCH_BASE-}}
+	cd "$srcdir"
+	[ -n "$base" ] || base=$(git rev-list -1 --before="24 hours ago" HEAD 2>/dev/null || :)
+	base=$(git rev-parse -q --verify "${base:-HEAD~1}^{commit}") ||
+		base=
+	cd "$builddir"
 }
+
+# What the base takes, in the same configurations, by the script of today.
+count_base() {
+	folder=$builddir/bench/base-$base
+	if [ ! -e "$folder/built" ]; then
+		rm -rf "$builddir"/bench/base-*
+		mkdir -p "$folder/source" "$folder/build"
+		git -C "$srcdir" archive "$base" | tar -C "$folder/source" -x
+		(cd "$folder/source" && ./autogen.sh && cd ../build && ../source/configure --quiet &&
+			make -s -j"$(nproc)" && make -s bench-tools) >"$folder/log" 2>&1 || {
+			tail -n 20 "$folder/log" >&2
+			echo "The base $base does not build: its log is in $folder/log." >&2
+			exit 2
+		}
+		: >"$folder/built"
+	fi
+	for name in $only; do
+		set -- "$@" --only "$name"
+	done
+	(cd "$folder/build" && sh "$srcdir/bench/check.sh" --rounds "$rounds" \
+		--numbers "$tmp/base" "$@") >/dev/null
+}
+
+# Lines of slack.txt that the base does not have, so that each counts once: "CONFIGURATION PHASE
+# MILLIONS why".
+new_slack() {
+	git -C "$srcdir" show "$base:bench/slack.txt" >"$tmp/old-slack" 2>/dev/null || :
+	grep -v '^#' "$srcdir/bench/slack.txt" | grep -vxF -f "$tmp/old-slack" || :
+}
+
+if ! $against_base && ! grep -q "^$kernel $qemu " "$expected"; then
+	echo "There are no numbers for Linux $kernel and QEMU $qemu: run make bench-update."
+	against_base=true
+fi
+: >"$tmp/slack"
+if $against_base; then
+	choose_base
+	if [ -z "$base" ]; then
+		echo "There is no earlier commit here to compare with: set BENCH_BASE."
+		exit 77
+	fi
+	echo "Compared with $(git -C "$srcdir" log -1 --format='%h, %s' "$base"):"
+	count_base
+	new_slack >"$tmp/slack"
+	sed 's/^/allowed: /' "$tmp/slack"
+	expected=$tmp/base
+fi
 
 # A phase moved if it did so by more than 1 % and by more than waiting for a disk, in which the
 # kernel finds other work now and then, makes of it. A systemd runs programs side by side, in another
 # order each time; and other versions of it than that of the numbers say nothing.
-awk -v key="$kernel $qemu" -v only="$only" '
+awk -v key="$kernel $qemu" -v only="$only" -v slower_only="$against_base" -v more="$tmp/slack" '
+	BEGIN {
+		while ((getline line < more) > 0) {
+			split(line, word)
+			explained[word[1] " " word[2]] += word[3]
+		}
+	}
 	BEGIN { slack["settle-root"] = 1.5; slack["program"] = slack["total"] = 6; slack["user"] = 0.01 }
 	FNR == NR {
 		if ($1 " " $2 == key) {
@@ -190,12 +263,16 @@ awk -v key="$kernel $qemu" -v only="$only" '
 		share = $3 ~ /^systemd-/ && $4 ~ /^(ready|total|user)$/ ? 0.03 : 0.01
 		if (allowed < was[k] * share)
 			allowed = was[k] * share
-		if (d > allowed || d < -allowed)
+		if (slower_only == "true") # chance is on both sides
+			allowed *= 2
+		if (d > allowed + explained[k] || (d < -allowed && slower_only != "true"))
 			printf "%s: %s took %.3f, now %.3f (%+.1f %%)\n", $3, $4, was[k], $5,
 				100 * d / (was[k] > 0 ? was[k] : 1)
 	}
 	END {
 		for (k in was) {
+			if (slower_only == "true")
+				break
 			name = substr(k, 1, index(k, " ") - 1)
 			if (!(k in seen) && (name in booted ||
 					     (only == "" && name !~ /^systemd-/)))
@@ -207,7 +284,11 @@ if [ -n "$systemd" ] && ! grep -q "^$kernel $qemu $systemd " "$expected"; then
 fi
 if [ -s "$tmp/moved" ]; then
 	cat "$tmp/moved"
-	echo "If that is meant to be, run make bench-update and commit bench/expected.txt."
+	if $against_base; then
+		echo "If that is meant to be, add a line with the reason to bench/slack.txt."
+	else
+		echo "If that is meant to be, run make bench-update and commit bench/expected.txt."
+	fi
 	exit 1
 fi
-echo "All phases take what they took."
+$against_base && echo "No phase takes more than it took." || echo "All phases take what they took."
