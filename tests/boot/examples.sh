@@ -75,7 +75,7 @@ if command -v luajit >/dev/null; then
 		has out "LuaJIT: from-lua"
 	nothing_left boot.lua
 else
-	echo "left out: boot.lua, luajit is not installed"
+	not_tried "boot.lua, luajit is not installed"
 fi
 
 # everyone answers, by its own name; 128 MiB each, emulated

@@ -299,7 +299,7 @@ static void a_glib_program(void)
 	*(void **)&timeout_add = dlsym(RTLD_DEFAULT, "g_timeout_add");
 	*(void **)&iteration = dlsym(RTLD_DEFAULT, "g_main_context_iteration");
 	if (!timeout_add || !iteration) {
-		printf("SKIP: libvirt brings no GLib here\n");
+		test_not_tried("libvirt brings no GLib here");
 		return;
 	}
 	main_thread = pthread_self();

@@ -28,7 +28,7 @@ static bool headers_are_installed(void)
 {
 	if (vmb_exists(test_path("/lib/modules/%s/build/Makefile", release())))
 		return true;
-	printf("not all tried: no kernel headers are installed\n");
+	test_not_tried("no kernel headers are installed");
 	return false;
 }
 
@@ -315,7 +315,7 @@ static void boots_with_a_warning_without_headers(void)
 	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("none", "/usr/src", "tmpfs", 0, NULL) < 0) {
-		printf("not tried: it takes root, and a mount\n");
+		test_not_tried("it takes root, and a mount");
 		return;
 	}
 	detail = vmb_exists("/etc/debian_version") ? "install linux-headers-" : "install ";

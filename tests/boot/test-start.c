@@ -59,7 +59,7 @@ static void in_its_first_instruction(void)
 	if (starts_directly(&opts))
 		ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDOUT), BY_PVH "4\n1\n1\n");
 	else
-		printf("not tried: this kernel or QEMU starts by a bzImage only\n");
+		test_not_tried("this kernel or QEMU starts by a bzImage only");
 	end(vm);
 }
 
@@ -110,7 +110,7 @@ static void a_kernel_that_stays_packed(void)
 	opts.log = remember_words;
 	opts.log_data = words;
 	if (!opts.kernel) {
-		printf("not tried: this kernel does not tell where its payload is\n");
+		test_not_tried("this kernel does not tell where its payload is");
 		return;
 	}
 	vm = boot_run(&opts, 0);

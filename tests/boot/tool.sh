@@ -150,7 +150,7 @@ if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=8m,mode=711 vms "$VMBOOT_STORE/v
 	nothing_left "a store that is full"
 	umount "$VMBOOT_STORE/vms"
 else
-	echo "left out: no right to mount"
+	not_tried "a full store: there is no right to mount"
 fi
 
 echo "- the life of a VM that is kept"

@@ -38,7 +38,7 @@ static void validate(const char *xml)
 	_cleanup_free_ char *tool = vmb_find_tool(argv[0]);
 
 	if (!tool) {
-		printf("(not validated: there is no %s) ", argv[0]);
+		test_not_tried("there is no %s", argv[0]);
 		return;
 	}
 	test_write(path, xml);

@@ -455,7 +455,7 @@ static void the_user_is_taken_on(void)
 	struct vm vm;
 
 	if (geteuid() != 0) {
-		printf("(not root: skipped) ");
+		test_not_tried("it takes root");
 		return;
 	}
 	init = guest_with("id -u; id -g; id -G; echo $HOME; echo mine >/dev/stdout");

@@ -11,7 +11,7 @@ bool real_kernel(struct vmb_kernel *ret)
 {
 	if (vmb_kernel_find("", NULL, ret) == 0)
 		return true;
-	printf("not tried: %s\n", vmboot_last_error()->message);
+	test_not_tried("%s", vmboot_last_error()->message);
 	return false;
 }
 

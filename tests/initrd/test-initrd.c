@@ -93,6 +93,15 @@ static const char *listing(const char *path)
 	return test_path("%s", owned);
 }
 
+/* What is built in differs between kernels; the golden lists are of one kind. */
+static bool has_golden(const struct vmb_kernel *k)
+{
+	if (strstr(k->release, "-cloud-amd64") && strncmp(k->release, "6.1.", 4) == 0)
+		return true;
+	test_not_tried("%s is not Debian 12's cloud kernel", k->release);
+	return false;
+}
+
 static void has_what_init_reads(void)
 {
 	_cleanup_bench_ struct bench b = {0};
@@ -103,12 +112,8 @@ static void has_what_init_reads(void)
 	CU_ASSERT_EQUAL(stat(build(&b), &st), 0);
 	CU_ASSERT_EQUAL(st.st_mode & 0777, 0644);
 	CU_ASSERT(strstr(listing(path_of(&b)), "vmboot/modules.late.list\n") != NULL);
-	/* what is built in differs between kernels; the golden list is of one kind */
-	if (!strstr(b.kernel.release, "-cloud-amd64") ||
-	    strncmp(b.kernel.release, "6.1.", 4) != 0) {
-		printf("not compared: %s is not Debian 12's cloud kernel\n", b.kernel.release);
+	if (!has_golden(&b.kernel))
 		return;
-	}
 	test_golden("initrd/squashfs.golden", listing(path_of(&b)));
 }
 
@@ -116,8 +121,7 @@ static void loads_erofs_in_order(void)
 {
 	_cleanup_bench_ struct bench b = {0};
 
-	if (!bench_start(&b) || !strstr(b.kernel.release, "-cloud-amd64") ||
-	    strncmp(b.kernel.release, "6.1.", 4) != 0)
+	if (!bench_start(&b) || !has_golden(&b.kernel))
 		return;
 	vmb_modules_done(&b.modules);
 	ASSERT_OK(vmb_modules_resolve(&b.kernel, "erofs", 0, &b.modules));

@@ -262,7 +262,7 @@ static bool pack(const struct packer *packer, const char *file, const char *pack
 	_cleanup_free_ char *tool = vmb_find_tool(packer->argv[0]);
 
 	if (!tool) {
-		printf("not tried: %s is not installed\n", packer->argv[0]);
+		test_not_tried("%s is not installed", packer->argv[0]);
 		return false;
 	}
 	RUN("sh", "-c", "to=$1 from=$2; shift 2; \"$@\" <\"$from\" >\"$to\"", "sh", packed, file,
@@ -424,7 +424,7 @@ static void unpacks_this_machines_kernel(void)
 	if (!real_kernel(&k))
 		return;
 	if (unpack(k.path, &why) == 0)
-		printf("not tried: %s: %s\n", k.path, why);
+		test_not_tried("%s: %s", k.path, why);
 	else
 		ASSERT_STR(why, "");
 }

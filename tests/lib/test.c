@@ -125,6 +125,25 @@ void test_golden(const char *name, const char *text)
 	CU_FAIL("golden file differs");
 }
 
+static char *not_tried; /* the first reason */
+
+void test_not_tried(const char *fmt, ...)
+{
+	char *why;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&why, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	printf("not tried: %s\n", why);
+	pthread_mutex_lock(&lock);
+	if (!not_tried)
+		not_tried = strdup(why);
+	pthread_mutex_unlock(&lock);
+	free(why);
+}
+
 void test_skip(const char *why)
 {
 	printf("SKIP: %s\n", why);
@@ -176,5 +195,8 @@ int test_run(const char *suite, const struct test_case *cases, size_t n)
 	if (CU_get_number_of_tests_run() + left_out != n)
 		failed++;
 	CU_cleanup_registry();
+	if (!failed && not_tried)
+		test_skip(not_tried);
+	free(not_tried);
 	return failed ? 1 : 0;
 }

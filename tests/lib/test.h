@@ -8,7 +8,8 @@
  *	static void decodes_what_it_encodes(void) { … }
  *	TEST_MAIN("wire/event", {"decodes what it encodes", decodes_what_it_encodes}, …)
  *
- * TEST_ONLY=words runs the cases whose name has these words. It exits 0 if all passed, 1 if not, 77 with a reason if test_skip() was called.
+ * TEST_ONLY=words runs the cases whose name has these words. It exits 0 if all passed, 1 if not, and
+ * 77 with a reason if one could not try what it is for: see test_skip() and test_not_tried().
  */
 
 #include <CUnit/Basic.h>
@@ -53,6 +54,12 @@ unsigned long long test_bytes_moved(void);
 
 /* Compares with a golden file tests/<name>; TEST_UPDATE=1 writes it instead. */
 void test_golden(const char *name, const char *text);
+
+/*
+ * This case, or a part of it, cannot be tried here. The other cases run; if all pass, the program ends
+ * with 77, not with 0. Any thread may say it.
+ */
+void test_not_tried(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Ends the program with 77. */
 void test_skip(const char *why) __attribute__((noreturn));

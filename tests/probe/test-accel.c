@@ -108,7 +108,7 @@ static void only_a_trial_is_remembered(void)
 	ASSERT_OK(vmb_store_open(test_path("%s/store", test_tmpdir()), &store));
 	memo = test_path("%s/memo", store.path);
 	if (gather(&store, &f) < 0) {
-		printf("not tried: %s\n", vmboot_last_error()->message);
+		test_not_tried("%s", vmboot_last_error()->message);
 		return;
 	}
 	ASSERT_OK(vmb_conn_open(&opts, &store, &conn));

@@ -177,7 +177,7 @@ static void roots_default_is_in_var_lib(void)
 	pid_t pid;
 
 	if (geteuid() != 0) {
-		printf("(not root: not checked) ");
+		test_not_tried("it takes root");
 		return;
 	}
 	pid = fork();

@@ -100,7 +100,7 @@ if command -v fish >/dev/null; then
 	same "fish: folders" "$(in_fish "vmboot ps --store f")" folder/
 	same "fish: a source" "$(in_fish "vmboot import tar:file.t")" tar:file.tar
 else
-	echo "fish is not installed"
+	not_tried "fish is not installed"
 fi
 
 # zsh, with its line editor, which needs a terminal: what is on the line after completion
@@ -127,6 +127,6 @@ if command -v zsh >/dev/null; then
 	same "zsh: files" "$(in_zsh "vmboot run --request file.j")" "vmboot run --request file.json"
 	same "zsh: a source" "$(in_zsh "vmboot import tar:file.t")" "vmboot import tar:file.tar"
 else
-	echo "zsh is not installed"
+	not_tried "zsh is not installed"
 fi
 done_testing

@@ -130,6 +130,8 @@ if command -v mandoc >/dev/null; then
 		*#*) grep -q "id=\"${link#*#}\"" "$target" || fail "HTML: $page: no place $link" ;;
 		esac
 	done <"$tmp/links"
+else
+	not_tried "mandoc is not installed"
 fi
 
 done_testing

@@ -35,11 +35,15 @@ if command -v man >/dev/null; then
 	done
 	MANWIDTH=100 man -M "$root/share/man" vmboot_event_fd 2>&1 </dev/null | grep -q 'vmboot_wait, ' ||
 		fail "man vmboot_event_fd does not show vmboot_wait(3)"
+else
+	not_tried "man is not installed"
 fi
 if command -v mandoc >/dev/null; then
 	make -s -C "$builddir" install-html DESTDIR="$dest" >"$tmp/log" 2>&1 ||
 		fail "make install-html: $(cat "$tmp/log")"
 	[ -s "$root/share/doc/libvmboot/html/index.html" ] || fail "no index.html is installed"
+else
+	not_tried "mandoc is not installed"
 fi
 
 want=$(sed -n 's/^#define VERSION "\(.*\)"/\1/p' "$builddir/config.h")

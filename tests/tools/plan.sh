@@ -19,6 +19,8 @@ expect 0 vmboot plan "$@" "$ref" && { cmp "$tmp/first" "$tmp/out" || fail "two p
 expect 0 vmboot xml "$@" "$ref" && has out "<domain" "<name>unnamed</name>" "vmboot-overlay"
 if command -v xmllint >/dev/null; then
 	xmllint --noout "$tmp/out" || fail "xml is none"
+else
+	not_tried "xmllint is not installed"
 fi
 [ -e "$VMBOOT_STORE/vms" ] && fail "plan makes a VM's folder"
 [ -e "$VMBOOT_STORE/images" ] && fail "plan imports"

@@ -166,7 +166,7 @@ static void what_the_next_vm_uses_stays(void)
 	bool direct = false;
 
 	if (vmb_kernel_find("", NULL, &k) < 0 || vmb_initrd_find_init(&init) < 0) {
-		printf("not tried: %s\n", vmboot_last_error()->message);
+		test_not_tried("%s", vmboot_last_error()->message);
 		return;
 	}
 	begin();
