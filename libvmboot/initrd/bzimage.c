@@ -18,6 +18,8 @@ enum {
 	PAYLOAD_OFFSET = 0x248,
 	PAYLOAD_LENGTH = 0x24c,
 	PAYLOAD_END = 0x250,
+	INIT_SIZE = 0x260,
+	INIT_SIZE_END = 0x264,
 	VERSION_BASE = 0x200,
 	SECTOR = 512,
 	DEFAULT_SETUP_SECTS = 4, /* what 0 means */
@@ -70,6 +72,13 @@ int vmb_kernel_decode_release(const void *bytes, size_t n, char ret[VMB_RELEASE_
 	memcpy(ret, p + start, len);
 	ret[len] = '\0';
 	return 0;
+}
+
+uint64_t vmb_kernel_decode_memory(const void *head, size_t n)
+{
+	const unsigned char *p = head;
+
+	return setup_end(p, n, INIT_SIZE_END, 0x20a) ? le(p + INIT_SIZE, 4) : 0;
 }
 
 int vmb_payload_decode(const void *head, size_t n, struct vmb_payload *ret)

@@ -24,6 +24,12 @@ enum {
  */
 int vmb_kernel_decode_release(const void *bytes, size_t n, char ret[VMB_RELEASE_MAX + 1]);
 
+/*
+ * How many bytes of memory the kernel takes before it can use any other: unpacked, with its data that is
+ * zero. 0: an older bzImage than 2.10, which does not say; or none.
+ */
+uint64_t vmb_kernel_decode_memory(const void *head, size_t n);
+
 /* The kernel's payload in a bzImage: still packed, as the boot protocol tells since 2.08. */
 struct vmb_payload {
 	uint64_t offset, length;

@@ -121,6 +121,35 @@ int vmb_initrd_store_path(const struct vmb_store *store, const struct vmb_kernel
 	return r < 0 ? r : make_path(store, kernel, modules, &init, ret);
 }
 
+/* ---- its size ---- */
+
+enum { COMPRESSION = 4 }; /* how many times larger a compressed module is, unpacked */
+
+static int add_size(const char *path, uint64_t *sum)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return vmb_errno(errno, "cannot find %s", path);
+	*sum += (uint64_t)st.st_size * (vmb_ends_with(path, ".ko") ? 1 : COMPRESSION);
+	return 0;
+}
+
+int vmb_initrd_estimate(const struct vmb_modules *modules, const char *init_path, uint64_t *ret)
+{
+	const struct vmb_module_list *const lists[] = {&modules->early, &modules->late};
+	uint64_t sum = 0, init = 0;
+	int r = add_size(init_path, &init);
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		for (size_t k = 0; k < lists[i]->n && r == 0; k++)
+			r = add_size(lists[i]->list[k].path, &sum);
+	if (r < 0)
+		return r;
+	*ret = sum + init / COMPRESSION;
+	return 0;
+}
+
 /* ---- the archive ---- */
 
 static int unreadable(struct archive *a, const char *path)

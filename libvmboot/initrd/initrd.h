@@ -23,6 +23,9 @@ int vmb_initrd_find_init(char **ret);
 int vmb_initrd_store_path(const struct vmb_store *store, const struct vmb_kernel *kernel,
 			  const struct vmb_modules *modules, const char *init_path, char **ret);
 
+/* About how many bytes it has, also if it is not made yet. */
+int vmb_initrd_estimate(const struct vmb_modules *modules, const char *init_path, uint64_t *ret);
+
 /* Makes it, mode 0644, if it is not there; safe when two do so at once. */
 int vmb_initrd_ensure(const struct vmb_store *store, const struct vmb_kernel *kernel,
 		      const struct vmb_modules *modules, const char *init_path,

@@ -18,11 +18,12 @@ enum { KEY_HASH = 12 }; /* hex digits */
 static const struct format {
 	const char *header; /* what such a file has, for messages */
 	int (*release)(const void *head, size_t n, char ret[VMB_RELEASE_MAX + 1]);
+	uint64_t (*memory)(const void *head, size_t n);
 	/* NULL: it is started as it is. As vmb_vmlinux_unpack() */
 	int (*unpack)(int from, const char *what, int to, const char **ret_why);
 } formats[] = {
 	[VMB_KERNEL_BZIMAGE] = {"x86 bzImage header", vmb_kernel_decode_release,
-				vmb_vmlinux_unpack},
+				vmb_kernel_decode_memory, vmb_vmlinux_unpack},
 };
 
 void vmb_kernel_done(struct vmb_kernel *k)
@@ -60,8 +61,8 @@ static int open_kernel(const struct vmb_arch *arch, const char *path, int *ret_f
 	return 0;
 }
 
-static int read_release(const struct vmb_arch *arch, int fd, const char *path,
-			char ret[VMB_RELEASE_MAX + 1])
+static int read_head(const struct vmb_arch *arch, int fd, const char *path,
+		     char ret[VMB_RELEASE_MAX + 1], uint64_t *ret_memory)
 {
 	const struct format *format = &formats[arch->kernel_format];
 	_cleanup_free_ char *head = malloc(VMB_KERNEL_HEAD);
@@ -77,6 +78,7 @@ static int read_release(const struct vmb_arch *arch, int fd, const char *path,
 				 "%s is not a kernel that can be booted: it has no %s with a "
 				 "version; " MEND_FMT,
 				 path, format->header, arch->kernel_package);
+	*ret_memory = format->memory(head, (size_t)n);
 	return 0;
 }
 
@@ -141,7 +143,7 @@ static int describe(const struct vmb_arch *arch, const char *root, const char *p
 
 	r = open_kernel(arch, path, &fd, &st);
 	if (r == 0)
-		r = read_release(arch, fd, path, release);
+		r = read_head(arch, fd, path, release, &k.memory);
 	if (r == 0)
 		r = vmb_absolute(path, &k.path);
 	if (r == 0)

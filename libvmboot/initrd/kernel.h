@@ -18,12 +18,13 @@
 
 struct vmb_kernel {
 	const struct vmb_arch *arch;
-	char *path;    /* /boot/vmlinuz-6.1.0-56-cloud-amd64 */
-	char *release; /* 6.1.0-56-cloud-amd64, as the image itself says it */
-	char *modules; /* /lib/modules/<release>; it may be missing */
-	char *config;  /* /boot/config-<release>, <modules>/config, or config-<release> beside the
+	char *path;	 /* /boot/vmlinuz-6.1.0-56-cloud-amd64 */
+	char *release;	 /* 6.1.0-56-cloud-amd64, as the image itself says it */
+	char *modules;	 /* /lib/modules/<release>; it may be missing */
+	char *config;	 /* /boot/config-<release>, <modules>/config, or config-<release> beside the
 			* kernel; NULL: not to be had */
-	char *key;     /* file name in the store: release and what identifies this very file */
+	uint64_t memory; /* bytes that it takes itself; 0: not known */
+	char *key;	 /* file name in the store: release and what identifies this very file */
 };
 
 void vmb_kernel_done(struct vmb_kernel *kernel);

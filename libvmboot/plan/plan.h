@@ -29,6 +29,7 @@ struct vmb_facts {
 	bool kernel_direct;	    /* that copy is unpacked, and is started in itself */
 	char *firmware;		    /* one that does no more than start it; NULL: libvirt's */
 	char *initramfs;
+	uint64_t initramfs_bytes;   /* about */
 	struct vmb_headers headers; /* for that kernel */
 	char *kernel_disk;	    /* path in the store; NULL: skipped */
 	bool kvm_offered;	    /* by libvirt; it may not work all the same */
@@ -74,7 +75,8 @@ void vmb_plan_done(struct vmb_plan *plan);
 
 /*
  * opts: checked and with defaults (vmb_opts_read()). facts: emptied, also on failure.
- * -VMBOOT_EIMAGE: the image has no program and none was asked for; -E2BIG: what the guest config
+ * -VMBOOT_EIMAGE: the image has no program and none was asked for; -VMBOOT_EOPTS: so little memory does
+ * not hold kernel and initramfs; -E2BIG: what the guest config
  * is to hold is over its bounds.
  */
 int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struct vmb_plan *ret);

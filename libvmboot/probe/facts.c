@@ -42,6 +42,8 @@ static int gather_files(const struct vmboot_opts *opts, const struct vmb_store *
 		r = vmb_initrd_find_init(&f->init);
 	if (r == 0)
 		r = vmb_initrd_store_path(store, &f->kernel, &f->modules, f->init, &f->initramfs);
+	if (r == 0)
+		r = vmb_initrd_estimate(&f->modules, f->init, &f->initramfs_bytes);
 	return r;
 }
 

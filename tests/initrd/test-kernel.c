@@ -277,7 +277,21 @@ static void two_copy_at_once(void)
 	RUN("sh", "-c", "test -z \"$(find \"$0\" -name '*.tmp-*')\"", store.path);
 }
 
-TEST_MAIN("initrd/kernel", {"reads the release from the header", reads_the_release_from_the_header},
+/* As Debian's 6.1 says it: offsets of the boot protocol, 2.10 and later. */
+static void how_much_memory_it_takes(void)
+{
+	unsigned char head[0x264] = {[0x1fe] = 0x55, [0x1ff] = 0xaa, [0x207] = 0x02,
+				     [0x206] = 0x0f, [0x262] = 0x37, [0x263] = 0x03};
+
+	memcpy(head + 0x202, "HdrS", 4);
+	CU_ASSERT_EQUAL(vmb_kernel_decode_memory(head, sizeof(head)), 0x03370000);
+	CU_ASSERT_EQUAL(vmb_kernel_decode_memory(head, sizeof(head) - 1), 0);
+	head[0x206] = 0x09;
+	CU_ASSERT_EQUAL(vmb_kernel_decode_memory(head, sizeof(head)), 0);
+}
+
+TEST_MAIN("initrd/kernel", {"how much memory it takes", how_much_memory_it_takes},
+	  {"reads the release from the header", reads_the_release_from_the_header},
 	  {"refuses a header that lies", refuses_a_header_that_lies},
 	  {"finds this machine's kernel", finds_this_machines_kernel},
 	  {"refuses what is no kernel", refuses_what_is_no_kernel},

@@ -304,6 +304,41 @@ static void an_image_without_a_program_needs_one(void)
 	ASSERT_OK(make(&given, test_facts()));
 }
 
+static void memory_must_hold_the_kernel(void)
+{
+	static const struct {
+		bool direct;
+		unsigned vcpus, least;
+	} rows[] = {{true, 1, 74}, {true, 4, 77}, {false, 1, 82}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct vmboot_opts enough =
+			VMBOOT_OPTS(.name = "a", .image = "b", .vcpus = rows[i].vcpus,
+				    .memory_mib = rows[i].least);
+		const struct vmboot_opts less =
+			VMBOOT_OPTS(.name = "a", .image = "b", .vcpus = rows[i].vcpus,
+				    .memory_mib = rows[i].least - 1);
+		struct vmb_facts f;
+
+		for (int k = 0; k < 2; k++) {
+			f = test_facts();
+			f.kernel.memory = 53968896;
+			f.initramfs_bytes = 1089300;
+			f.kernel_direct = rows[i].direct;
+			if (k == 0)
+				ASSERT_OK(make(&enough, f));
+			else
+				ASSERT_ERROR(
+					make(&less, f), VMBOOT_EOPTS,
+					test_path("memory_mib: %u MiB cannot hold the kernel "
+						  "6.1.0-9-amd64 (51 MiB) and its initramfs; the "
+						  "least is %u",
+						  rows[i].least - 1, rows[i].least));
+		}
+		ASSERT_STR(vmboot_last_error()->field, "memory_mib");
+	}
+}
+
 /* ---- disks ---- */
 
 static void the_kernels_letters(void)
@@ -418,6 +453,7 @@ TEST_MAIN("plan/plan", {"a plain request", a_plain_request},
 	  {"same input, same bytes", same_input_same_bytes}, {"who is PID 1", who_is_pid_1},
 	  {"switches reach the guest", switches_reach_the_guest},
 	  {"the caller's kernel arguments come last", the_callers_kernel_arguments_come_last},
+	  {"memory must hold the kernel", memory_must_hold_the_kernel},
 	  {"files of a VM", files_of_a_vm}, {"the kernel's letters", the_kernels_letters},
 	  {"the guest is told of each disk", the_guest_is_told_of_each_disk},
 	  {"facts that change later change no disk", facts_that_change_later_change_no_disk},
