@@ -6,7 +6,7 @@
 #include "base/process.h"
 
 /* Raise it when the same size shall give other bytes. */
-#define FORMAT "ext4-1"
+#define FORMAT "ext4-2"
 
 /* Every overlay has it; no guest ever sees two. */
 #define FS_UUID "3d8f5a86-6a1c-4f0e-9d27-5c9be7d0a3b1"
@@ -38,25 +38,51 @@ static uint64_t journal_size(uint64_t size_mib)
 	return want < min ? min : want > max ? max : want;
 }
 
+/*
+ * An inode for each 16 KiB, which is mke2fs's rule; but a small overlay is to take a node_modules or a
+ * maildir all the same: up to 2^18, one for each block. Tables are holes until an inode is used, and
+ * take 1/16 of a small overlay's room.
+ */
+static uint64_t inode_count(uint64_t size_mib)
+{
+	const uint64_t per_block = size_mib << 8, usual = size_mib << 6, enough = 1 << 18;
+	uint64_t small = per_block < enough ? per_block : enough;
+
+	return usual > small ? usual : small;
+}
+
+static bool is_dense(uint64_t size_mib)
+{
+	return inode_count(size_mib) > size_mib << 6;
+}
+
+/*
+ * How many groups' tables lie together. resize2fs (1.47) damages a file system that has both dense
+ * tables and many of them together.
+ */
+#define USUAL_GROUPS "256"
+#define DENSE_GROUPS "16"
+
 /* mke2fs on a file that has its size. Fixed time, no mke2fs.conf: the same bytes on every host. */
 static int make_file_system(const char *file, uint64_t size_mib)
 {
-	_cleanup_free_ char *mke2fs = vmb_find_tool("mke2fs"), *journal = NULL;
+	_cleanup_free_ char *mke2fs = vmb_find_tool("mke2fs"), *journal = NULL, *inodes = NULL;
 
 	if (!mke2fs)
 		return vmb_error(VMBOOT_EHOST,
 				 "the tool mke2fs is not installed; on Debian, install e2fsprogs");
-	if (vmb_asprintf(&journal, "size=%llu", (unsigned long long)journal_size(size_mib)) < 0)
+	if (vmb_asprintf(&journal, "size=%llu", (unsigned long long)journal_size(size_mib)) < 0 ||
+	    vmb_asprintf(&inodes, "%llu", (unsigned long long)inode_count(size_mib)) < 0)
 		return -ENOMEM;
 	/* clang-format off */
 	const char *const argv[] = {
 		"env", "MKE2FS_CONFIG=/dev/null", "SOURCE_DATE_EPOCH=1", "E2FSPROGS_FAKE_TIME=1",
 		mke2fs, "-q", "-F",
-		"-b", "4096",  /* bytes a block */
-		"-I", "256",   /* bytes an inode */
-		"-i", "16384", /* an inode for so many bytes */
-		"-m", "0",     /* per cent kept for root */
-		"-G", "256",   /* groups whose tables lie together */
+		"-b", "4096", /* bytes a block */
+		"-I", "256",  /* bytes an inode */
+		"-N", inodes,
+		"-m", "0", /* per cent kept for root */
+		"-G", is_dense(size_mib) ? DENSE_GROUPS : USUAL_GROUPS,
 		"-J", journal,
 		"-L", "vmboot-overlay",
 		"-U", FS_UUID,

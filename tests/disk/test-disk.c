@@ -35,19 +35,29 @@ static const char *output(const char *const *argv)
 
 static void an_overlay_is_small_and_sound(void)
 {
-	static const uint64_t sizes[] = {16, 64, 512, 1024, 10240, 102400};
+	/* as many inodes as blocks on small ones: a node_modules of 100,000 files fits 512 MiB */
+	static const struct {
+		uint64_t mib;
+		const char *inodes;
+	} rows[] = {{16, "4096"},     {64, "16384"},	{512, "131072"},   {1024, "262144"},
+		    {4096, "262144"}, {8192, "524288"}, {10240, "655360"}, {102400, "6553600"}};
 	struct vmb_store store = store_in("store");
 
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		const char *path = test_path("%s/%zu.img", test_tmpdir(), i);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *path = test_path("%s/%zu.img", test_tmpdir(), i), *count;
 		struct stat st;
 
-		ASSERT_OK(vmb_overlay_create(&store, path, sizes[i], &silent));
+		ASSERT_OK(vmb_overlay_create(&store, path, rows[i].mib, &silent));
 		CU_ASSERT_EQUAL_FATAL(stat(path, &st), 0);
-		CU_ASSERT_EQUAL((uint64_t)st.st_size, sizes[i] << 20);
+		CU_ASSERT_EQUAL((uint64_t)st.st_size, rows[i].mib << 20);
 		CU_ASSERT_EQUAL(st.st_mode & 07777, 0600);
 		CU_ASSERT(st.st_blocks * 512 < 512 * 1024);
 		RUN("e2fsck", "-fn", path);
+		count = strstr(OUTPUT("dumpe2fs", "-h", path), "Inode count:");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(count);
+		count += strlen("Inode count:");
+		count += strspn(count, " ");
+		ASSERT_STR(test_path("%.*s", (int)strcspn(count, "\n"), count), rows[i].inodes);
 	}
 }
 
@@ -72,12 +82,16 @@ static void the_guest_has_nothing_left_to_do(void)
 static void an_overlay_can_grow(void)
 {
 	struct vmb_store store = store_in("store");
-	const char *path = test_path("%s/o.img", test_tmpdir());
+	static const uint64_t sizes[] = {64, 512, 1024, 3072, 10240};
 
-	ASSERT_OK(vmb_overlay_create(&store, path, 1024, &silent));
-	RUN("truncate", "-s", "20G", path);
-	RUN("resize2fs", path);
-	RUN("e2fsck", "-fn", path);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		const char *path = test_path("%s/grow-%zu.img", test_tmpdir(), i);
+
+		ASSERT_OK(vmb_overlay_create(&store, path, sizes[i], &silent));
+		RUN("truncate", "-s", "20G", path);
+		RUN("resize2fs", path);
+		RUN("e2fsck", "-fn", path);
+	}
 }
 
 static void every_host_gives_the_same_bytes(void)
