@@ -89,7 +89,7 @@ struct args {
 	struct json_object *request; /* what --request read, or NULL */
 
 	bool help, verbose, version, json, chart, svg, quiet, all, force, follow, console, detach,
-		report, rm, dry_run, interactive, tty, dereference;
+		next_boot, report, rm, dry_run, interactive, tty, dereference;
 	const char *request_file, *phase, *name, *workdir, *user, *tail;
 	const char **env; /* NULL-ended, or NULL */
 	int seconds;	  /* -1: not given */

@@ -26,6 +26,8 @@ static const struct flag flags[] = {
 	 "the program reads our standard input"},
 	{FLAG_JSON, "json", 0, KIND_BOOL, MEMBER(json), "", "print JSON"},
 	{FLAG_NAME, "name", 'n', KIND_TEXT, MEMBER(name), "NAME", "the name to give the image"},
+	{FLAG_PHASE, "next-boot", 0, KIND_BOOL, MEMBER(next_boot), "",
+	 "wait in the boot after the one that is the newest now"},
 	{FLAG_PHASE, "phase", 0, KIND_TEXT, MEMBER(phase), "PHASE",
 	 "wait for the end of this phase (default: exit); see vmboot-events(7)"},
 	{FLAG_QUIET, "quiet", 'q', KIND_BOOL, MEMBER(quiet), "", "print names only"},

@@ -139,14 +139,32 @@ static int print_exit(struct vmboot_vm *vm)
 	return r;
 }
 
+/* A guest without a program whose exit could be told ended as it should: it powered off. */
+static bool powered_off(struct vmboot_vm *vm)
+{
+	_cleanup_(ledger) struct vmboot_ledger *ledger = NULL;
+
+	if (vmboot_ledger(vm, &ledger) < 0 || ledger->exited)
+		return false;
+	for (size_t i = 0; i < ledger->n_events; i++)
+		if (ledger->events[i]->phase == VMBOOT_PHASE_STOPPED)
+			return strcmp(ledger->events[i]->detail, "shutdown") == 0;
+	return false;
+}
+
 static int wait_phase(struct args *args, struct vmboot_vm *vm)
 {
+	int ms = args->seconds < 0 ? VMBOOT_FOREVER : args->seconds * 1000;
 	enum vmboot_phase phase = VMBOOT_PHASE_EXIT;
 	int r;
 
 	if (args->phase)
 		phase = (enum vmboot_phase)vmboot_phase_from_name(args->phase);
-	r = vmboot_wait(vm, phase, args->seconds < 0 ? VMBOOT_FOREVER : args->seconds * 1000);
+	r = args->next_boot ? vmboot_wait_next_boot(vm, phase, ms) : vmboot_wait(vm, phase, ms);
+	if (r == -VMBOOT_EENDED && !args->phase && !args->next_boot && powered_off(vm)) {
+		out("0\n");
+		return 0;
+	}
 	return r >= 0 && phase == VMBOOT_PHASE_EXIT ? print_exit(vm) : r;
 }
 

@@ -15,7 +15,8 @@ extern "C" {
 #endif
 
 /** A handle on one VM. The VM does not depend on it: closing it, or the program's end, leaves the
- * VM as it is, and vmboot_open() finds it again. */
+ * VM as it is, and vmboot_open() finds it again. A child that was forked cannot use its parent's: all
+ * but vmboot_name() and vmboot_close() return -EPERM there. */
 struct vmboot_vm;
 
 /** For timeouts: wait as long as it takes. */
@@ -134,7 +135,10 @@ VMBOOT_API int vmboot_open(const struct vmboot_opts *where, const char *name,
 
 /**
  * vmboot_close: give back a handle. The VM goes on.
- * @vm: or NULL. No other thread may be using it.
+ * @vm: or NULL. No other thread may be using it, and no callback of it may be running.
+ *
+ * If libvirt does not answer, this returns after 2 s, and a thread that holds the connection ends when
+ * libvirt answers or gives up.
  *
  * Thread-safe. Since 0.1.
  */
@@ -233,19 +237,35 @@ VMBOOT_API int vmboot_destroy(struct vmboot_vm *vm);
  * vmboot_wait: wait until a phase of the boot has ended.
  * @vm: the handle.
  * @phase: e.g. VMBOOT_PHASE_PROGRAM, VMBOOT_PHASE_EXIT, VMBOOT_PHASE_STOPPED.
- * @timeout_ms: milliseconds at most, or VMBOOT_FOREVER.
+ * @timeout_ms: milliseconds at most, or VMBOOT_FOREVER; 0: look once, for which libvirt has 10 s.
  *
- * Callbacks run in this call. It ends at once when the phase can no longer come. With an agent of
+ * Callbacks run in this call, which returns when they have been told all that came before the phase's
+ * end. It ends at once when the phase can no longer come. With an agent of
  * the image's, VMBOOT_PHASE_AGENT is there while libvirt says that one has its port open.
  * A guest that reboots goes on: once that is known, the phases of the new boot count. One that is reset before its program
  * ran, as by a kernel that panics, has failed, and its power is cut, lest it does so for ever.
  *
  * Returns: 0; -ETIMEDOUT; -VMBOOT_EBOOT, the boot failed, the error has phase, errno, device and
- * console lines; -VMBOOT_EENDED, the guest is gone; -VMBOOT_EGUEST, it spoke nonsense; -VMBOOT_ELOST,
- * see vmboot_on_output(), and the call can be repeated; -EINTR, a signal handler ran; -VMBOOT_ENOVM,
- * -VMBOOT_ELIBVIRT; or a negative errno. Thread-safe. Since 0.1.
+ * console lines; -VMBOOT_EENDED, the guest is gone, with console lines unless it powered off by itself;
+ * -VMBOOT_EGUEST, it spoke nonsense; -VMBOOT_ELOST, see vmboot_on_output(), and the call can be
+ * repeated; -EINTR, a signal handler ran; -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a negative errno.
+ * Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_wait(struct vmboot_vm *vm, enum vmboot_phase phase, int timeout_ms);
+
+/**
+ * vmboot_wait_next_boot: the same in a later boot than the newest that this handle has heard of; a
+ * handle that has not listened yet takes what it finds for that one.
+ * @vm: the handle.
+ * @phase: which phase of the later boot.
+ * @timeout_ms: milliseconds at most, or VMBOOT_FOREVER.
+ *
+ * For a guest that was asked to reboot by other means than vmboot_reboot(): after vmboot_wait() for
+ * the boot that is, have it reboot, then call this.
+ *
+ * Returns: as vmboot_wait(); -VMBOOT_EENDED, it powered off instead. Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_wait_next_boot(struct vmboot_vm *vm, enum vmboot_phase phase, int timeout_ms);
 
 /**
  * vmboot_event_fd: a file descriptor for poll(2) and its kin: readable when vmboot_dispatch() has
@@ -257,25 +277,34 @@ VMBOOT_API int vmboot_wait(struct vmboot_vm *vm, enum vmboot_phase phase, int ti
 VMBOOT_API int vmboot_event_fd(struct vmboot_vm *vm);
 
 /**
- * vmboot_dispatch: take in what the guest has said, without waiting, and call the callbacks.
+ * vmboot_dispatch: take in what the guest has said and call the callbacks.
  * @vm: the handle.
+ *
+ * It never waits: what libvirt has to be asked is done by a thread, which ends when it has the answer,
+ * and the descriptor is readable then. It calls callbacks at most 64 times; if there is more, the
+ * descriptor stays readable. While another thread calls this handle's callbacks, it calls none.
  *
  * Returns: how many events were new, or a negative errno or VMBOOT_E… as vmboot_wait().
  * Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_dispatch(struct vmboot_vm *vm);
 
-/** Told each event once, in vmboot_dispatch() and vmboot_wait(). @event: valid in the call. */
+/**
+ * Told each event once, in vmboot_dispatch() and vmboot_wait(), by one thread at a time. @event: valid in
+ * the call. It may call any function for any handle, but vmboot_close() for this one; what it waits for
+ * calls no callbacks of this handle.
+ */
 typedef void (*vmboot_event_fn)(struct vmboot_vm *vm, const struct vmboot_event *event, void *data);
 
-/** Told each byte of output once, likewise; from the boot's first byte. @bytes: not ended by 0. */
+/** Told each byte of output once, likewise, from the boot's first byte; output that came before an
+ * event is told before it. @bytes: not ended by 0. */
 typedef void (*vmboot_output_fn)(struct vmboot_vm *vm, enum vmboot_stream stream, const char *bytes,
 				 size_t n, void *data);
 
 /**
  * vmboot_on_event: who is told events.
  * @vm: the handle.
- * @fn: NULL: nobody. It must not call this library for the same handle.
+ * @fn: NULL: nobody.
  * @data: for @fn.
  *
  * Returns: 0. Thread-safe. Since 0.1.
@@ -286,7 +315,7 @@ VMBOOT_API int vmboot_on_event(struct vmboot_vm *vm, vmboot_event_fn fn, void *d
  * vmboot_on_output: who is told the output of one stream.
  * @vm: the handle.
  * @stream: which.
- * @fn: NULL: nobody. It must not call this library for the same handle.
+ * @fn: NULL: nobody.
  * @data: for @fn.
  *
  * The guest does not wait for a reader, the logs are limited (64 MiB each; for guests of a daemon as

@@ -24,6 +24,11 @@ void vmb_agent_done(struct vmb_agent *a)
 	pthread_mutex_destroy(&a->lock);
 }
 
+struct vmb_conn *vmb_agent_take_conn(struct vmb_agent *a)
+{
+	return TAKE_PTR(a->conn);
+}
+
 int vmb_agent_wanted(struct vmb_agent *agent)
 {
 	int r;

@@ -55,6 +55,9 @@ struct vmb_agent {
 void vmb_agent_init(struct vmb_agent *agent);
 void vmb_agent_done(struct vmb_agent *agent);
 
+/* Its connection, which vmb_agent_done() would give back, or NULL. */
+struct vmb_conn *vmb_agent_take_conn(struct vmb_agent *agent);
+
 /* The VM's domain; -VMBOOT_ENOVM, also if the name is another VM's by now. */
 int vmb_agent_domain(const struct vmb_agent *agent, virDomainPtr *ret);
 

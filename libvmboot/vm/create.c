@@ -214,7 +214,7 @@ static int prepare(const struct vmboot_opts *opts, struct creation *c, char **re
 	if (r < 0)
 		return r;
 	vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_XML);
-	r = vmb_vm_listen(c->vm);
+	r = vmb_listen_open(c->vm);
 	if (r == 0)
 		*ret_xml = TAKE_PTR(xml);
 	return r;

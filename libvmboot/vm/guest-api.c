@@ -45,36 +45,50 @@ void vmb_vm_set_agent(struct vmboot_vm *vm)
 int vmboot_exec(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
 		struct vmboot_exec_result **ret_result)
 {
-	return vmb_agent_exec(&vm->agent, opts, ret_result);
+	int r = vmb_vm_check_process(vm);
+
+	return r < 0 ? r : vmb_agent_exec(&vm->agent, opts, ret_result);
 }
 
 int vmboot_exec_stream(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts, const int fds[3],
 		       int control_fd, int *ret_status)
 {
-	return vmb_agent_exec_stream(&vm->agent, opts, fds, control_fd, ret_status);
+	int r = vmb_vm_check_process(vm);
+
+	return r < 0 ? r : vmb_agent_exec_stream(&vm->agent, opts, fds, control_fd, ret_status);
 }
 
 int vmboot_stat(struct vmboot_vm *vm, const char *path, bool follow, struct vmboot_stat **ret_stat)
 {
-	return vmb_agent_stat(&vm->agent, path, follow, ret_stat);
+	int r = vmb_vm_check_process(vm);
+
+	return r < 0 ? r : vmb_agent_stat(&vm->agent, path, follow, ret_stat);
 }
 
 int vmboot_copy_to(struct vmboot_vm *vm, const char *from, const char *to)
 {
-	return vmb_agent_copy_to(&vm->agent, from, to);
+	int r = vmb_vm_check_process(vm);
+
+	return r < 0 ? r : vmb_agent_copy_to(&vm->agent, from, to);
 }
 
 int vmboot_copy_from(struct vmboot_vm *vm, const char *from, const char *to)
 {
-	return vmb_agent_copy_from(&vm->agent, from, to);
+	int r = vmb_vm_check_process(vm);
+
+	return r < 0 ? r : vmb_agent_copy_from(&vm->agent, from, to);
 }
 
 int vmboot_copy_archive_to(struct vmboot_vm *vm, int fd, const char *to)
 {
-	return vmb_agent_copy_archive_to(&vm->agent, fd, to);
+	int r = vmb_vm_check_process(vm);
+
+	return r < 0 ? r : vmb_agent_copy_archive_to(&vm->agent, fd, to);
 }
 
 int vmboot_copy_archive_from(struct vmboot_vm *vm, const char *from, int fd)
 {
-	return vmb_agent_copy_archive_from(&vm->agent, from, fd);
+	int r = vmb_vm_check_process(vm);
+
+	return r < 0 ? r : vmb_agent_copy_archive_from(&vm->agent, from, fd);
 }

@@ -47,30 +47,55 @@ static int renew_definition(struct vmboot_vm *vm, virDomainPtr d)
 	return 0;
 }
 
+/* Files for a new boot, which this handle listens to from now on. */
+static int begin_boot(struct vmboot_vm *vm, const struct vmb_host_phases *phases)
+{
+	int r;
+
+	VMB_LOCK(vm);
+	r = vmb_files_reset(&vm->files, vm->dac_label);
+	if (r == 0)
+		r = vmb_listen_anew(vm);
+	vm->phases = *phases;
+	vm->listener.starting = r == 0;
+	VMB_UNLOCK(vm);
+	return r;
+}
+
+static void end_start(struct vmboot_vm *vm, const struct vmb_host_phases *phases)
+{
+	VMB_LOCK(vm);
+	vm->phases = *phases;
+	vm->listener.starting = false;
+	vmb_listen_forget_state(vm);
+	VMB_UNLOCK(vm);
+}
+
 /* The ledger comes first: who listens already, elsewhere, reads it when the events file is new. */
 static int start_again(struct vmboot_vm *vm, virDomainPtr d)
 {
 	VMB_KEEP_SIGPIPE;
+	struct vmb_host_phases phases;
 	int r;
 
-	vmb_host_phases_begin(&vm->phases);
+	vmb_host_phases_begin(&phases);
 	r = vmb_libvirt_descriptors();
 	if (r == 0)
 		r = renew_definition(vm, d);
 	if (r < 0)
 		return r;
-	vmb_host_phases_mark(&vm->phases, VMBOOT_PHASE_VALIDATE);
-	r = vmb_host_phases_save(&vm->phases, vm->files.ledger);
+	vmb_host_phases_mark(&phases, VMBOOT_PHASE_VALIDATE);
+	r = vmb_host_phases_save(&phases, vm->files.ledger);
 	if (r == 0)
-		r = vmb_files_reset(&vm->files, vm->dac_label);
-	if (r == 0)
-		r = vmb_vm_listen_anew(vm);
+		r = begin_boot(vm, &phases);
 	if (r < 0)
 		return r;
 	if (virDomainCreate(d) < 0)
-		return vmb_libvirt_error("cannot start the VM \"%s\"", vm->name);
-	vmb_host_phases_mark(&vm->phases, VMBOOT_PHASE_LIBVIRT);
-	return vmb_host_phases_save(&vm->phases, vm->files.ledger);
+		r = vmb_libvirt_error("cannot start the VM \"%s\"", vm->name);
+	else
+		vmb_host_phases_mark(&phases, VMBOOT_PHASE_LIBVIRT);
+	end_start(vm, &phases);
+	return r < 0 ? r : vmb_host_phases_save(&phases, vm->files.ledger);
 }
 
 int vmboot_start(struct vmboot_vm *vm)
@@ -81,7 +106,9 @@ int vmboot_start(struct vmboot_vm *vm)
 	enum vmboot_state state;
 	int r;
 
-	r = vmb_conn_check_here(vm->conn);
+	r = vmb_vm_check_process(vm);
+	if (r == 0)
+		r = vmb_conn_check_here(vm->conn);
 	if (r == 0)
 		r = vmb_vm_seize(vm, &lock);
 	if (r == 0)
@@ -92,13 +119,10 @@ int vmboot_start(struct vmboot_vm *vm)
 		return vmb_error(EALREADY, "the VM \"%s\" is running", vm->name);
 	/* it has powered off, but QEMU is there yet: its logs must not go before a start that fails */
 	if (r > 0)
-		r = vmb_vm_cut_power(vm, d);
+		r = vmb_vm_cut_power(vm->name, d);
 	if (r < 0)
 		return r;
-	VMB_LOCK(vm);
-	r = start_again(vm, d);
-	VMB_UNLOCK(vm);
-	return r;
+	return start_again(vm, d);
 }
 
 /*
@@ -135,7 +159,7 @@ static int end(struct vmboot_vm *vm, virDomainPtr d, bool went)
 		return r;
 	if (went && vmb_vm_state(d, &state, NULL) >= 0 && state != VMBOOT_STATE_STOPPED)
 		return 0;
-	r = vmb_vm_cut_power(vm, d);
+	r = vmb_vm_cut_power(vm->name, d);
 	if (r < 0 || lock < 0 || !vm->metadata.ephemeral)
 		return r;
 	return vmb_store_remove_folder(vm->files.folder);
@@ -148,7 +172,9 @@ int vmboot_stop(struct vmboot_vm *vm, int timeout_ms)
 	enum vmboot_state state;
 	int r, asked = -ETIMEDOUT;
 
-	r = find(vm, &d, &state);
+	r = vmb_vm_check_process(vm);
+	if (r == 0)
+		r = find(vm, &d, &state);
 	if (r < 0)
 		return r;
 	if (state == VMBOOT_STATE_STOPPED)
@@ -168,7 +194,7 @@ static int remove_domain(struct vmboot_vm *vm)
 
 	if (r < 0)
 		return r == -VMBOOT_ENOVM ? 0 : r;
-	r = vmb_vm_cut_power(vm, d);
+	r = vmb_vm_cut_power(vm->name, d);
 	if (r == 0 && !vm->metadata.ephemeral && virDomainUndefine(d) < 0 &&
 	    vmb_libvirt_code() != VIR_ERR_NO_DOMAIN)
 		r = vmb_libvirt_error("cannot remove the VM \"%s\"", vm->name);
@@ -180,14 +206,14 @@ int vmboot_destroy(struct vmboot_vm *vm)
 {
 	VMB_NO_SIGPIPE;
 	_cleanup_close_ int lock = -1;
-	int r = vmb_vm_seize(vm, &lock);
+	int r = vmb_vm_check_process(vm);
 
+	if (r < 0)
+		return r;
+	r = vmb_vm_seize(vm, &lock);
 	if (r == 0 || r == -VMBOOT_ENOVM)
 		r = remove_domain(vm);
 	if (r < 0 || lock < 0)
 		return r;
-	VMB_LOCK(vm);
-	r = vmb_store_remove_folder(vm->files.folder);
-	VMB_UNLOCK(vm);
-	return r;
+	return vmb_store_remove_folder(vm->files.folder);
 }

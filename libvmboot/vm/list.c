@@ -82,7 +82,9 @@ int vmboot_info(struct vmboot_vm *vm, struct vmboot_info **ret_info)
 	_cleanup_domain_ virDomainPtr d = NULL;
 	int r;
 
-	r = vmb_vm_domain(vm, &d);
+	r = vmb_vm_check_process(vm);
+	if (r == 0)
+		r = vmb_vm_domain(vm, &d);
 	return r < 0 ? r : make_info(d, &vm->metadata, ret_info);
 }
 

@@ -81,7 +81,9 @@ int vmboot_reboot(struct vmboot_vm *vm, int timeout_ms)
 	size_t boot;
 	int r;
 
-	r = vmb_vm_domain(vm, &d);
+	r = vmb_vm_check_process(vm);
+	if (r == 0)
+		r = vmb_vm_domain(vm, &d);
 	if (r == 0)
 		r = vmb_vm_state(d, &state, NULL);
 	if (r < 0)

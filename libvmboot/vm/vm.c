@@ -11,7 +11,11 @@
 #include "probe/caps.h"
 #include "vm/files.h"
 
-enum { SEIZE_MS = 30000 };
+enum {
+	SEIZE_MS = 30000,
+	/* How long vmboot_close() waits for libvirt to take the connection back. */
+	CLOSE_MS = 2000,
+};
 
 static int find_store(const struct vmboot_opts *opts, const char *name, struct vmb_store *ret)
 {
@@ -34,8 +38,9 @@ static int new_vm(const struct vmboot_opts *where, const char *name, bool make,
 		return vmb_oom();
 	pthread_mutex_init(&vm->lock, NULL);
 	vmb_agent_init(&vm->agent);
+	vm->pid = getpid();
 	vm->folder_lock = -1;
-	vmb_vm_forget_end(vm);
+	vmb_listen_init(&vm->listener);
 	r = vmb_opts_read(where, false, &own);
 	if (r < 0)
 		return r;
@@ -64,17 +69,58 @@ int vmb_vm_find(const struct vmboot_opts *where, const char *name, struct vmboot
 	return new_vm(where, name, false, ret);
 }
 
+int vmb_vm_check_process(const struct vmboot_vm *vm)
+{
+	if (vm->pid == getpid())
+		return 0;
+	return vmb_error(
+		EPERM,
+		"the handle on the VM \"%s\" belongs to process %d; a child that was forked "
+		"opens one of its own, by vmboot_open()",
+		vm->name, (int)vm->pid);
+}
+
+/* libvirt may not answer: its part is given back by a thread that is not waited for without end. */
+static void close_libvirt(struct vmboot_vm *vm)
+{
+	struct vmb_conn *conn = vm->conn, *agents = vmb_agent_take_conn(&vm->agent);
+
+	if (!vm->listener.worker && conn && !vmb_conn_in_process(conn))
+		(void)vmb_listen_open_worker(vm);
+	if (vm->listener.worker) {
+		vmb_worker_release(TAKE_PTR(vm->listener.worker),
+				   (struct vmb_conn *const[]){conn, agents}, CLOSE_MS);
+		return;
+	}
+	if (agents)
+		vmb_conn_unref(agents);
+	if (conn)
+		vmb_conn_unref(conn);
+}
+
+/* In a forked child, whose parent's threads may have held any lock: descriptors only. */
+static void forget_parents(struct vmboot_vm *vm)
+{
+	if (vm->listener.worker)
+		vmb_worker_forget(vm->listener.worker);
+	vmb_watch_close(TAKE_PTR(vm->listener.watch));
+	vmb_closep(&vm->folder_lock);
+}
+
 void vmboot_close(struct vmboot_vm *vm)
 {
 	VMB_NO_SIGPIPE;
+
 	if (!vm)
 		return;
+	if (vm->pid != getpid()) {
+		forget_parents(vm);
+		return;
+	}
+	close_libvirt(vm);
 	vmb_agent_done(&vm->agent);
-	vmb_watch_close(vm->watch);
-	vmb_domain_events_close(vm->news);
+	vmb_listen_done(&vm->listener);
 	vmb_closep(&vm->folder_lock);
-	if (vm->conn)
-		vmb_conn_unref(vm->conn);
 	vmb_plan_files_done(&vm->files);
 	vmb_metadata_done(&vm->metadata);
 	vmb_store_done(&vm->store);
@@ -132,14 +178,14 @@ int vmb_vm_state(virDomainPtr d, enum vmboot_state *ret, const char **ret_why)
 	return *ret == VMBOOT_STATE_STOPPED && state != VIR_DOMAIN_SHUTOFF;
 }
 
-int vmb_vm_cut_power(const struct vmboot_vm *vm, virDomainPtr d)
+int vmb_vm_cut_power(const char *name, virDomainPtr d)
 {
 	if (virDomainDestroy(d) == 0)
 		return 0;
 	if (vmb_libvirt_code() == VIR_ERR_OPERATION_INVALID ||
 	    vmb_libvirt_code() == VIR_ERR_NO_DOMAIN)
 		return 0;
-	return vmb_libvirt_error("cannot stop the VM \"%s\"", vm->name);
+	return vmb_libvirt_error("cannot stop the VM \"%s\"", name);
 }
 
 static int is_another(const struct vmboot_vm *vm)
@@ -149,8 +195,7 @@ static int is_another(const struct vmboot_vm *vm)
 			 vm->name);
 }
 
-/* For what needs the VM's files. The handle still serves for what goes through libvirt. */
-static int check_files(const struct vmboot_vm *vm)
+int vmb_vm_check_files(const struct vmboot_vm *vm)
 {
 	if (vm->no_files)
 		return vmb_error(VMBOOT_EHOST,
@@ -199,7 +244,7 @@ int vmb_vm_domain(struct vmboot_vm *vm, virDomainPtr *ret)
 int vmb_vm_seize(const struct vmboot_vm *vm, int *ret_lock)
 {
 	_cleanup_close_ int lock = -1;
-	int r = check_files(vm);
+	int r = vmb_vm_check_files(vm);
 
 	if (r == 0)
 		r = vmb_store_lock_folder(vm->files.folder, SEIZE_MS, &lock);
@@ -210,55 +255,6 @@ int vmb_vm_seize(const struct vmboot_vm *vm, int *ret_lock)
 		r = vmb_vm_check_same(vm, NULL);
 	if (r == 0)
 		*ret_lock = TAKE_FD(lock);
-	return r;
-}
-
-void vmb_vm_forget_end(struct vmboot_vm *vm)
-{
-	vm->resets = 0;
-	vm->left = vm->told_stopped = vm->cut = false;
-	vm->left_us = -1;
-	vm->stopped = NULL;
-}
-
-int vmb_vm_listen(struct vmboot_vm *vm)
-{
-	const struct vmb_watch_paths paths = {
-		.events = vm->files.events,
-		.streams = {vm->files.out, vm->files.err, vm->files.console},
-	};
-	int r;
-
-	if (vm->watch)
-		return 0;
-	r = check_files(vm);
-	if (r < 0)
-		return r;
-	if (!vmb_exists(vm->files.folder))
-		return vmb_error(VMBOOT_ENOVM, "the files of the VM \"%s\" are gone from %s",
-				 vm->name, vm->files.folder);
-	r = vmb_watch_open(&paths, &vm->watch);
-	if (r == 0)
-		r = vmb_vm_check_same(vm, NULL);
-	if (r < 0)
-		vmb_watch_close(TAKE_PTR(vm->watch));
-	return r;
-}
-
-int vmb_vm_listen_anew(struct vmboot_vm *vm)
-{
-	int r;
-
-	vm->told = 0;
-	vmb_vm_forget_end(vm);
-	vm->told_host = false;
-	if (!vm->watch)
-		return vmb_vm_listen(vm);
-	r = vmb_watch_restart(vm->watch);
-	if (r < 0) {
-		vmb_domain_events_close(TAKE_PTR(vm->news));
-		vmb_watch_close(TAKE_PTR(vm->watch));
-	}
 	return r;
 }
 
@@ -343,7 +339,9 @@ int vmboot_xml(struct vmboot_vm *vm, char **ret_xml)
 	char *xml;
 	int r;
 
-	r = vmb_vm_domain(vm, &d);
+	r = vmb_vm_check_process(vm);
+	if (r == 0)
+		r = vmb_vm_domain(vm, &d);
 	if (r < 0)
 		return r;
 	xml = virDomainGetXMLDesc(d, 0);

@@ -12,13 +12,14 @@
 
 #include "agent/agent.h"
 #include "domain/domain.h"
-#include "guest/watch.h"
 #include "plan/plan.h"
 #include "virt/connect.h"
-#include "virt/domain-events.h"
+#include "vm/listen.h"
 
 struct vmboot_vm {
-	pthread_mutex_t lock; /* of all that follows */
+	pid_t pid; /* of the process that made the handle */
+	/* of phases and listener; not held in a call of libvirt's or in a callback: docs/threads.md */
+	pthread_mutex_t lock;
 	struct vmb_log log;
 	struct vmb_store store;
 	struct vmb_conn *conn;
@@ -30,25 +31,15 @@ struct vmboot_vm {
 	struct vmb_metadata metadata;
 	struct vmb_plan_files files;
 	struct vmb_host_phases phases;
-	struct vmb_watch *watch; /* NULL until somebody listens */
-	size_t told;		 /* guest events of this boot that on_event was told */
-	size_t told_boot;	 /* which boot that was */
-	bool told_host;
-	struct vmb_domain_events *news; /* NULL until somebody waits; or libvirt tells nothing */
-	struct vmb_deadline news_retry;
-	unsigned resets; /* told by libvirt, after what the guest had said before */
-	int64_t reset_mono_us;
-	bool left;	     /* the guest's files were let go: a reason to ask libvirt */
-	int64_t left_us;     /* when, or -1 */
-	const char *stopped; /* it is seen to have stopped: why; or NULL */
-	bool told_stopped;
-	bool cut; /* we ended it, since it was reset before its program ran */
-	vmboot_event_fn on_event;
-	void *on_event_data;
-	vmboot_output_fn on_output[VMB_WATCH_STREAMS];
-	void *on_output_data[VMB_WATCH_STREAMS];
+	struct vmb_listener listener;
 	struct vmb_agent agent; /* has a lock of its own */
 };
+
+/*
+ * -EPERM in a forked child: threads, locks and connections of the handle stayed with its
+ * parent. Each public function that takes a handle begins with it, before any lock.
+ */
+int vmb_vm_check_process(const struct vmboot_vm *vm);
 
 /* An empty handle: store open, connected; the rest is the caller's to fill. */
 int vmb_vm_new(const struct vmboot_opts *where, const char *name, struct vmboot_vm **ret);
@@ -59,25 +50,15 @@ int vmb_vm_find(const struct vmboot_opts *where, const char *name, struct vmboot
 VMB_DEFINE_CLEANUP(vmb_vm_closep, struct vmboot_vm *, vmboot_close)
 #define _cleanup_vm_ vmb_cleanup(vmb_vm_closep)
 
-/* Listen to the guest's files, once; the lock is held. -VMBOOT_EHOST: they are not on this host. */
-int vmb_vm_listen(struct vmboot_vm *vm);
-
-/* Forget what was heard and listen to new files: a new boot begins; the lock is held. */
-int vmb_vm_listen_anew(struct vmboot_vm *vm);
-
-/* The guest runs again, so how it ended is no longer true. */
-void vmb_vm_forget_end(struct vmboot_vm *vm);
-
-/* Which boot since the VM was started is the newest, as far as was heard; and a wait for a later. */
-size_t vmb_vm_boot_number(struct vmboot_vm *vm);
-int vmb_vm_wait_reboot(struct vmboot_vm *vm, size_t boot, int timeout_ms);
-
 /*
  * The VM's domain; -VMBOOT_ENOVM, also if the VM was removed and another has its name by now. The
  * latter alone, for who has looked up by name in another way: what is ours is asked afterwards.
  */
 int vmb_vm_domain(struct vmboot_vm *vm, virDomainPtr *ret);
 int vmb_vm_check_same(const struct vmboot_vm *vm, virDomainPtr d); /* d: NULL if not known */
+
+/* For what needs the VM's files: -VMBOOT_EHOST if the handle has to do without them. */
+int vmb_vm_check_files(const struct vmboot_vm *vm);
 
 /* What the agent's client is to know, once the handle has a name and a connection. */
 void vmb_vm_set_agent(struct vmboot_vm *vm);
@@ -98,7 +79,7 @@ int vmb_vm_metadata(virDomainPtr d, const char *name, struct vmb_metadata *ret);
 int vmb_vm_state(virDomainPtr d, enum vmboot_state *ret, const char **ret_why);
 
 /* libvirt may still be tidying up a guest that is gone already; that is no failure. */
-int vmb_vm_cut_power(const struct vmboot_vm *vm, virDomainPtr d);
+int vmb_vm_cut_power(const char *name, virDomainPtr d);
 
 #define VMB_LOCK(vm) pthread_mutex_lock(&(vm)->lock)
 #define VMB_UNLOCK(vm) pthread_mutex_unlock(&(vm)->lock)

@@ -166,6 +166,7 @@ static void collect(struct vmboot_vm *vm, enum vmboot_stream stream, const char 
 const char *boot_output(struct vmboot_vm *vm, enum vmboot_stream stream)
 {
 	struct vmboot_opts where = boot_where();
+	struct pollfd fd = {.events = POLLIN};
 	struct vmb_buf buf = {0};
 	struct vmboot_vm *fresh;
 	const char *text;
@@ -173,7 +174,10 @@ const char *boot_output(struct vmboot_vm *vm, enum vmboot_stream stream)
 	/* a handle of its own reads from the first byte */
 	ASSERT_OK(vmboot_open(&where, vmboot_name(vm), &fresh));
 	ASSERT_OK(vmboot_on_output(fresh, stream, collect, &buf));
-	ASSERT_OK(vmboot_dispatch(fresh));
+	fd.fd = vmboot_event_fd(fresh);
+	do
+		ASSERT_OK(vmboot_dispatch(fresh));
+	while (poll(&fd, 1, 0) == 1);
 	vmboot_close(fresh);
 	text = test_path("%s", buf.data ? buf.data : "");
 	vmb_buf_done(&buf);

@@ -6,6 +6,7 @@
 #include <libvirt/libvirt.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -444,6 +445,88 @@ static void names_the_folder_that_is_in_the_way(void)
 	boot_assert_nothing_left(own("system-closed"));
 }
 
+/* ---- a daemon that does not answer ---- */
+
+enum { HANDLES = 20, STALLED_S = 120 };
+
+static pid_t stopped_daemon;
+static volatile sig_atomic_t hung;
+
+/* Lets go whoever waits for the daemon, after a time that no call here may take. */
+static void wake_daemon(int number)
+{
+	(void)number;
+	hung = 1;
+	kill(stopped_daemon, SIGCONT);
+}
+
+static bool is_stopped(pid_t pid)
+{
+	const char *stat = test_read(test_path("/proc/%d/stat", (int)pid));
+	const char *state = strrchr(stat, ')');
+
+	return state && state[2] == 'T';
+}
+
+static void note_stopped(struct vmboot_vm *vm, const struct vmboot_event *e, void *data)
+{
+	(void)vm;
+	if (e->phase == VMBOOT_PHASE_STOPPED)
+		*(bool *)data = true;
+}
+
+static void dispatch_until(struct vmboot_vm *vm, const bool *done)
+{
+	struct pollfd fd = {.fd = vmboot_event_fd(vm), .events = POLLIN};
+
+	while (!*done && poll(&fd, 1, BOOT_TIMEOUT_MS) == 1)
+		ASSERT_OK(vmboot_dispatch(vm));
+	CU_ASSERT(*done);
+}
+
+static void a_stopped_daemon_stalls_no_dispatch(void)
+{
+	struct vmboot_opts opts = boot_opts(own("system-stalled"), "sleep 1000");
+	struct sigaction on_alarm = {.sa_handler = wake_daemon, .sa_flags = SA_RESTART};
+	struct vmboot_opts where = boot_where();
+	struct vmboot_vm *vm, *handles[HANDLES];
+	bool stopped[HANDLES] = {false};
+
+	if (!own_daemon) {
+		printf("(the system's libvirt is not ours to stop) ");
+		return;
+	}
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	for (int i = 0; i < HANDLES; i++) {
+		ASSERT_OK(vmboot_open(&where, opts.name, &handles[i]));
+		ASSERT_OK(vmboot_on_event(handles[i], note_stopped, &stopped[i]));
+	}
+	sigaction(SIGALRM, &on_alarm, NULL);
+	alarm(STALLED_S);
+	stopped_daemon = daemon_pid("libvirtd");
+	kill(stopped_daemon, SIGSTOP);
+	while (!is_stopped(stopped_daemon) && !hung)
+		sched_yield();
+	for (int i = 0; i < HANDLES; i++) {
+		CU_ASSERT(vmboot_event_fd(handles[i]) >= 0);
+		ASSERT_OK(vmboot_dispatch(handles[i]));
+	}
+	/* the guest's files say what it does; only what libvirt alone knows has to wait */
+	ASSERT_OK(vmboot_wait(handles[0], VMBOOT_PHASE_PROGRAM, BOOT_TIMEOUT_MS));
+	ASSERT_ERROR(vmboot_wait(handles[1], VMBOOT_PHASE_EXIT, 50), ETIMEDOUT, "not reached");
+	vmboot_close(handles[HANDLES - 1]);
+	CU_ASSERT(is_stopped(stopped_daemon) && !hung);
+	kill(stopped_daemon, SIGCONT);
+	alarm(0);
+	CU_ASSERT(vmboot_stop(vm, 0) >= 0);
+	for (int i = 0; i < HANDLES - 1; i++) {
+		dispatch_until(handles[i], &stopped[i]);
+		vmboot_close(handles[i]);
+	}
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
 static void begin(void)
 {
 	strcpy(pid_files, "/tmp/vmbt-pid-XXXXXX");
@@ -476,6 +559,8 @@ int main(void)
 		{"follows output through rotation", follows_output_through_rotation},
 		{"runs programs through the daemon", runs_programs_through_the_daemon},
 		{"serves virsh", serves_virsh},
+		{"the system's libvirt, stopped, stalls no dispatch",
+		 a_stopped_daemon_stalls_no_dispatch},
 		{"names the folder that is in the way", names_the_folder_that_is_in_the_way},
 		{"and is stopped again", end},
 	};

@@ -715,5 +715,6 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_version": (c_char_p, ()),
     "vmboot_version_number": (c_int, ()),
     "vmboot_wait": (c_int, (c_void_p, c_uint, c_int)),
+    "vmboot_wait_next_boot": (c_int, (c_void_p, c_uint, c_int)),
     "vmboot_xml": (c_int, (c_void_p, POINTER(c_void_p))),
 }

@@ -33,6 +33,12 @@ class Handle:
     @contextlib.contextmanager
     def use(self) -> Iterator[Optional[int]]:
         """The pointer, for the time of a call."""
+        # before the lock, which a thread of the parent's may have held
+        if self._pid != os.getpid():
+            raise errors.ClosedError(
+                "the handle on this VM belongs to the process that this one was forked from: "
+                "vmboot.open() gives another"
+            )
         with self._lock:
             if self._closed:
                 raise errors.ClosedError("the handle on this VM is closed")
@@ -46,6 +52,9 @@ class Handle:
             self._give_back(pointer)
 
     def close(self) -> None:
+        if self._pid != os.getpid():
+            self._closed = True
+            return
         with self._lock:
             self._closed = True
             pointer = self._last()

@@ -184,9 +184,15 @@ class VM(ExecMixin):
     # ---- its boot
 
     def wait(
-        self, phase: Union[Phase, int, str] = Phase.PROGRAM, timeout: Optional[float] = None
+        self,
+        phase: Union[Phase, int, str] = Phase.PROGRAM,
+        timeout: Optional[float] = None,
+        *,
+        next_boot: bool = False,
     ) -> None:
         """Wait until a phase of the boot has ended; seconds at most, None: as long as it takes.
+
+        With ``next_boot``, in a later boot than the newest that this handle has heard of.
 
         It ends at once when the phase can no longer come: with :class:`vmboot.BootError` if the
         boot failed, with :class:`vmboot.EndedError` if the guest is gone. After ``timeout``
@@ -200,10 +206,11 @@ class VM(ExecMixin):
         """
         wanted = to_phase(phase)
         deadline = Deadline(timeout)
+        name = "vmboot_wait_next_boot" if next_boot else "vmboot_wait"
         with self._handle.use() as pointer:
             while True:
                 try:
-                    call("vmboot_wait", pointer, wanted, deadline.left_ms())
+                    call(name, pointer, wanted, deadline.left_ms())
                     return
                 except errors.ErrnoError as error:
                     # a signal handler ran; had it raised, we would not be here
@@ -219,7 +226,10 @@ class VM(ExecMixin):
             return call("vmboot_event_fd", pointer)
 
     def dispatch(self) -> int:
-        """Take in what the guest has said, without waiting; how many events were new."""
+        """Take in what the guest has said, without waiting; how many events were new.
+
+        It takes a bounded amount: if there is more, :meth:`event_fd` stays readable.
+        """
         with self._handle.use() as pointer:
             return call("vmboot_dispatch", pointer)
 
@@ -434,11 +444,11 @@ class Listener:
 
     def take_all(self) -> List[Any]:
         """All that was said so far."""
+        poll = select.poll()
+        poll.register(self.fd(), select.POLLIN)
         taken = self.take()
-        more = taken
-        while more:
-            more = self.take()
-            taken += more
+        while self._lost is not None or poll.poll(0):
+            taken += self.take()
         return taken
 
     def ended(self) -> bool:
