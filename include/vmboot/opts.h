@@ -20,6 +20,7 @@ enum vmboot_init_mode {
 	VMBOOT_INIT_AUTO = 0,	 /**< systemd mode if the command is an init system, else exec */
 	VMBOOT_INIT_EXEC = 1,	 /**< our init stays PID 1 and runs the program */
 	VMBOOT_INIT_SYSTEMD = 2, /**< the image's init system becomes PID 1 */
+	VMBOOT_INIT_PID1 = 3,	 /**< as exec, but the program sees itself as PID 1; since 0.2 */
 };
 
 /** What happens when the program ends (exec mode). */

@@ -79,6 +79,10 @@ void init_agent_start(struct init *init)
 		return;
 	}
 	agent->pid = fork();
+	if (agent->pid < 0 && init->pid_ns >= 0) { /* the program, its PID 1, has ended */
+		init_pid_leave(init);
+		agent->pid = fork();
+	}
 	if (agent->pid == 0)
 		become_agent(init, pair[1]);
 	close(pair[1]);

@@ -173,7 +173,8 @@ struct init {
 	int acpi;    /* netlink socket, or -1 */
 	struct init_relay relays[2];
 	pid_t program; /* 0: not started */
-	bool ended;    /* the program has */
+	int pid_ns; /* our own PID namespace, while what we start goes into the program's; or -1 */
+	bool ended; /* the program has */
 	struct init_agent agent;
 	enum init_system system;
 	int self;	 /* a folder of the initramfs with this program, kept for systemd; or -1 */
@@ -282,13 +283,14 @@ bool init_devices_parse(char *line, const char **ret_name, mode_t *ret_type, dev
 
 /*
  * modprobe.c: loads a module for the kernel, by its name or an alias, 0 or -errno; and tells the kernel
- * to run this program, which it finds at self, for that, if there are modules and no modprobe.
+ * to run this program for that, if there are modules and no modprobe.
  */
 #define INIT_MODPROBE_NAME "/proc/1/exe"
+#define INIT_MODPROBE_FILE "/dev/.vmboot" /* where the program is PID 1: a copy of this program */
 int init_modprobe(const struct init *init, const char *release, const char *name);
 bool init_modprobe_matches(const char *pattern, const char *name);
 int init_modprobe_main(struct init *init, int argc, char **argv);
-void init_modprobe_offer(const struct init *init, const char *self);
+void init_modprobe_offer(const struct init *init);
 
 /* run.c: /run for an init system; after the switch. init_run_copy() closes from, the image's. */
 int init_run(struct init *init, struct init_report *report);
@@ -323,6 +325,16 @@ void init_ports_wait(struct init *init, struct vmb_deadline until);
 /* user.c: "", "name", "uid", each with ":group" or ":gid", by the files in the image. */
 int init_user_find(const struct init *init, const char *spec, struct init_user *ret,
 		   struct init_report *report);
+
+/*
+ * namespace.c: for a program that is PID 1. From init_pid_enter() on, 0 or -errno, what init starts is in
+ * a PID namespace, of which the first is PID 1; its end is that of all in it. Then init has to leave.
+ */
+int init_pid_enter(struct init *init);
+int init_pid_mount_proc(const struct init *init); /* in the first of them; 0 or -errno */
+void init_pid_leave(struct init *init);
+/* What reboot(2) made of PID 1 in there: its signal; how: for init_stop(). False: it ended otherwise. */
+bool init_pid_rebooted(const struct init *init, int sig, int *ret_how);
 
 /* exec.c: runs args[0], searched in env's PATH; returns -errno. */
 int init_exec(const char *const *args, char *const *env);

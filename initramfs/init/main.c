@@ -151,6 +151,7 @@ static const struct {
 	{INIT_GENERATOR_NAME, init_generator_main},
 	{INIT_SHUTDOWN_NAME, init_shutdown_main},
 	{INIT_MODPROBE_NAME, init_modprobe_main},
+	{INIT_MODPROBE_FILE, init_modprobe_main},
 };
 
 /* The first of the kernel's words for its init; see trace.c. */

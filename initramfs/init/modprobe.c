@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/utsname.h>
 
 #include "init.h"
@@ -14,7 +15,7 @@
  * has.
  */
 
-enum { FILE_MAX = 16 << 20, NAME_SIZE = 256, DEPENDENCIES_MAX = 128 };
+enum { FILE_MAX = 16 << 20, NAME_SIZE = 256, DEPENDENCIES_MAX = 128, CHUNK = 1 << 20 };
 
 /* The kernel takes '-' and '_' for the same. */
 static char plain(char c)
@@ -230,13 +231,44 @@ int init_modprobe_main(struct init *init, int argc, char **argv)
 	return init_modprobe(init, u.release, argv[argc - 1]) < 0;
 }
 
-void init_modprobe_offer(const struct init *init, const char *self)
+/* The initramfs is gone, so it is not bound: what is unlinked cannot be. */
+static int copy_self(const struct init *init)
 {
 	char path[INIT_PATH_MAX];
+	_cleanup_close_ int in = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int out = open(init_path(init, path, INIT_MODPROBE_FILE),
+				       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+	ssize_t n = 1;
+
+	if (in < 0 || out < 0)
+		return -errno;
+	while (n > 0)
+		n = sendfile(out, in, NULL, CHUNK);
+	return n < 0 ? -errno : 0;
+}
+
+/* /proc/1/exe is the program where that is PID 1: then there is a copy of ours. */
+static const char *self_path(const struct init *init)
+{
+	int r;
+
+	if (init->config.init_mode != VMBOOT_INIT_PID1)
+		return INIT_MODPROBE_NAME;
+	r = copy_self(init);
+	if (r < 0)
+		init_log(init, "the kernel cannot load modules by itself: %s", strerror(-r));
+	return INIT_MODPROBE_FILE;
+}
+
+void init_modprobe_offer(const struct init *init)
+{
+	char path[INIT_PATH_MAX];
+	const char *self;
 	_cleanup_close_ int fd = -1;
 
 	if (!init->layer || access(init_path(init, path, "/sbin/modprobe"), X_OK) == 0)
 		return;
+	self = self_path(init);
 	fd = open(init_path(init, path, "/proc/sys/kernel/modprobe"), O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, self, strlen(self)) < 0)
 		init_debug(init, "the kernel cannot ask for modules: %s", strerror(errno));

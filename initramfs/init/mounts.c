@@ -115,7 +115,7 @@ int init_mounts_late(struct init *init, struct init_report *report)
 		    errno != EEXIST)
 			r = init_failed(report, errno, "making %s", dev_links[i].link);
 	init_devices(init);
-	init_modprobe_offer(init, INIT_MODPROBE_NAME);
+	init_modprobe_offer(init);
 	/* podman, Docker and k3s in the guest need it; an init system does it itself */
 	if (r == 0 &&
 	    init->ops->mount(NULL, init_path(init, path, "/"), NULL, MS_REC | MS_SHARED, NULL) < 0)

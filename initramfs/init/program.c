@@ -15,7 +15,7 @@ enum {
 };
 
 /* What the child does before exec, and tells if it fails. */
-enum step { STEP_STDIO, STEP_WORKDIR, STEP_USER, STEP_EXEC };
+enum step { STEP_PROC, STEP_STDIO, STEP_WORKDIR, STEP_USER, STEP_EXEC };
 
 struct failure {
 	int step, err;
@@ -82,6 +82,8 @@ static struct failure try_to_start(const struct start *s)
 	umask(022);
 	init_set_limits();
 	if (f.err == 0)
+		f = (struct failure){STEP_PROC, init_pid_mount_proc(s->init)};
+	if (f.err == 0)
 		f = (struct failure){STEP_WORKDIR, enter_workdir(s)};
 	if (f.err == 0)
 		f = (struct failure){STEP_USER, s->init->ops->become(&s->user)};
@@ -105,6 +107,8 @@ static int explain(const struct init *init, struct failure f, struct init_report
 	const char *command = c->args[0];
 
 	switch (f.step) {
+	case STEP_PROC:
+		return init_failed(report, f.err, "mounting /proc for a program that is PID 1");
 	case STEP_STDIO:
 		return init_failed(report, f.err, "setting up the program's files 0, 1 and 2");
 	case STEP_WORKDIR:
@@ -175,7 +179,8 @@ static void show_in_proc(const struct start *s)
 	char *bytes, *end;
 	size_t n = 0;
 
-	if (s->init->root[0]) /* a test's own process */
+	/* a test's own process; or the program is PID 1 itself */
+	if (s->init->root[0] || s->init->config.init_mode == VMBOOT_INIT_PID1)
 		return;
 	for (int i = 0; i < 2; i++)
 		if (s->output[i] >= 0)
@@ -209,6 +214,9 @@ static int run(struct start *s, struct init_report *report)
 		return init_failed(report, errno, "making a pipe");
 	told = p[0];
 	s->tell = p[1];
+	r = init_pid_enter(init);
+	if (r < 0)
+		return init_failed(report, r, "making a PID namespace");
 	pid = fork();
 	if (pid == 0)
 		child(s);

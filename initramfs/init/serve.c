@@ -88,6 +88,8 @@ static bool asks_to_end(const struct init *init, int sig, pid_t sender)
 /* True: it was such a request. */
 static bool take_end(struct init *init, int sig, pid_t sender)
 {
+	if (init->config.init_mode == VMBOOT_INIT_PID1)
+		return false; /* PID 1 is the program */
 	for (size_t i = 0; i < ARRAY_SIZE(guest_ends); i++)
 		if (guest_ends[i].sig == sig && asks_to_end(init, sig, sender)) {
 			init->by_guest = true;
@@ -135,12 +137,19 @@ static void program_ended(struct init *init, const siginfo_t *si)
 {
 	uint64_t now = init_now_us();
 	struct init_report report = {0};
+	int how;
 
 	init->ended = true;
+	init_pid_leave(init);
 	report.value = si->si_code == CLD_EXITED ? si->si_status : 256 + si->si_status;
 	/* a guest that powers itself off ends well, as one with an init system does */
 	if (init->by_guest && report.value == 256 + SIGTERM)
 		report.value = 0;
+	if (si->si_code == CLD_KILLED && init_pid_rebooted(init, si->si_status, &how)) {
+		init->by_guest = true;
+		init_stop(init, how, "the program called reboot(2)");
+		report.value = 0;
+	}
 	drain(init);
 	/* one that ends for a reboot starts again: who waits for its end goes on waiting */
 	if (!init->stopping || init->how != RB_AUTOBOOT)

@@ -14,7 +14,7 @@ void init_setup(struct init *init, const char *root, const struct init_ops *ops)
 	init->root = root;
 	init->ops = ops;
 	init->console = init->uevents = init->overlay = init->signals = init->acpi = -1;
-	init->trace = -1;
+	init->trace = init->pid_ns = -1;
 	init->events.fd = init->self = init->agent.self = init->agent.control = -1;
 	init->patience = (struct init_patience){
 		.disk = 2000, .stop = 8000, .kill = 2000, .drain = 2000, .rest = 2000};

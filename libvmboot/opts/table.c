@@ -6,7 +6,7 @@
 #include "opts/opts.h"
 #include "opts/rules.h"
 
-static const char *const init_modes[] = {"auto", "exec", "systemd", NULL};
+static const char *const init_modes[] = {"auto", "exec", "systemd", "pid1", NULL};
 static const char *const on_exits[] = {"keep", "poweroff", NULL};
 static const char *const guest_agents[] = {"vmboot", "image", NULL};
 static const char *const accels[] = {"auto", "kvm", "tcg", NULL};
@@ -99,8 +99,10 @@ static const struct vmb_field fields[] = {
 	},
 	{
 		.pub = {MEMBER(init_mode), .type = VMBOOT_FIELD_ENUM, .choices = init_modes,
-			.metavar = "MODE", .rule = "auto, exec or systemd",
-			.help = "who is PID 1: our init (exec) or the image's (systemd)",
+			.metavar = "MODE", .rule = "auto, exec, systemd or pid1",
+			.help = "who is PID 1: our init (exec), the image's init system (systemd), "
+				"or "
+				"the program, which ends as in exec mode (pid1)",
 			.since = "0.1"},
 	},
 	{

@@ -10,9 +10,16 @@
 
 /* Commands that are init systems: an image that runs one is booted in systemd mode. */
 static const char *const init_systems[] = {
-	"/sbin/init",		"/usr/sbin/init",	    "/bin/init",    "/init",
-	"/lib/systemd/systemd", "/usr/lib/systemd/systemd", "/bin/systemd", "/usr/bin/systemd",
-	"/sbin/openrc-init",	"/usr/sbin/openrc-init",    "/linuxrc",
+	"/sbin/init",
+	"/usr/sbin/init",
+	"/bin/init",
+	"/lib/systemd/systemd",
+	"/usr/lib/systemd/systemd",
+	"/bin/systemd",
+	"/usr/bin/systemd",
+	"/sbin/openrc-init",
+	"/usr/sbin/openrc-init",
+	"/linuxrc",
 };
 
 void vmb_facts_done(struct vmb_facts *facts)
@@ -107,6 +114,9 @@ static enum vmboot_init_mode resolve_init_mode(enum vmboot_init_mode asked, char
 	for (size_t i = 0; i < ARRAY_SIZE(init_systems); i++)
 		if (vmb_streq(init_systems[i], args[0]))
 			return VMBOOT_INIT_SYSTEMD;
+	/* no distribution has its init system there, but s6-overlay and images' own scripts are */
+	if (vmb_streq(args[0], "/init"))
+		return VMBOOT_INIT_PID1;
 	return is_busybox_init(args) ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC;
 }
 

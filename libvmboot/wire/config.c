@@ -30,6 +30,7 @@ const char *const vmb_config_root_fstypes[] = {"squashfs", "erofs", "ext4", NULL
 static const char *const init_modes[] = {
 	[VMBOOT_INIT_EXEC] = "exec",
 	[VMBOOT_INIT_SYSTEMD] = "systemd",
+	[VMBOOT_INIT_PID1] = "pid1",
 };
 static const char *const on_exits[] = {
 	[VMBOOT_ON_EXIT_KEEP] = "keep",

@@ -86,4 +86,25 @@ vmboot exec web -- poweroff >/dev/null 2>&1
 expect 0 vmboot wait --phase stopped web
 expect 0 vmboot rm web
 
+echo "- a program that is PID 1, ends, and leaves the VM"
+base "$tmp/s6"
+printf '#!/bin/sh\n. /pid1.sh\n' >"$tmp/s6/init"
+chmod 755 "$tmp/s6/init"
+add s6 "$tmp/s6"
+expect 0 vmboot run -d --name one --memory-mib 256 --on-exit keep s6 -- /init
+checks one beside
+expect 0 vmboot exec one -- kill -USR1 1
+expect 0 vmboot wait --phase exit one
+expect 0 vmboot report --json one
+grep -q '"exit_code": *3' "$tmp/out" || fail "not 3: $(grep exit_code "$tmp/out")"
+expect 0 vmboot logs one
+has out "PID 1 is init" "by way of PID 1" ends
+has err "to stderr"
+for _ in $(seq 100); do # the agent starts again, in init's namespace
+	vmboot exec one -- ls -d /proc/self >"$tmp/out" 2>&1 && break
+	sleep 0.2
+done
+has out /proc/self
+expect 0 vmboot rm -f one
+
 done_testing

@@ -164,6 +164,7 @@ static void choices_are_the_enums(void)
 		{"init_mode", "auto", VMBOOT_INIT_AUTO},
 		{"init_mode", "exec", VMBOOT_INIT_EXEC},
 		{"init_mode", "systemd", VMBOOT_INIT_SYSTEMD},
+		{"init_mode", "pid1", VMBOOT_INIT_PID1},
 		{"on_exit", "keep", VMBOOT_ON_EXIT_KEEP},
 		{"on_exit", "poweroff", VMBOOT_ON_EXIT_POWEROFF},
 		{"accel", "auto", VMBOOT_ACCEL_AUTO},

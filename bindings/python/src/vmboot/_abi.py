@@ -230,6 +230,8 @@ class InitMode(_OpenEnum):
     EXEC = 1
     #: the image's init system becomes PID 1
     SYSTEMD = 2
+    #: as exec, but the program sees itself as PID 1; since 0.2
+    PID1 = 3
 
 
 class OnExit(_OpenEnum):
