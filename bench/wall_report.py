@@ -360,16 +360,16 @@ def bar(f: Figures, name: str, y: float, scale: float) -> List[str]:
 
 # ---- the README's few lines
 
-#: After "medians of … s from the call to the program's line": what is told, if it was measured.
-TOLD: Tuple[Tuple[str, str], ...] = (
-    ("vmboot-fastest", ", {} for who skips all that can be skipped on request"),
-    ("vmboot-kernel", ", {} with a kernel of one's own ([how](docs/fast-kernel.md))"),
-    ("initramfs-tools", "; {} for the same program by initramfs-tools' initrd and the leanest QEMU"),
-    ("libguestfs", ", {} for libguestfs' appliance"),
-    ("virtme-ng", ", {} for virtme-ng"),
-    ("vmboot-systemd", "; and for a Debian with systemd {}"),
-    ("vmboot-systemd-kernel", ", {} with that kernel,"),
-    ("libvirt-systemd", " beside {} by libvirt's default XML"),
+#: What follows libvmboot's own median, for each configuration that was measured.
+COMPARED: Tuple[Tuple[str, str], ...] = (
+    ("vmboot-fastest", ", {} with every optional step skipped"),
+    ("vmboot-kernel", ", {} with a kernel built for it ([how](docs/fast-kernel.md))"),
+    ("initramfs-tools", ". The same program takes {} with initramfs-tools' initrd and the leanest QEMU"),
+    ("libguestfs", ", {} in libguestfs' appliance"),
+    ("virtme-ng", ", {} in virtme-ng"),
+    ("vmboot-systemd", ". A Debian with systemd takes {}"),
+    ("vmboot-systemd-kernel", ", {} with that kernel"),
+    ("libvirt-systemd", ", {} with libvirt's default XML"),
 )
 PLACE = re.compile(r"(<!-- BEGIN GENERATED benchmark -->\n).*?(<!-- END GENERATED -->)", re.DOTALL)
 
@@ -377,13 +377,14 @@ PLACE = re.compile(r"(<!-- BEGIN GENERATED benchmark -->\n).*?(<!-- END GENERATE
 def in_short(result: Dict[str, Any]) -> str:
     f = Figures(result)
     m = result["machine"]
-    how = "all emulated (TCG; " if m["accel"] == "tcg" else f"all under {m['accel'].upper()} ("
+    how = "emulated guests (TCG)" if m["accel"] == "tcg" else f"guests under {m['accel'].upper()}"
     words = (
-        "How fast that is, beside others on the same machine with the same kernel, one vCPU and 512 "
-        f"MiB, {how}{m['cores']} CPUs of {m['cpu']}, {result['date']}, `{result['command']}`): medians "
-        f"of {number(f.median('vmboot', 'line'), NS, 1)} s from the call to the program's line"
+        "These are seconds from the call to the program's first line, as medians. All were measured on "
+        f"one machine ({m['cores']} CPUs of {m['cpu']}, {result['date']}, `{result['command']}`) with "
+        f"{how}, the same kernel, one vCPU and 512 MiB. "
+        f"libvmboot takes {number(f.median('vmboot', 'line'), NS, 1)}"
     )
-    for name, phrase in TOLD:
+    for name, phrase in COMPARED:
         median = f.median(name, "line")
         if median is not None:
             words += phrase.format(number(median, NS, 1))
