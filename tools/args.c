@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "flags.h"
 
@@ -28,6 +29,53 @@ static int set_seconds(const struct verb *verb, const char *name, const char *va
 	return 0;
 }
 
+/* Whole MiB of "512m", "1g", "1.5g", "1073741824b"; 0: it is none of these. */
+static unsigned long long parse_mib(const char *value)
+{
+	static const struct {
+		const char *unit;
+		double mib;
+	} units[] = {
+		{"b", 1.0 / (1 << 20)}, {"k", 1.0 / 1024}, {"m", 1}, {"g", 1024}, {"t", 1 << 20},
+	};
+	char *end;
+	double v = strtod(value, &end);
+
+	if (end == value || !strchr("0123456789.", value[0]))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		const double mib = v * units[i].mib;
+		const size_t n = strcspn(end, "iB");
+
+		if (n != 1 || strncasecmp(end, units[i].unit, 1) != 0 ||
+		    (strcmp(end + 1, "") != 0 && strcmp(end + 1, "iB") != 0) || !(mib < 1e12))
+			continue;
+		return (double)(unsigned long long)mib == mib ? (unsigned long long)mib : 0;
+	}
+	return 0;
+}
+
+static int bad_value(const struct verb *verb, const char *flag, const char *value, const char *rule)
+{
+	char *safe = printable(value);
+
+	usage_error(verb->name, "--%s: \"%s\" is not %s", flag, safe, rule);
+	free(safe);
+	return EXIT_USAGE;
+}
+
+static const struct vmboot_field *find_field(const char *name)
+{
+	const struct vmboot_field *const *fields;
+	size_t n;
+
+	fields = vmboot_opts_fields(&n);
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(fields[i]->name, name) == 0)
+			return fields[i];
+	return NULL;
+}
+
 static void add_text(const char ***list, const char *value)
 {
 	size_t n = 0;
@@ -37,6 +85,35 @@ static void add_text(const char ***list, const char *value)
 	*list = xrealloc((void *)*list, n + 2, sizeof(**list));
 	(*list)[n] = value;
 	(*list)[n + 1] = NULL;
+}
+
+static void add_setting(struct args *args, const struct vmboot_field *field, const char *value)
+{
+	args->settings = xrealloc(args->settings, args->n_settings + 1, sizeof(*args->settings));
+	args->settings[args->n_settings++] = (struct setting){field, value};
+}
+
+static int set_memory(struct args *args, const struct verb *verb, const char *value)
+{
+	unsigned long long mib = parse_mib(value);
+	char *text;
+
+	if (mib == 0)
+		return bad_value(verb, "memory", value,
+				 "a whole number of MiB with its unit, as 512m or 1g");
+	text = xasprintf("%llu", mib);
+	add_text((const char ***)(void *)&args->made, text);
+	add_setting(args, find_field("memory_mib"), text);
+	return 0;
+}
+
+static int set_cpus(struct args *args, const struct verb *verb, const char *value)
+{
+	if (!*value || value[strspn(value, "0123456789")])
+		return bad_value(verb, "cpus", value,
+				 "a whole number: a VM has no fractions of CPUs");
+	add_setting(args, find_field("vcpus"), value);
+	return 0;
 }
 
 static int set_flag(struct args *args, const struct verb *verb, const struct flag *flag,
@@ -58,14 +135,12 @@ static int set_flag(struct args *args, const struct verb *verb, const struct fla
 		return 0;
 	case KIND_SECONDS:
 		return set_seconds(verb, flag->name, value, member);
+	case KIND_MEMORY:
+		return set_memory(args, verb, value);
+	case KIND_CPUS:
+		return set_cpus(args, verb, value);
 	}
 	return EXIT_USAGE;
-}
-
-static void add_setting(struct args *args, const struct vmboot_field *field, const char *value)
-{
-	args->settings = xrealloc(args->settings, args->n_settings + 1, sizeof(*args->settings));
-	args->settings[args->n_settings++] = (struct setting){field, value};
 }
 
 /* value: from "--flag=value" or "-fvalue", or NULL; rest: argv behind the flag. *used: of rest. */
@@ -121,13 +196,8 @@ static int parse_short(struct args *args, const struct verb *verb, int argc, cha
 	for (const char *p = argv[0] + 1; *p && r == 0; p++) {
 		bool bare;
 
-		if (!flag_find_short(verb, *p, &found)) {
-			char *safe = printable((char[]){*p, '\0'});
-
-			usage_error(verb->name, "unknown flag -%s", safe);
-			free(safe);
-			return EXIT_USAGE;
-		}
+		if (!flag_find_short(verb, *p, &found))
+			return flag_unknown_short(verb, *p);
 		bare = found.flag ? found.flag->kind == KIND_BOOL
 				  : found.field->type == VMBOOT_FIELD_BOOL;
 		if (bare) {
@@ -188,5 +258,9 @@ void args_done(struct args *args)
 	json_object_put(args->request);
 	free(args->operands);
 	free((void *)args->env);
+	free((void *)args->filters);
+	for (char **made = args->made; made && *made; made++)
+		free(*made);
+	free(args->made);
 	free(args->settings);
 }

@@ -39,6 +39,12 @@ enum flag_id {
 	FLAG_CHART = 1U << 22,
 	FLAG_SVG = 1U << 23,
 	FLAG_TAIL = 1U << 24,
+	FLAG_EACH = 1U << 25, /* each VM of the store, in place of names */
+	FLAG_ALL_STORES = 1U << 26,
+	FLAG_YES = 1U << 27,
+	FLAG_MACHINE = 1U << 28, /* fields of the machine under the names that podman has */
+	FLAG_FORMAT = 1U << 29,
+	FLAG_FILTER = 1U << 30,
 };
 
 /* Which fields of the library's table are flags of a verb. */
@@ -89,10 +95,10 @@ struct args {
 	struct json_object *request; /* what --request read, or NULL */
 
 	bool help, verbose, version, json, chart, svg, quiet, all, force, follow, console, detach,
-		next_boot, report, rm, dry_run, interactive, tty, dereference;
-	const char *request_file, *phase, *name, *workdir, *user, *tail;
-	const char **env; /* NULL-ended, or NULL */
-	int seconds;	  /* -1: not given */
+		next_boot, report, rm, dry_run, interactive, tty, dereference, all_stores;
+	const char *request_file, *phase, *name, *workdir, *user, *tail, *format;
+	const char **env, **filters; /* NULL-ended, or NULL */
+	int seconds;		     /* -1: not given */
 
 	char **operands; /* n_operands of them, and NULL */
 	int n_operands;
@@ -100,6 +106,7 @@ struct args {
 
 	struct setting *settings; /* in the order given */
 	size_t n_settings;
+	char **made; /* values of settings that were made of others; NULL-ended, or NULL */
 	enum vmboot_log_level log_level;
 };
 

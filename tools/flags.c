@@ -8,23 +8,35 @@
 static const struct flag flags[] = {
 #define MEMBER(m) offsetof(struct args, m)
 	{FLAG_ALL, "all", 'a', KIND_BOOL, MEMBER(all), "", "also VMs that do not run"},
+	{FLAG_EACH, "all", 'a', KIND_BOOL, MEMBER(all), "", "each VM of the store, without names"},
+	{FLAG_ALL_STORES, "all-stores", 0, KIND_BOOL, MEMBER(all_stores), "",
+	 "also VMs whose files are in other stores"},
 	{FLAG_CONSOLE, "console", 0, KIND_BOOL, MEMBER(console), "",
 	 "the console of kernel and init instead of the program's output"},
 	{FLAG_DEREFERENCE, "dereference", 'L', KIND_BOOL, MEMBER(dereference), "",
 	 "of a link: tell of what it points to"},
 	{FLAG_CHART, "chart", 0, KIND_BOOL, MEMBER(chart), "", "print bars on a time line"},
+	{FLAG_MACHINE, "cpus", 0, KIND_CPUS, 0, "N", "the same as --vcpus"},
 	{FLAG_DETACH, "detach", 'd', KIND_BOOL, MEMBER(detach), "",
 	 "start the VM, print its name and leave it running"},
 	{FLAG_DRY_RUN, "dry-run", 'n', KIND_BOOL, MEMBER(dry_run), "",
 	 "only say what would be removed"},
 	{FLAG_PROGRAM, "env", 'e', KIND_LIST, MEMBER(env), "KEY=VALUE",
 	 "adds to the environment of the VM's program, or replaces in it; may be repeated"},
+	{FLAG_FILTER, "filter", 0, KIND_LIST, MEMBER(filters), "KEY=VALUE",
+	 "only VMs with this name, image or status (running, paused, exited); may be repeated"},
 	{FLAG_FOLLOW, "follow", 'f', KIND_BOOL, MEMBER(follow), "", "go on until the VM stops"},
 	{FLAG_FORCE, "force", 'f', KIND_BOOL, MEMBER(force), "",
 	 "cut the power of a VM that runs; a VM that is not there is no error"},
+	{FLAG_YES, "force", 'f', KIND_BOOL, MEMBER(force), "", "do not ask"},
+	{FLAG_FORMAT, "format", 0, KIND_TEXT, MEMBER(format), "FORMAT",
+	 "print each VM as this says, as \"{{.Name}} {{.Status}}\"; \"table ...\": with a heading; "
+	 "\"json\""},
 	{FLAG_INTERACTIVE, "interactive", 'i', KIND_BOOL, MEMBER(interactive), "",
 	 "the program reads our standard input"},
 	{FLAG_JSON, "json", 0, KIND_BOOL, MEMBER(json), "", "print JSON"},
+	{FLAG_MACHINE, "memory", 'm', KIND_MEMORY, 0, "SIZE",
+	 "memory with its unit, as 512m or 1g; the same as --memory-mib in MiB"},
 	{FLAG_NAME, "name", 'n', KIND_TEXT, MEMBER(name), "NAME", "the name to give the image"},
 	{FLAG_PHASE, "next-boot", 0, KIND_BOOL, MEMBER(next_boot), "",
 	 "wait in the boot after the one that is the newest now"},
@@ -104,13 +116,19 @@ bool flag_find_long(const struct verb *verb, const char *name, struct found *ret
 	return is;
 }
 
+/* Of a verb that boots an image, -v is what container engines mount volumes with. */
+static char short_flag_of(const struct verb *verb, const struct flag *flag)
+{
+	return flag->id == FLAG_VERBOSE && verb->command ? '\0' : flag->short_flag;
+}
+
 bool flag_find_short(const struct verb *verb, char c, struct found *ret)
 {
 	const struct vmboot_field *const *fields;
 	size_t n;
 
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
-		if ((verb->flags & flags[i].id) && flags[i].short_flag == c)
+		if ((verb->flags & flags[i].id) && short_flag_of(verb, &flags[i]) == c)
 			return *ret = (struct found){.flag = &flags[i]}, true;
 	fields = vmboot_opts_fields(&n);
 	for (size_t i = 0; i < n; i++)
@@ -138,6 +156,33 @@ void flag_each(const struct verb *verb, void (*fn)(const char *name, const char 
 		}
 }
 
+/* Flags of container engines that hands know, and what to do here. */
+static const struct {
+	char short_flag;
+	const char *name, *words;
+} foreign[] = {
+	{'v', "volume",
+	 "volumes are not supported; copy files with \"vmboot cp\". For more words: "
+	 "--verbose"},
+	{'p', "publish", "ports cannot be published; --network user lets the guest reach out"},
+	{'i', "interactive", "the program's input is /dev/null; use -d, then \"vmboot exec -i\""},
+	{'t', "tty", "the program has no terminal; use -d, then \"vmboot exec -it\""},
+};
+
+int flag_unknown_short(const struct verb *verb, char c)
+{
+	char *safe = printable((char[]){c, '\0'});
+	const char *words = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(foreign) && verb->command; i++)
+		if (foreign[i].short_flag == c)
+			words = foreign[i].words;
+	usage_error(verb->name, "unknown flag -%s%s%s", safe, words ? ": " : "",
+		    words ? words : "");
+	free(safe);
+	return EXIT_USAGE;
+}
+
 int flag_unknown(const struct verb *verb, const char *name)
 {
 	const struct vmboot_field *const *fields;
@@ -145,6 +190,12 @@ int flag_unknown(const struct verb *verb, const char *name)
 	char *safe = printable(name), *best = NULL;
 	size_t n;
 
+	for (size_t i = 0; i < ARRAY_SIZE(foreign) && verb->command; i++)
+		if (strcmp(foreign[i].name, name) == 0) {
+			free(safe);
+			return usage_error(verb->name, "unknown flag --%s: %s", name,
+					   foreign[i].words);
+		}
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
 		if (verb->flags & flags[i].id)
 			nearest_try(&near, name, flags[i].name);
@@ -233,7 +284,7 @@ void args_help(const struct verb *verb)
 	out("\nFlags:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
 		if (verb->flags & flags[i].id)
-			help_line(flags[i].short_flag, flags[i].name, flags[i].metavar,
+			help_line(short_flag_of(verb, &flags[i]), flags[i].name, flags[i].metavar,
 				  flags[i].help);
 	out("\n%s:\n", verb->fields == FIELDS_ALL ? "Fields of the request" : "Where");
 	fields = vmboot_opts_fields(&n);

@@ -6,7 +6,14 @@
 
 #include "args.h"
 
-enum flag_kind { KIND_BOOL, KIND_TEXT, KIND_SECONDS, KIND_LIST };
+enum flag_kind {
+	KIND_BOOL,
+	KIND_TEXT,
+	KIND_SECONDS,
+	KIND_LIST,
+	KIND_MEMORY, /* sets the field memory_mib from "512m", "1g" */
+	KIND_CPUS,   /* sets the field vcpus */
+};
 
 struct flag {
 	enum flag_id id;
@@ -30,8 +37,9 @@ bool flag_find_short(const struct verb *verb, char c, struct found *ret);
 void flag_each(const struct verb *verb, void (*fn)(const char *name, const char *help, void *data),
 	       void *data);
 
-/* Says so, with the flag that was perhaps meant; EXIT_USAGE. */
+/* Reports an unknown flag, with the one that was perhaps meant; EXIT_USAGE. */
 int flag_unknown(const struct verb *verb, const char *name);
+int flag_unknown_short(const struct verb *verb, char c);
 
 /* The field's name as a flag: with dashes. Freed by free. */
 char *flag_name(const struct vmboot_field *field);

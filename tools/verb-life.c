@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* start, stop, restart, rm, wait: one thing done to each VM that is named; one that fails stops no other. */
+/*
+ * start, stop, restart, rm, prune, wait: one thing done to each VM that is named, or with --all to
+ * each VM of the store; one that fails stops no other.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "scope.h"
 #include "verbs.h"
 
 /* 0 or a negative code with the error set, or -1 for one that was said. */
@@ -38,7 +43,7 @@ static int open_and(struct args *args, const char *name, vm_fn fn)
 	return r < 0 ? show_error(EXIT_FAILED) : r;
 }
 
-static int each_vm(struct args *args, vm_fn fn)
+static int each_operand(struct args *args, vm_fn fn)
 {
 	int status = 0;
 
@@ -50,6 +55,37 @@ static int each_vm(struct args *args, vm_fn fn)
 			status = r;
 	}
 	return status;
+}
+
+static int each_listed(struct args *args, struct vmboot_info *const *infos, vm_fn fn)
+{
+	int status = 0;
+
+	for (; *infos; infos++) {
+		int r = open_and(args, (*infos)->name, fn);
+
+		progress_clear();
+		if (r && !status)
+			status = r;
+	}
+	return status;
+}
+
+/* The VMs that are named, or with --all those in these states. */
+static int each_vm(struct args *args, unsigned states, vm_fn fn)
+{
+	_cleanup_(infos) struct vmboot_info **infos = NULL;
+	const char *verb = args->verb->name;
+	int r;
+
+	if (args->all && args->n_operands)
+		return usage_error(verb, "%s: give names or --all, not both", verb);
+	if (!args->all && !args->n_operands)
+		return usage_error(verb, "%s needs NAME...", verb);
+	if (!args->all)
+		return each_operand(args, fn);
+	r = vms_list(args, states, &infos);
+	return r ? r : each_listed(args, infos, fn);
 }
 
 static int done(int r, struct vmboot_vm *vm)
@@ -70,7 +106,7 @@ static int start(struct args *args, struct vmboot_vm *vm)
 
 int verb_start(struct args *args)
 {
-	return each_vm(args, start);
+	return each_vm(args, STATES_STOPPED, start);
 }
 
 static int stop(struct args *args, struct vmboot_vm *vm)
@@ -82,7 +118,7 @@ static int stop(struct args *args, struct vmboot_vm *vm)
 
 int verb_stop(struct args *args)
 {
-	return each_vm(args, stop);
+	return each_vm(args, STATES_ACTIVE, stop);
 }
 
 /* As for containers: one that is stopped is started. */
@@ -97,15 +133,17 @@ static int restart(struct args *args, struct vmboot_vm *vm)
 
 int verb_restart(struct args *args)
 {
-	return each_vm(args, restart);
+	return each_vm(args, STATES_ALL, restart);
 }
 
 static int rm(struct args *args, struct vmboot_vm *vm)
 {
 	_cleanup_(info) struct vmboot_info *info = NULL;
 	char *name;
-	int r;
+	int r = vm_check_store(args, vm);
 
+	if (r)
+		return r;
 	if (!args->force) {
 		r = vmboot_info(vm, &info);
 		if (r < 0)
@@ -125,7 +163,37 @@ static int rm(struct args *args, struct vmboot_vm *vm)
 
 int verb_rm(struct args *args)
 {
-	return each_vm(args, rm);
+	return each_vm(args, STATES_ALL, rm);
+}
+
+static bool is_confirmed(size_t n)
+{
+	char answer[16] = "";
+
+	fprintf(stderr, "Remove %zu stopped VM%s with %s disks and logs? [y/N] ", n,
+		n == 1 ? "" : "s", n == 1 ? "its" : "their");
+	fflush(stderr);
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+int verb_prune(struct args *args)
+{
+	_cleanup_(infos) struct vmboot_info **infos = NULL;
+	size_t n = 0;
+	int r;
+
+	if (!args->force && !isatty(STDIN_FILENO))
+		return usage_error("prune", "prune: no terminal to ask on; give --force");
+	r = vms_list(args, STATES_STOPPED, &infos);
+	if (r)
+		return r;
+	while (infos[n])
+		n++;
+	if (n == 0 || (!args->force && !is_confirmed(n)))
+		return 0;
+	/* one that was started meanwhile is not removed: --force is only the answer */
+	args->force = false;
+	return each_listed(args, infos, rm);
 }
 
 static int print_exit(struct vmboot_vm *vm)
@@ -177,5 +245,5 @@ int verb_wait(struct args *args)
 		free(safe);
 		return EXIT_USAGE;
 	}
-	return each_vm(args, wait_phase);
+	return each_vm(args, STATES_ALL, wait_phase);
 }

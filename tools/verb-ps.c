@@ -2,8 +2,20 @@
 /* ps: the VMs. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
+#include "format.h"
+#include "scope.h"
 #include "verbs.h"
+
+/* A VM with what its ledger adds. */
+struct row {
+	const struct vmboot_info *info;
+	bool exited;
+	int exit_code; /* as a shell has it */
+	int64_t ended; /* when its newest boot ended, seconds since 1970; 0: not known */
+};
 
 static const char *state_name(enum vmboot_state state)
 {
@@ -16,8 +28,223 @@ static const char *state_name(enum vmboot_state state)
 	return (size_t)state < ARRAY_SIZE(names) ? names[state] : "unknown";
 }
 
-static struct json_object *vm_json(const struct vmboot_info *info)
+/* ---- what a row has ---- */
+
+/* A VM that went meanwhile, or whose files cannot be read, has no more to add. */
+static void read_ledger(const struct args *args, struct row *row)
 {
+	_cleanup_(vm) struct vmboot_vm *vm = NULL;
+	_cleanup_(ledger) struct vmboot_ledger *ledger = NULL;
+	const struct vmboot_event *last;
+
+	if (vmboot_open(args->opts, row->info->name, &vm) < 0 || vmboot_ledger(vm, &ledger) < 0)
+		return;
+	row->exited = ledger->exited;
+	row->exit_code =
+		ledger->exit_signal ? EXIT_SIGNAL + ledger->exit_signal : ledger->exit_code;
+	if (!ledger->n_events || !row->info->started)
+		return;
+	last = ledger->events[ledger->n_events - 1];
+	row->ended = row->info->started + last->end_us / 1000000;
+}
+
+static char *ago(int64_t when)
+{
+	char *duration, *text;
+
+	if (when <= 0)
+		return xasprintf("unknown");
+	duration = format_duration(time(NULL) - when);
+	text = xasprintf("%s ago", duration);
+	free(duration);
+	return text;
+}
+
+static char *up_status(const struct row *row)
+{
+	int64_t started = row->info->started;
+	char *duration = started > 0 ? format_duration(time(NULL) - started) : NULL, *text;
+	char *exited = row->exited ? xasprintf(", program exited (%d)", row->exit_code) : NULL;
+
+	text = xasprintf("Up%s%s%s%s", duration ? " " : "", duration ? duration : "",
+			 row->info->state == VMBOOT_STATE_PAUSED ? " (Paused)" : "",
+			 exited ? exited : "");
+	free(duration);
+	free(exited);
+	return text;
+}
+
+static char *status(const struct row *row)
+{
+	char *since, *text;
+
+	if (row->info->state != VMBOOT_STATE_STOPPED)
+		return up_status(row);
+	since = ago(row->ended);
+	if (row->exited)
+		text = xasprintf("Exited (%d) %s", row->exit_code, since);
+	else
+		text = xasprintf("Stopped %s", since);
+	free(since);
+	return text;
+}
+
+static char *iso_time(int64_t when)
+{
+	char text[32] = "";
+	time_t t = (time_t)when;
+	struct tm tm;
+
+	if (when > 0 && gmtime_r(&t, &tm))
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return xasprintf("%s", text);
+}
+
+/* ---- columns ---- */
+
+#define GETTER(name, expression)                                                                   \
+	static char *get_##name(const void *data)                                                  \
+	{                                                                                          \
+		const struct row *row = data;                                                      \
+		const struct vmboot_info *info = row->info;                                        \
+                                                                                                   \
+		(void)info;                                                                        \
+		return expression;                                                                 \
+	}
+GETTER(name, printable(info->name))
+GETTER(image, printable(info->image))
+GETTER(created, ago(info->created))
+GETTER(created_at, iso_time(info->created))
+GETTER(status, status(row))
+GETTER(state, xasprintf("%s", state_name(info->state)))
+GETTER(exit_code, row->exited ? xasprintf("%d", row->exit_code) : xasprintf("%s", ""))
+GETTER(store, printable(info->store))
+GETTER(id, printable(info->uuid))
+GETTER(accel, printable(info->accel))
+GETTER(vcpus, xasprintf("%" PRIu64, info->vcpus))
+GETTER(memory, xasprintf("%" PRIu64 " MiB", info->memory_mib))
+
+static const struct format_key keys[] = {
+	{"Name", "NAME", get_name},
+	{"Image", "IMAGE", get_image},
+	{"Created", "CREATED", get_created},
+	{"CreatedAt", "CREATED AT", get_created_at},
+	{"Status", "STATUS", get_status},
+	{"State", "STATE", get_state},
+	{"ExitCode", "EXIT CODE", get_exit_code},
+	{"Store", "STORE", get_store},
+	{"ID", "ID", get_id},
+	{"Accel", "ACCEL", get_accel},
+	{"VCPUs", "VCPUS", get_vcpus},
+	{"Memory", "MEMORY", get_memory},
+};
+#define DEFAULT_FORMAT "table {{.Name}}\t{{.Image}}\t{{.Created}}\t{{.Status}}"
+#define ALL_STORES_FORMAT DEFAULT_FORMAT "\t{{.Store}}"
+
+/* ---- filters ---- */
+
+/* Podman's words for states, and ours. */
+static bool has_status(const struct row *row, const char *value)
+{
+	if (strcmp(value, "exited") == 0)
+		return row->info->state == VMBOOT_STATE_STOPPED;
+	return strcmp(value, state_name(row->info->state)) == 0;
+}
+
+static bool has_name(const struct row *row, const char *value)
+{
+	return strstr(row->info->name, value);
+}
+
+static bool has_image(const struct row *row, const char *value)
+{
+	const char *image = row->info->image, *slash = strrchr(image, '/');
+	size_t n = strlen(value);
+
+	if (strcmp(image, value) == 0)
+		return true;
+	/* "node:20" and "node" of "docker.io/library/node:20" */
+	image = slash ? slash + 1 : image;
+	return strncmp(image, value, n) == 0 && (!image[n] || image[n] == ':');
+}
+
+static const struct filter {
+	const char *key;
+	bool (*matches)(const struct row *row, const char *value);
+} filters[] = {
+	{"name", has_name},
+	{"status", has_status},
+	{"image", has_image},
+	{"ancestor", has_image},
+};
+
+static const struct filter *find_filter(const char *text)
+{
+	const char *equals = strchr(text, '=');
+
+	for (size_t i = 0; equals && i < ARRAY_SIZE(filters); i++)
+		if (strlen(filters[i].key) == (size_t)(equals - text) &&
+		    strncmp(filters[i].key, text, strlen(filters[i].key)) == 0)
+			return &filters[i];
+	return NULL;
+}
+
+static int check_filters(const char *const *list)
+{
+	static const char *const states[] = {"running", "paused", "stopped", "exited"};
+
+	for (; list && *list; list++) {
+		const struct filter *filter = find_filter(*list);
+		const char *value = filter ? strchr(*list, '=') + 1 : "";
+		bool known = filter && filter->matches != has_status;
+		char *safe;
+
+		for (size_t i = 0; filter && i < ARRAY_SIZE(states); i++)
+			known |= strcmp(states[i], value) == 0;
+		if (known)
+			continue;
+		safe = printable(*list);
+		usage_error("ps",
+			    "--filter: \"%s\" is not name=TEXT, image=IMAGE or status=running, "
+			    "paused or exited",
+			    safe);
+		free(safe);
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
+static bool asks_for_status(const char *const *list)
+{
+	for (; list && *list; list++)
+		if (find_filter(*list)->matches == has_status)
+			return true;
+	return false;
+}
+
+/* Of one key any value will do, of several keys each has to match: as podman has it. */
+static bool passes(const struct row *row, const char *const *list)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(filters); i++) {
+		bool asked = false, matched = false;
+
+		for (const char *const *f = list; f && *f; f++) {
+			if (find_filter(*f) != &filters[i])
+				continue;
+			asked = true;
+			matched |= filters[i].matches(row, strchr(*f, '=') + 1);
+		}
+		if (asked && !matched)
+			return false;
+	}
+	return true;
+}
+
+/* ---- output ---- */
+
+static struct json_object *vm_json(const struct row *row)
+{
+	const struct vmboot_info *info = row->info;
 	struct json_object *o = json_object_new_object();
 
 	json_object_object_add(o, "name", json_text(info->name));
@@ -25,6 +252,10 @@ static struct json_object *vm_json(const struct vmboot_info *info)
 	json_object_object_add(o, "image", json_text(info->image));
 	json_object_object_add(o, "digest", json_text(info->digest));
 	json_object_object_add(o, "state", json_text(state_name(info->state)));
+	json_object_object_add(o, "created", json_object_new_int64(info->created));
+	json_object_object_add(o, "started", json_object_new_int64(info->started));
+	if (row->exited)
+		json_object_object_add(o, "exit_code", json_object_new_int(row->exit_code));
 	json_object_object_add(o, "ephemeral", json_object_new_boolean(info->ephemeral));
 	json_object_object_add(o, "skip_kernel_headers",
 			       json_object_new_boolean(info->skip_kernel_headers));
@@ -35,62 +266,76 @@ static struct json_object *vm_json(const struct vmboot_info *info)
 	json_object_object_add(o, "vcpus", json_object_new_uint64(info->vcpus));
 	json_object_object_add(o, "memory_mib", json_object_new_uint64(info->memory_mib));
 	json_object_object_add(o, "accel", json_text(info->accel));
+	json_object_object_add(o, "store", json_text(info->store));
 	json_object_object_add(o, "folder", json_text(info->folder));
 	return o;
 }
 
-static void print_names(struct vmboot_info *const *infos)
-{
-	for (; *infos; infos++)
-		out_name((*infos)->name);
-}
-
-static void print_json(struct vmboot_info *const *infos)
+static void print_json(const struct row *rows, size_t n)
 {
 	_cleanup_(json) struct json_object *list = json_object_new_array();
 
-	for (; *infos; infos++)
-		json_object_array_add(list, vm_json(*infos));
+	for (size_t i = 0; i < n; i++)
+		json_object_array_add(list, vm_json(&rows[i]));
 	out_json(list);
 }
 
-static void print_table(struct vmboot_info *const *infos)
+static const char *chosen_format(const struct args *args)
 {
-	static const char *const heads[] = {"NAME", "IMAGE", "STATE", "ACCEL", "VCPUS", "MEMORY"};
-	struct table table;
+	if (args->format)
+		return args->format;
+	return args->all_stores ? ALL_STORES_FORMAT : DEFAULT_FORMAT;
+}
 
-	table_start(&table, heads, ARRAY_SIZE(heads));
-	for (; *infos; infos++) {
-		table_cell(&table, "%s", (*infos)->name);
-		table_cell(&table, "%s", (*infos)->image);
-		table_cell(&table, "%s", state_name((*infos)->state));
-		table_cell(&table, "%s", (*infos)->accel);
-		table_cell(&table, "%" PRIu64, (*infos)->vcpus);
-		table_cell(&table, "%" PRIu64 " MiB", (*infos)->memory_mib);
+static void print_rows(const struct args *args, struct row *rows, size_t n)
+{
+	if (args->quiet) {
+		for (size_t i = 0; i < n; i++)
+			out_name(rows[i].info->name);
+		return;
 	}
-	table_print(&table);
+	for (size_t i = 0; i < n; i++)
+		read_ledger(args, &rows[i]);
+	if (args->json)
+		print_json(rows, n);
+	else
+		format_print(chosen_format(args), keys, ARRAY_SIZE(keys), rows, sizeof(*rows), n);
+}
+
+static int check_args(struct args *args)
+{
+	int r = check_filters(args->filters);
+
+	if (args->format && strcmp(args->format, "json") == 0)
+		args->json = true;
+	if (r == 0 && args->format && !args->json)
+		r = format_check("ps", args->format, keys, ARRAY_SIZE(keys));
+	return r;
 }
 
 int verb_ps(struct args *args)
 {
 	_cleanup_(infos) struct vmboot_info **infos = NULL;
-	struct vmboot_info **shown;
-	int n = vmboot_list(args->opts, &infos);
-	size_t k = 0;
+	struct row *rows;
+	size_t n = 0;
+	int r = check_args(args);
 
-	if (n < 0)
-		return show_error(EXIT_FAILED);
-	shown = xrealloc(NULL, (size_t)n + 1, sizeof(struct vmboot_info *));
-	for (int i = 0; i < n; i++)
-		if (args->all || infos[i]->state != VMBOOT_STATE_STOPPED)
-			shown[k++] = infos[i];
-	shown[k] = NULL;
-	if (args->json)
-		print_json(shown);
-	else if (args->quiet)
-		print_names(shown);
-	else
-		print_table(shown);
-	free(shown);
+	if (r)
+		return r;
+	/* who asks for a status sees it, running or not */
+	r = vms_list(args, args->all || asks_for_status(args->filters) ? STATES_ALL : STATES_ACTIVE,
+		     &infos);
+	if (r)
+		return r;
+	while (infos[n])
+		n++;
+	rows = xrealloc(NULL, n + 1, sizeof(*rows));
+	n = 0;
+	for (size_t i = 0; infos[i]; i++) {
+		rows[n] = (struct row){.info = infos[i]};
+		n += passes(&rows[n], args->filters);
+	}
+	print_rows(args, rows, n);
+	free(rows);
 	return 0;
 }

@@ -18,6 +18,7 @@ int verb_ps(struct args *args);
 int verb_report(struct args *args);
 int verb_restart(struct args *args);
 int verb_rm(struct args *args);
+int verb_prune(struct args *args);
 int verb_rmi(struct args *args);
 int verb_run(struct args *args);
 int verb_start(struct args *args);

@@ -95,7 +95,7 @@ typedef void (*vmboot_progress_fn)(const char *what, uint64_t done, uint64_t tot
  */
 struct vmboot_opts {
 	size_t size;	   /**< sizeof(struct vmboot_opts) */
-	const char *name;  /**< of the VM: a-z, 0-9, inner dashes, at most 63 */
+	const char *name;  /**< of the VM: A-Z, a-z, 0-9, "_", ".", "-"; at most 128 */
 	const char *image; /**< "node:20", "oci:DIR[:TAG]", "tar:FILE", "dir:DIR", "disk:FILE" */
 	bool skip_kernel_headers;      /**< attach no disk with the kernel's modules and headers */
 	bool skip_guest_agent;	       /**< run no agent: no exec, stat, cp */
@@ -133,6 +133,7 @@ struct vmboot_opts {
 	/* since 0.2 */
 	uint64_t timeout_ms; /**< how long a create or an import may take, ms; 0: 86400000, a day */
 	struct vmboot_cancel *cancel; /**< C only; borrowed: ends the call, see vmboot_cancel() */
+	const char *hostname;	      /**< the guest's; NULL: made of the name */
 };
 
 /** An initialiser: size set, all else as written or default. */

@@ -46,6 +46,10 @@ struct vmboot_info {
 	const char *folder;	     /**< where its disks and logs are */
 	bool skip_module_signatures; /**< as asked for */
 	char padding[7];	     /**< 0 */
+	const char *store;	     /**< the store of its files, an absolute path. Since 0.2 */
+	int64_t created; /**< when its files were made, seconds since 1970; 0: not known.
+					Since 0.2 */
+	int64_t started; /**< when its newest boot began, likewise. Since 0.2 */
 };
 
 /** The guest's output streams. */
@@ -177,6 +181,18 @@ VMBOOT_API void vmboot_info_free(struct vmboot_info *info);
  * Returns: how many, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_list(const struct vmboot_opts *where, struct vmboot_info ***ret_infos);
+
+/**
+ * vmboot_store_path: the folder of the store that a call with these opts uses.
+ * @where: opts of which store is read; NULL: defaults.
+ * @ret_path: (out) absolute and without links, as vmboot_info has it; freed with vmboot_free().
+ *
+ * The store is not made if it is not there. vmboot_list() returns VMs of all stores at a libvirt:
+ * compare vmboot_info's store with this one to tell them apart.
+ *
+ * Returns: 0 or a negative errno. Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_store_path(const struct vmboot_opts *where, char **ret_path);
 
 /**
  * vmboot_list_free: free a list.

@@ -5,12 +5,34 @@
 
 #include "wire/text.h"
 
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+
 bool vmb_rule_vm_name(const char *value)
 {
+	static const char first[] = LETTERS DIGITS, rest[] = LETTERS DIGITS "_.-";
 	size_t n = strlen(value);
 
-	return n > 0 && n <= 63 && value[0] != '-' && value[n - 1] != '-' &&
-	       strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
+	/* a folder whose name has ".tmp-" in it is half made, see store/store.h */
+	return n > 0 && n <= 128 && strchr(first, value[0]) && strspn(value, rest) == n &&
+	       !strstr(value, ".tmp-");
+}
+
+/* RFC 1123's, with room for Linux' HOST_NAME_MAX. */
+bool vmb_rule_hostname(const char *value)
+{
+	size_t n = strlen(value), label;
+
+	if (n == 0 || n > 64)
+		return false;
+	for (;; value += label + 1) {
+		label = strcspn(value, ".");
+		if (label == 0 || label > 63 || strspn(value, LETTERS DIGITS "-") < label ||
+		    value[0] == '-' || value[label - 1] == '-')
+			return false;
+		if (!value[label])
+			return true;
+	}
 }
 
 bool vmb_rule_line(const char *value)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 bool vmb_rule_vm_name(const char *value);
+bool vmb_rule_hostname(const char *value);
 bool vmb_rule_line(const char *value);	   /* not empty, no control characters */
 bool vmb_rule_ascii(const char *value);	   /* printable ASCII */
 bool vmb_rule_absolute(const char *value); /* absolute path, no control characters */

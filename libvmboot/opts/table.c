@@ -20,8 +20,10 @@ static const char *const kernel_starts[] = {"auto", "bzimage", NULL};
 /* The one place where a field is described. A new one is a member, a row, and a line in NEWS. */
 static const struct vmb_field fields[] = {
 	{
-		.pub = {MEMBER(name), .type = VMBOOT_FIELD_STRING, .max = 63, .metavar = "NAME",
-			.rule = "1 to 63 of a-z, 0-9 and dashes, no dash at either end",
+		.pub = {MEMBER(name), .type = VMBOOT_FIELD_STRING, .max = 128, .metavar = "NAME",
+			.rule = "1 to 128 of A-Z, a-z, 0-9, \"_\", \".\" and \"-\", the first a "
+				"letter "
+				"or a digit, without \".tmp-\"",
 			.help = "name of the VM, and of its libvirt domain", .since = "0.1"},
 		.accepts = vmb_rule_vm_name,
 		.required = true,
@@ -193,6 +195,14 @@ static const struct vmb_field fields[] = {
 			.rule = "a number of milliseconds from 1 to 604800000",
 			.help = "how long making the VM may take, in ms", .since = "0.2"},
 	},
+	{
+		.pub = {MEMBER(hostname), .type = VMBOOT_FIELD_STRING, .max = 64, .metavar = "NAME",
+			.rule = "a host name of at most 64 bytes: letters, digits and inner "
+				"dashes, in parts joined by dots",
+			.help = "the guest's host name; default: made of the VM's name",
+			.since = "0.2"},
+		.accepts = vmb_rule_hostname,
+	},
 };
 
 const struct vmb_field *vmb_fields(size_t *ret_n)
@@ -205,9 +215,10 @@ const struct vmboot_field *const *vmboot_opts_fields(size_t *ret_n)
 {
 #define ROW(i) &fields[i].pub
 	static const struct vmboot_field *const pubs[] = {
-		ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),	ROW(8),
-		ROW(9),	 ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15), ROW(16), ROW(17),
-		ROW(18), ROW(19), ROW(20), ROW(21), ROW(22), ROW(23), ROW(24), ROW(25), ROW(26),
+		ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),
+		ROW(7),	 ROW(8),  ROW(9),  ROW(10), ROW(11), ROW(12), ROW(13),
+		ROW(14), ROW(15), ROW(16), ROW(17), ROW(18), ROW(19), ROW(20),
+		ROW(21), ROW(22), ROW(23), ROW(24), ROW(25), ROW(26), ROW(27),
 	};
 #undef ROW
 	_Static_assert(ARRAY_SIZE(pubs) == ARRAY_SIZE(fields), "a row is missing");

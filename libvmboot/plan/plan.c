@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "opts/rules.h"
 #include "plan/cmdline.h"
 #include "wire/disks.h"
 
@@ -57,6 +58,7 @@ void vmb_plan_done(struct vmb_plan *plan)
 {
 	vmb_facts_done(&plan->facts);
 	free(plan->name);
+	free(plan->hostname);
 	vmb_command_done(&plan->command);
 	free(plan->cmdline);
 	free(plan->disks);
@@ -157,7 +159,7 @@ int vmb_plan_guest_config(const struct vmb_plan *plan, struct vmb_guest_config *
 		return vmb_error(E2BIG, "the program has %zu environment variables; at most %d fit",
 				 n_env, VMB_CONFIG_ENV_MAX);
 	*ret = (struct vmb_guest_config){
-		.hostname = plan->name,
+		.hostname = plan->hostname,
 		.init_mode = plan->init_mode,
 		.on_exit = plan->on_exit,
 		.kernel_note = plan->facts.headers.note ? plan->facts.headers.note : "",
@@ -227,6 +229,27 @@ static int check_memory(const struct vmb_plan *plan)
 	return -VMBOOT_EOPTS;
 }
 
+/* The VM's name, if it is a host name; else one label of what it has of letters and digits. */
+static int derive_hostname(const char *name, char **ret)
+{
+	enum { LABEL_MAX = 63 };
+	char *host;
+	int r;
+
+	if (vmb_rule_hostname(name))
+		return vmb_strdup(name, ret);
+	r = vmb_asprintf(&host, "%.*s", LABEL_MAX, name);
+	if (r < 0)
+		return r;
+	for (char *p = host; *p; p++)
+		if (*p == '_' || *p == '.')
+			*p = '-';
+	for (size_t n = strlen(host); n > 0 && host[n - 1] == '-'; n--)
+		host[n - 1] = '\0';
+	*ret = host;
+	return 0;
+}
+
 int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struct vmb_plan *ret)
 {
 	_cleanup_plan_ struct vmb_plan p = {.facts = *facts};
@@ -245,6 +268,9 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 	p.network = opts->network;
 	p.debug = opts->debug;
 	r = vmb_strdup(opts->name, &p.name);
+	if (r == 0)
+		r = opts->hostname ? vmb_strdup(opts->hostname, &p.hostname)
+				   : derive_hostname(opts->name, &p.hostname);
 	if (r == 0)
 		r = vmb_image_command(&p.facts.image, opts, &p.command);
 	if (r == 0)

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/sigpipe.h"
+#include "guest/ledger.h"
+#include "opts/opts.h"
+#include "store/store.h"
 #include "virt/domains.h"
 #include "vm/vm.h"
 
@@ -17,6 +21,7 @@ void vmboot_info_free(struct vmboot_info *info)
 	free((char *)info->digest);
 	free((char *)info->accel);
 	free((char *)info->folder);
+	free((char *)info->store);
 	free(info);
 }
 VMB_DEFINE_CLEANUP(info_freep, struct vmboot_info *, vmboot_info_free)
@@ -32,6 +37,22 @@ VMB_DEFINE_CLEANUP(list_freep, struct vmboot_info **, vmboot_list_free)
 static int copy(const char *s, const char **ret)
 {
 	return vmb_strdup(s, (char **)ret);
+}
+
+/* Times are for people: what cannot be read is not known. */
+static void read_times(const struct vmb_plan_files *files, struct vmboot_info *info)
+{
+	_cleanup_free_ char *lock = NULL;
+	struct vmb_host_phases phases;
+	struct vmb_saved_error *saved = vmb_error_save();
+	struct stat st;
+
+	/* written once, when the folder is made */
+	if (vmb_asprintf(&lock, "%s/lock", files->folder) == 0 && stat(lock, &st) == 0)
+		info->created = st.st_mtim.tv_sec;
+	if (vmb_host_phases_load(files->ledger, &phases) == 0)
+		info->started = phases.start_real_us / 1000000;
+	vmb_error_restore(saved);
 }
 
 static int fill_names(struct vmboot_info *info, virDomainPtr d, const struct vmb_metadata *m)
@@ -51,6 +72,10 @@ static int fill_names(struct vmboot_info *info, virDomainPtr d, const struct vmb
 		r = vmb_plan_files(m->store, info->name, &files);
 	if (r == 0)
 		r = copy(files.folder, &info->folder);
+	if (r == 0)
+		r = copy(m->store, &info->store);
+	if (r == 0)
+		read_times(&files, info);
 	return r;
 }
 
@@ -86,6 +111,22 @@ int vmboot_info(struct vmboot_vm *vm, struct vmboot_info **ret_info)
 	if (r == 0)
 		r = vmb_vm_domain(vm, &d);
 	return r < 0 ? r : make_info(d, &vm->metadata, ret_info);
+}
+
+int vmboot_store_path(const struct vmboot_opts *where, char **ret_path)
+{
+	_cleanup_store_ struct vmb_store store = {0};
+	struct vmboot_opts own;
+	int r;
+
+	r = vmb_opts_read(where, false, &own);
+	if (r < 0)
+		return r;
+	r = vmb_store_find(own.store, &store);
+	if (r < 0)
+		return r;
+	*ret_path = TAKE_PTR(store.path);
+	return 0;
 }
 
 static int by_name(const void *a, const void *b)

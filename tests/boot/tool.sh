@@ -160,7 +160,10 @@ expect 0 vmboot run -d --name web "$@" test /bin/sh -c \
 [ "$(cat "$tmp/out")" = web ] || fail "run -d prints $(cat "$tmp/out")"
 expect 125 vmboot run --name web "$@" test && has err '"web"'
 expect 0 vmboot wait --phase program -t 300 web && [ ! -s "$tmp/out" ] || fail "wait --phase prints"
-expect 0 vmboot ps && has out web running localhost/test
+expect 0 vmboot ps && has out NAME STATUS web Up " ago" localhost/test
+expect 0 vmboot ps --format "table {{.Name}}\t{{.State}}" && has out "NAME  STATE" "web   running"
+expect 0 vmboot ps --filter image=test --format "{{ .Name }}/{{.Memory}}" && has out "web/256 MiB"
+expect 0 vmboot ps --filter name=nothing -q && [ ! -s "$tmp/out" ] || fail "a filter lets all pass"
 expect 0 vmboot ps --json
 jq -e '.[0] | .name == "web" and .state == "running" and .memory_mib == 256 and .accel != ""' \
 	"$tmp/out" >/dev/null || fail "ps --json: $(cat "$tmp/out")"
@@ -189,7 +192,9 @@ expect 1 vmboot cp web:/no/such - && has err /no/such
 expect 1 vmboot cp - web:/tmp && has err "tar archive" # standard input is empty
 expect 0 vmboot stop web web && has out web
 expect 0 vmboot ps -q && [ ! -s "$tmp/out" ] || fail "stopped, and in ps"
-expect 0 vmboot ps -a && has out web stopped
+expect 0 vmboot ps -a && has out web "Exited (" " ago"
+expect 0 vmboot ps --filter status=exited -q && has out web
+expect 0 vmboot ps --filter status=running -q && lacks out web
 old=0.0.1-0123456789ab # the files of a kernel that was replaced
 mkdir "$VMBOOT_STORE/kernels/$old"
 echo old | tee "$VMBOOT_STORE/kernels/$old/vmlinux" "$VMBOOT_STORE/kernels/$old.squashfs" \
@@ -238,8 +243,30 @@ nothing_left "a guest that powers off"
 echo "- on_exit keep in the foreground: the VM stays, until it is removed by force"
 expect 0 vmboot run --name stay --on-exit keep "$@" test true
 expect 0 vmboot ps -q && has out stay
+expect 0 vmboot ps && has out "program exited (0)"
 expect 0 vmboot rm -f stay && has out stay
 nothing_left "rm -f"
+
+echo "- all VMs of this store, and only of this"
+set -- --memory 256m --skip-kernel-headers --skip-guest-agent
+expect 0 vmboot run --name Kept_1.a --hostname www.example.org "$@" test hostname &&
+	has out www.example.org
+expect 0 vmboot run --name Kept_2.a "$@" test hostname && has out Kept-2-a
+expect 0 vmboot run -d --name stays "$@" test sleep 600
+other="--uri qemu:///embed?root=$VMBOOT_STORE/embed --store $tmp/other"
+# shellcheck disable=SC2086
+expect 0 vmboot ps -a $other && lacks out Kept
+# shellcheck disable=SC2086
+expect 0 vmboot ps -a --all-stores $other && has out STORE Kept_1.a "$VMBOOT_STORE"
+# shellcheck disable=SC2086
+expect 1 vmboot rm -f $other Kept_1.a && has err "a VM of the store $VMBOOT_STORE" --all-stores
+# shellcheck disable=SC2086
+expect 0 vmboot rm -fa $other && [ ! -s "$tmp/out" ] || fail "rm -a removes what is of other stores"
+expect 0 vmboot prune -f && has out Kept_1.a Kept_2.a && lacks out stays
+expect 0 vmboot prune -f && [ ! -s "$tmp/out" ] || fail "prune finds: $(cat "$tmp/out")"
+expect 0 vmboot stop -a -t 0 && has out stays
+expect 0 vmboot rm -a && has out stays
+nothing_left "prune, rm -a"
 
 echo "- a VM whose files are gone"
 expect 0 vmboot run --name bare "$@" test true

@@ -74,7 +74,7 @@ static void required_fields(void)
 {
 	struct vmboot_opts o = VMBOOT_OPTS(.image = "b");
 
-	ASSERT_ERROR(vmboot_opts_check(NULL), VMBOOT_EOPTS, "name is missing: it must be 1 to 63");
+	ASSERT_ERROR(vmboot_opts_check(NULL), VMBOOT_EOPTS, "name is missing: it must be 1 to 128");
 	ASSERT_STR(vmboot_last_error()->field, "name");
 	ASSERT_ERROR(vmboot_opts_check(&o), VMBOOT_EOPTS, "name is missing");
 	o.name = "a";
@@ -131,7 +131,7 @@ static void members_are_checked(void)
 		struct vmboot_opts opts;
 		const char *field, *words;
 	} rows[] = {
-		{VMBOOT_OPTS(.name = "A"), "name", "name: \"A\" is not acceptable: it must be"},
+		{VMBOOT_OPTS(.name = "_"), "name", "name: \"_\" is not acceptable: it must be"},
 		{VMBOOT_OPTS(.vcpus = 256), "vcpus", "vcpus: \"256\" is not"},
 		{VMBOOT_OPTS(.memory_mib = UINT64_MAX), "memory_mib", "\"18446744073709551615\""},
 		{VMBOOT_OPTS(.accel = (enum vmboot_accel)3), "accel", "accel: \"3\" is not"},
@@ -201,7 +201,7 @@ static void set_refuses_and_leaves_the_old(void)
 	static const struct {
 		const char *name, *value, *words;
 	} rows[] = {
-		{"name", "A", "name: \"A\" is not acceptable: it must be 1 to 63"},
+		{"name", "_", "name: \"_\" is not acceptable: it must be 1 to 128"},
 		{"name", "", "name: \"\" is not"},
 		{"debug", "yes", "debug: \"yes\" is not acceptable: it must be true or false"},
 		{"debug", NULL, "debug: \"\" is not"},

@@ -67,7 +67,8 @@ static const char everything[] =
 	"  \"kernel_headers\": \"/srv/kernel-headers.tar.gz\",\n"
 	"  \"kernel_start\": \"bzimage\",\n"
 	"  \"skip_module_signatures\": true,\n"
-	"  \"timeout_ms\": 1\n"
+	"  \"timeout_ms\": 1,\n"
+	"  \"hostname\": \"www.example.org\"\n"
 	"}\n";
 
 static void there_and_back(void)
@@ -114,7 +115,8 @@ static void to_json_checks_first(void)
 	CU_ASSERT_PTR_NULL(json);
 }
 
-#define NAME63 "a23456789012345678901234567890123456789012345678901234567890123"
+#define NAME64 "a234567890123456789012345678901234567890123456789012345678901234"
+#define NAME128 NAME64 NAME64
 
 static const struct {
 	const char *request, *field, *words;
@@ -126,7 +128,7 @@ static const struct {
 	{"{\"\": 1}", "", "unknown field \"\""},
 	{"{\"a\\u001b[2Jb\": 1}", "a\033[2Jb", "unknown field \"ab\""},
 	/* types */
-	{"{\"name\": 1}", "name", "name: 1 is not acceptable: it must be a string: 1 to 63 of"},
+	{"{\"name\": 1}", "name", "name: 1 is not acceptable: it must be a string: 1 to 128 of"},
 	{"{\"image\": [\"a\"]}", "image", "image: [\"a\"] is not"},
 	{"{\"image\": {}}", "image", "image: {} is not"},
 	{"{\"debug\": \"true\"}", "debug", "debug: \"true\" is not acceptable: it must be true"},
@@ -156,18 +158,22 @@ static const struct {
 	{"{\"accel\": \"KVM\"}", "accel", "accel: \"KVM\" is not"},
 	{"{\"accel\": \"\"}", "accel", "accel: \"\" is not"},
 	/* names */
-	{"{\"name\": \"\"}", "name", "name: \"\" is not acceptable: it must be 1 to 63 of a-z"},
+	{"{\"name\": \"\"}", "name", "name: \"\" is not acceptable: it must be 1 to 128 of A-Z"},
 	{"{\"name\": \"-a\"}", "name", "name: \"-a\" is not"},
-	{"{\"name\": \"a-\"}", "name", "name: \"a-\" is not"},
 	{"{\"name\": \"-\"}", "name", "name: \"-\" is not"},
-	{"{\"name\": \"A\"}", "name", "name: \"A\" is not"},
-	{"{\"name\": \"a_b\"}", "name", "name: \"a_b\" is not"},
-	{"{\"name\": \"a.b\"}", "name", "name: \"a.b\" is not"},
+	{"{\"name\": \".a\"}", "name", "name: \".a\" is not"},
+	{"{\"name\": \"_a\"}", "name", "name: \"_a\" is not"},
+	{"{\"name\": \"a.tmp-b\"}", "name", "name: \"a.tmp-b\" is not"},
+	{"{\"hostname\": \"a_b\"}", "hostname", "hostname: \"a_b\" is not"},
+	{"{\"hostname\": \"a..b\"}", "hostname", "hostname: \"a..b\" is not"},
+	{"{\"hostname\": \"-a\"}", "hostname", "hostname: \"-a\" is not"},
+	{"{\"hostname\": \"a.b-\"}", "hostname", "hostname: \"a.b-\" is not"},
+	{"{\"hostname\": \"" NAME64 "\"}", "hostname", "is not acceptable"},
 	{"{\"name\": \"a/b\"}", "name", "name: \"a/b\" is not"},
 	{"{\"name\": \"a b\"}", "name", "name: \"a b\" is not"},
 	{"{\"name\": \"a\\n\"}", "name", "name: \"a?\" is not"},
 	{"{\"name\": \"\xc3\xa9\"}", "name", "name: \"\xc3\xa9\" is not"},
-	{"{\"name\": \"" NAME63 "4\"}", "name", "is not acceptable"},
+	{"{\"name\": \"" NAME128 "4\"}", "name", "is not acceptable"},
 	{"{\"name\": \"a\\u0000b\"}", "name", "is not acceptable"},
 	/* other text */
 	{"{\"image\": \"\"}", "image", "image: \"\" is not"},
@@ -231,7 +237,11 @@ static void takes_what_the_rules_allow(void)
 		" {\"name\": \"a\"}\r\n\t ",
 		"{\"name\": \"0\"}",
 		"{\"name\": \"a-b--c\"}",
-		"{\"name\": \"" NAME63 "\"}",
+		"{\"name\": \"" NAME128 "\"}",
+		"{\"name\": \"a-\"}",
+		"{\"name\": \"A\"}",
+		"{\"name\": \"a_B.c\"}",
+		"{\"hostname\": \"Web-1.example.org\"}",
 		"{\"vcpus\": 1}",
 		"{\"user\": \"0\"}",
 		"{\"user\": \"a.b_c-d@e:f\"}",

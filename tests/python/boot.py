@@ -409,6 +409,9 @@ class Boot(Base):
         self.assertEqual((info.name, info.memory_mib, info.state), ("web", 256, vmboot.State.RUNNING))
         self.assertTrue(info.skip_kernel_headers)
         self.assertFalse(info.skip_module_signatures)
+        self.assertTrue(info.folder.startswith(info.store))
+        assert info.created and info.started
+        self.assertLessEqual(info.created, info.started)
         self.assertEqual(info.image, "localhost/node:20")
         self.assertIn(info.accel, ("kvm", "tcg"))
         self.assertEqual(vmboot.list(), [info])

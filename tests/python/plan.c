@@ -10,7 +10,8 @@ int main(int argc, char **argv)
 	struct vmboot_opts opts =
 		VMBOOT_OPTS(.name = "planned", .accel = VMBOOT_ACCEL_TCG, .uri = "embed",
 			    .on_exit = VMBOOT_ON_EXIT_POWEROFF, .vcpus = 2, .env = env,
-			    .skip_kernel_headers = true, .skip_module_signatures = true);
+			    .skip_kernel_headers = true, .skip_module_signatures = true,
+			    .hostname = "www.example.org");
 	char *text = NULL;
 	int r;
 

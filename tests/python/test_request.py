@@ -33,6 +33,7 @@ class Request(unittest.TestCase):
             "kernel": "/boot/vmlinuz",
             "uri": "embed",
             "store": "/tmp/store",
+            "hostname": "www",
         }
         whole: Dict[str, Any] = {}
         for field in vmboot.fields():
@@ -152,6 +153,7 @@ class Request(unittest.TestCase):
             "env": ["A=1"],
             "skip_kernel_headers": True,
             "skip_module_signatures": True,
+            "hostname": "www.example.org",
         }
         text = json.dumps(request)
         code = "import json, sys, vmboot; sys.stdout.write(vmboot.{}(**json.loads(sys.argv[1])))"

@@ -37,6 +37,22 @@ expect 2 vmboot run --memroy-mib 64 x && has err "did you mean --memory-mib?"
 expect 2 vmboot ps --memory-mib 64 && has err "unknown flag --memory-mib"
 expect 2 vmboot "$(printf 'a\033[2Jb')" && has err 'a\x1b[2Jb'
 
+# what hands that know container engines type
+expect 2 vmboot run -v /srv:/srv x && has err "unknown flag -v: volumes are not supported"
+expect 2 vmboot run -p 80:80 x && has err "unknown flag -p: ports cannot be published"
+expect 2 vmboot run --publish 80:80 x && has err "unknown flag --publish: ports"
+expect 2 vmboot ps -p && has err "unknown flag -p" && lacks err "ports"
+for size in 512 1.0001g 1x g 1gg -1g ''; do
+	expect 2 vmboot plan --memory "$size" x && has err "--memory: \"$size\" is not a whole number"
+done
+expect 2 vmboot plan --cpus 1.5 x && has err '--cpus: "1.5" is not a whole number'
+expect 2 vmboot stop -a web && has err "give names or --all, not both"
+expect 2 vmboot prune && has err "give --force"
+expect 2 vmboot ps --filter colour=red && has err '--filter: "colour=red" is not name=TEXT'
+expect 2 vmboot ps --filter status=old && has err '"status=old" is not'
+expect 2 vmboot ps --format '{{.Nmae}}' && has err "there is no {{.Nmae}}; there are .Name"
+expect 2 vmboot ps --format '{{.Name' && has err 'a "{{" without its "}}"'
+
 # operands and values
 expect 2 vmboot start && has err "start needs NAME..."
 expect 2 vmboot exec web && has err "exec needs NAME CMD..."
@@ -71,7 +87,11 @@ refused() {
 }
 refused memory_mib '"5"' "a number of MiB from" --memory-mib 5 x
 refused memory_mib '"5k"' "a number of MiB from" --memory-mib=5k x
-refused name '"Web"' "a-z, 0-9 and dashes" --name Web x
+refused name '"_Web"' "the first a letter or a digit" --name _Web x
+refused name '"a.tmp-1"' 'without ".tmp-"' --name a.tmp-1 x
+refused hostname '"a_b"' "letters, digits and inner dashes" --hostname a_b x
+refused memory_mib '"1"' "a number of MiB from" --memory 1m x
+refused vcpus '"0"' "a number from 1 to 255" --cpus 0 x
 refused env '"novalue"' "KEY=VALUE" -e novalue x
 refused env '"=x"' "KEY=VALUE" -e=x x
 refused accel '"fast"' "auto, kvm or tcg" --accel fast x

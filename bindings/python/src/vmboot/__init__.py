@@ -34,7 +34,7 @@ from ._lib import version
 from ._request import Field, Request, check, fields, request_json
 from ._results import Check, Event, Image, Info, Ledger, Removed, phase_help, phase_name
 from ._version import __version__
-from ._vm import VM, create, doctor, gc, plan, prepare, render_xml
+from ._vm import VM, create, doctor, gc, plan, prepare, render_xml, store_path
 from ._vm import list_ as list
 from ._vm import open_ as open
 from .errors import (
@@ -130,5 +130,6 @@ __all__ = [
     "prepare",
     "render_xml",
     "request_json",
+    "store_path",
     "version",
 ]

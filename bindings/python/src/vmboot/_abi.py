@@ -331,6 +331,7 @@ class Opts(ctypes.Structure):
     progress_data: Optional[int]
     timeout_ms: int
     cancel: Optional[int]
+    hostname: Optional[builtins.bytes]
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -366,6 +367,7 @@ class Opts(ctypes.Structure):
         ("progress_data", c_void_p),
         ("timeout_ms", c_uint64),
         ("cancel", c_void_p),
+        ("hostname", c_char_p),
     ]
 
 
@@ -448,6 +450,9 @@ class Info(ctypes.Structure):
     folder: Optional[builtins.bytes]
     skip_module_signatures: bool
     padding: Any
+    store: Optional[builtins.bytes]
+    created: int
+    started: int
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -464,6 +469,9 @@ class Info(ctypes.Structure):
         ("folder", c_char_p),
         ("skip_module_signatures", c_bool),
         ("padding", c_char * 7),
+        ("store", c_char_p),
+        ("created", c_int64),
+        ("started", c_int64),
     ]
 
 
@@ -713,6 +721,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_stat": (c_int, (c_void_p, c_char_p, c_bool, POINTER(POINTER(Stat)))),
     "vmboot_stat_free": (None, (POINTER(Stat),)),
     "vmboot_stop": (c_int, (c_void_p, c_int)),
+    "vmboot_store_path": (c_int, (POINTER(Opts), POINTER(c_void_p))),
     "vmboot_strerror": (c_char_p, (c_int,)),
     "vmboot_version": (c_char_p, ()),
     "vmboot_version_number": (c_int, ()),

@@ -51,6 +51,7 @@ class Request(TypedDict, total=False):
     kernel_start: str
     skip_module_signatures: bool
     timeout_ms: int
+    hostname: str
 
 
 class Field(NamedTuple):

@@ -7,7 +7,7 @@ import dataclasses
 import datetime
 import json
 import os
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from . import _abi
 from ._lib import call, call_for_text, lib, text, view
@@ -192,6 +192,15 @@ class Info:
     #: where its disks and logs are
     folder: str
     skip_module_signatures: bool
+    #: the store of its files, a path
+    store: str
+    #: when its files were made, and when its newest boot began; None: not known
+    created: Optional[datetime.datetime]
+    started: Optional[datetime.datetime]
+
+
+def moment(seconds: int) -> Optional[datetime.datetime]:
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc) if seconds else None
 
 
 def info(pointer: Any) -> Info:
@@ -210,6 +219,9 @@ def info(pointer: Any) -> Info:
         accel=text(struct.accel),
         folder=os.fsdecode(struct.folder or b""),
         skip_module_signatures=struct.skip_module_signatures,
+        store=os.fsdecode(struct.store or b""),
+        created=moment(struct.created),
+        started=moment(struct.started),
     )
 
 

@@ -592,6 +592,18 @@ def list_(
         return _results.list_of("vmboot_list", opts, "vmboot_list_free", _abi.Info, _results.info)
 
 
+def store_path(store: Optional[StrPath] = None) -> str:
+    """The folder of the store that a call with this ``store`` uses, as :attr:`Info.store` has it.
+
+    :func:`list` returns VMs of all stores at a libvirt.
+
+    >>> {info.name for info in vmboot.list() if info.store == vmboot.store_path()}
+    {'web'}
+    """
+    with where(None, store, None).options() as opts:
+        return call_for_text("vmboot_store_path", opts)[1]
+
+
 def plan(
     *, connection: Any = None, progress: Optional[Progress] = None, **request: Unpack[Request]
 ) -> str:
