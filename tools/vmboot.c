@@ -18,12 +18,11 @@ static const struct verb verbs[] = {
 	{.name = "run",
 	 .operands = "IMAGE [CMD...]",
 	 .operand = OPERAND_IMAGE_FIRST,
-	 .help = "Boot an image and run its program; end as the program ends",
-	 .more = "The VM powers off when the program ends, unless --on-exit says otherwise, and "
-		 "is\n"
-		 "kept unless --rm is given. Ctrl-C stops it; a second one cuts its power.\n"
+	 .help = "Boot an image, run its program and exit with its exit code",
+	 .more = "The VM powers off when the program ends, unless --on-exit says otherwise. It is\n"
+		 "kept unless --rm is given. Ctrl-C stops it; a second Ctrl-C cuts its power.\n"
 		 "Exit code: the program's, or 128 + its signal; 125 if vmboot failed, 126 if the\n"
-		 "command cannot be executed, 127 if it is not there; 2 for a bad request.",
+		 "command cannot be executed, 127 if it does not exist; 2 for a bad request.",
 	 .fn = verb_run,
 	 .flags = COMMON | FLAG_DETACH | FLAG_REPORT | FLAG_RM | FLAG_REQUEST | FLAG_MACHINE,
 	 .fields = FIELDS_ALL,
@@ -31,7 +30,7 @@ static const struct verb verbs[] = {
 	{.name = "start",
 	 .operands = "NAME...",
 	 .operand = OPERAND_VM_STOPPED,
-	 .help = "Start VMs that are stopped",
+	 .help = "Start stopped VMs",
 	 .fn = verb_start,
 	 .flags = COMMON,
 	 .min_operands = 1,
@@ -46,7 +45,7 @@ static const struct verb verbs[] = {
 	{.name = "restart",
 	 .operands = "NAME...",
 	 .operand = OPERAND_VM,
-	 .help = "Ask VMs to reboot, then reset them; start those that are stopped",
+	 .help = "Ask VMs to reboot, then reset them; start stopped ones",
 	 .fn = verb_restart,
 	 .flags = COMMON | FLAG_STOP_TIME,
 	 .min_operands = 1,
@@ -54,29 +53,29 @@ static const struct verb verbs[] = {
 	{.name = "rm",
 	 .operands = "NAME...",
 	 .operand = OPERAND_VM,
-	 .help = "Remove VMs with their disks and logs; images stay",
+	 .help = "Remove VMs with their disks and logs, but not their images",
 	 .fn = verb_rm,
 	 .flags = COMMON | FLAG_FORCE | FLAG_EACH | FLAG_ALL_STORES,
 	 .max_operands = -1},
 	{.name = "prune",
 	 .operands = "",
-	 .help = "Remove all VMs that are stopped, with their disks and logs",
+	 .help = "Remove all stopped VMs with their disks and logs",
 	 .fn = verb_prune,
 	 .flags = COMMON | FLAG_YES},
 	{.name = "ps",
 	 .operands = "",
-	 .help = "List VMs that run",
+	 .help = "List running VMs",
 	 .fn = verb_ps,
 	 .flags = COMMON | FLAG_ALL | FLAG_ALL_STORES | FLAG_FILTER | FLAG_FORMAT | FLAG_JSON |
 		  FLAG_QUIET},
 	{.name = "exec",
 	 .operands = "NAME CMD...",
 	 .operand = OPERAND_VM_FIRST,
-	 .help = "Run a command in a VM that runs; end as it ends",
+	 .help = "Run a command in a running VM and exit with its exit code",
 	 .more = "A \"--\" before CMD is dropped. Exit code: the command's, or 128 + its signal; "
 		 "125 "
-		 "if\nvmboot failed, 126 if the command cannot be executed, 127 if it is not "
-		 "there.",
+		 "if\nvmboot failed, 126 if the command cannot be executed, 127 if it does not "
+		 "exist.",
 	 .fn = verb_exec,
 	 .flags = COMMON | FLAG_INTERACTIVE | FLAG_TTY | FLAG_PROGRAM,
 	 .rest = true,
@@ -85,12 +84,11 @@ static const struct verb verbs[] = {
 	{.name = "cp",
 	 .operands = "SRC DST",
 	 .operand = OPERAND_VM_PATH,
-	 .help = "Copy files between the host and a VM that runs",
-	 .more = "One of SRC and DST is NAME:PATH. Into a folder that is there, a copy goes under "
-		 "its\nown name. Owners, modes, times, links and holes are kept. The other, if "
-		 "\"-\", is a "
-		 "tar\narchive on standard input, unpacked in the folder DST, or on standard "
-		 "output.",
+	 .help = "Copy files between the host and a running VM",
+	 .more = "One of SRC and DST is NAME:PATH. If DST is an existing folder, the copy is put\n"
+		 "into it under its own name. Owners, modes, times, links and holes are kept.\n"
+		 "\"-\" as SRC reads a tar archive from standard input and unpacks it into the\n"
+		 "folder DST; as DST it writes one to standard output.",
 	 .fn = verb_cp,
 	 .flags = COMMON,
 	 .min_operands = 2,
@@ -98,7 +96,7 @@ static const struct verb verbs[] = {
 	{.name = "stat",
 	 .operands = "NAME PATH",
 	 .operand = OPERAND_VM_FIRST,
-	 .help = "Say what a path in a VM that runs is",
+	 .help = "Describe a path in a running VM",
 	 .fn = verb_stat,
 	 .flags = COMMON | FLAG_DEREFERENCE | FLAG_JSON,
 	 .min_operands = 2,
@@ -114,7 +112,7 @@ static const struct verb verbs[] = {
 	{.name = "wait",
 	 .operands = "NAME...",
 	 .operand = OPERAND_VM,
-	 .help = "Wait for VMs' programs to end and print their exit codes",
+	 .help = "Wait until VMs' programs end, and print their exit codes",
 	 .fn = verb_wait,
 	 .flags = COMMON | FLAG_PHASE | FLAG_WAIT_TIME,
 	 .min_operands = 1,
@@ -122,7 +120,7 @@ static const struct verb verbs[] = {
 	{.name = "report",
 	 .operands = "NAME",
 	 .operand = OPERAND_VM,
-	 .help = "Print the ledger of a VM's newest boot: where the time went",
+	 .help = "Print how long each step of a VM's newest boot took",
 	 .fn = verb_report,
 	 .flags = COMMON | FLAG_CHART | FLAG_JSON | FLAG_SVG,
 	 .min_operands = 1,
@@ -130,7 +128,7 @@ static const struct verb verbs[] = {
 	{.name = "plan",
 	 .operands = "IMAGE [CMD...]",
 	 .operand = OPERAND_IMAGE_FIRST,
-	 .help = "Print all that run would do, as JSON, and make no VM",
+	 .help = "Print what run would do, as JSON, without making a VM",
 	 .more = "Without --name the VM is planned as \"" NAME_OF_PLAN "\".",
 	 .fn = verb_plan,
 	 .flags = COMMON | FLAG_REQUEST | FLAG_MACHINE,
@@ -139,7 +137,7 @@ static const struct verb verbs[] = {
 	{.name = "xml",
 	 .operands = "IMAGE [CMD...]",
 	 .operand = OPERAND_IMAGE_FIRST,
-	 .help = "Print the libvirt domain XML that run would use, and make no VM",
+	 .help = "Print the libvirt domain XML that run would use",
 	 .more = "Without --name the VM is planned as \"" NAME_OF_PLAN "\".",
 	 .fn = verb_xml,
 	 .flags = COMMON | FLAG_REQUEST | FLAG_MACHINE,
@@ -148,7 +146,7 @@ static const struct verb verbs[] = {
 	{.name = "import",
 	 .operands = "SOURCE",
 	 .operand = OPERAND_SOURCE,
-	 .help = "Bring an image into the store and print its name",
+	 .help = "Import an image into the store and print its name",
 	 .more = "SOURCE is oci:DIR[:TAG], tar:FILE, dir:DIR or disk:FILE.",
 	 .fn = verb_import,
 	 .flags = COMMON | FLAG_NAME | FLAG_JSON,
@@ -169,13 +167,13 @@ static const struct verb verbs[] = {
 	 .max_operands = -1},
 	{.name = "doctor",
 	 .operands = "",
-	 .help = "Say what this host can do, what it lacks and how to mend it",
+	 .help = "Check this host: what works, what is missing and how to fix it",
 	 .fn = verb_doctor,
 	 .flags = COMMON | FLAG_JSON,
 	 .fields = FIELDS_DOCTOR},
 	{.name = "gc",
 	 .operands = "",
-	 .help = "Remove what killed programs left, and old kernels",
+	 .help = "Remove what killed programs left behind, and old kernels",
 	 .fn = verb_gc,
 	 .flags = COMMON | FLAG_DRY_RUN | FLAG_JSON},
 };
@@ -210,8 +208,8 @@ static int unknown_verb(const char *name)
 static int help_all(void)
 {
 	out("Usage: vmboot [FLAG...] VERB [FLAG...] [OPERAND...]\n"
-	    "Boot a container image in a virtual machine, and know where the time "
-	    "went.\n\nVerbs:\n");
+	    "Boot a container image in a virtual machine, and see how long each step takes.\n\n"
+	    "Verbs:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		out("  %-8s  %s\n", verbs[i].name, verbs[i].help);
 	out("  %-8s  %s\n", "help", "Show the help of a verb");

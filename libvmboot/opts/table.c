@@ -38,13 +38,14 @@ static const struct vmb_field fields[] = {
 	{
 		.pub = {MEMBER(skip_kernel_headers), .type = VMBOOT_FIELD_BOOL,
 			.rule = "true or false",
-			.help = "attach no kernel modules and headers; DKMS is unavailable",
+			.help = "attach no disk with kernel modules and headers; DKMS cannot be "
+				"used",
 			.since = "0.1"},
 	},
 	{
 		.pub = {MEMBER(skip_guest_agent), .type = VMBOOT_FIELD_BOOL,
 			.rule = "true or false",
-			.help = "run no agent in the guest; exec, stat and cp are unavailable",
+			.help = "run no agent in the guest; exec, stat and cp cannot be used",
 			.since = "0.1"},
 	},
 	{
@@ -69,8 +70,7 @@ static const struct vmb_field fields[] = {
 		.pub = {MEMBER(entrypoint), .type = VMBOOT_FIELD_LIST, .max = 131071,
 			.metavar = "ARG",
 			.rule = "a list of at most 1024 strings, each at most 131071 bytes",
-			.help = "replaces the image's entrypoint, and drops its cmd",
-			.since = "0.1"},
+			.help = "replaces the image's entrypoint and cmd", .since = "0.1"},
 	},
 	{
 		.pub = {MEMBER(cmd), .type = VMBOOT_FIELD_LIST, .max = 131071, .metavar = "ARG",
@@ -82,7 +82,7 @@ static const struct vmb_field fields[] = {
 			.metavar = "KEY=VALUE",
 			.rule = "a list of at most 1024 KEY=VALUE, each at most 131071 bytes, KEY "
 				"not empty",
-			.help = "adds to the image's environment, or replaces in it",
+			.help = "adds a variable to the image's environment, or replaces one",
 			.since = "0.1", .short_flag = 'e'},
 		.accepts = vmb_rule_env,
 	},
@@ -96,16 +96,13 @@ static const struct vmb_field fields[] = {
 		.pub = {MEMBER(user), .type = VMBOOT_FIELD_STRING, .max = 255,
 			.metavar = "USER[:GROUP]",
 			.rule = "USER or USER:GROUP, each a name or a number",
-			.help = "who runs the program", .since = "0.1", .short_flag = 'u'},
+			.help = "the user who runs the program", .since = "0.1", .short_flag = 'u'},
 		.accepts = vmb_rule_user,
 	},
 	{
 		.pub = {MEMBER(init_mode), .type = VMBOOT_FIELD_ENUM, .choices = init_modes,
 			.metavar = "MODE", .rule = "auto, exec, systemd or pid1",
-			.help = "who is PID 1: our init (exec), the image's init system (systemd), "
-				"or "
-				"the program, which ends as in exec mode (pid1)",
-			.since = "0.1"},
+			.help = "which process runs as PID 1 in the guest", .since = "0.1"},
 	},
 	{
 		.pub = {MEMBER(on_exit), .type = VMBOOT_FIELD_ENUM, .choices = on_exits,
@@ -115,46 +112,48 @@ static const struct vmb_field fields[] = {
 	{
 		.pub = {MEMBER(accel), .type = VMBOOT_FIELD_ENUM, .choices = accels,
 			.metavar = "ACCEL", .rule = "auto, kvm or tcg",
-			.help = "what runs the guest; auto is KVM where a guest really runs under "
-				"it",
+			.help = "what executes the guest; auto chooses KVM if a guest can run "
+				"under it",
 			.since = "0.1"},
 	},
 	{
 		.pub = {MEMBER(kernel), .type = VMBOOT_FIELD_STRING, .max = 4095, .metavar = "FILE",
 			.rule = "a path",
-			.help = "the guest's kernel; default: the newest installed that fits",
+			.help = "the guest's kernel; default: the newest installed one that can "
+				"boot the guest",
 			.since = "0.1"},
 		.accepts = vmb_rule_line,
 	},
 	{
 		.pub = {MEMBER(kernel_args), .type = VMBOOT_FIELD_STRING, .max = 1024,
 			.metavar = "ARGS", .rule = "one line of printable ASCII",
-			.help = "added to the kernel's command line; these win over ours",
+			.help = "added at the end of the kernel's command line, so they take "
+				"precedence",
 			.since = "0.1"},
 		.accepts = vmb_rule_ascii,
 	},
 	{
 		.pub = {MEMBER(uri), .type = VMBOOT_FIELD_STRING, .max = 1024, .metavar = "URI",
 			.rule = "a libvirt URI, or embed",
-			.help = "libvirt to use; embed: in this process, without a daemon",
+			.help = "the libvirt to use; embed runs it in this process, without a "
+				"daemon",
 			.since = "0.1", .short_flag = 'c'},
 		.accepts = vmb_rule_line,
 	},
 	{
 		.pub = {MEMBER(store), .type = VMBOOT_FIELD_STRING, .max = 3072, .metavar = "DIR",
-			.rule = "a path", .help = "folder with images, kernels and VMs",
+			.rule = "a path", .help = "the folder with images, kernels and VMs",
 			.since = "0.1"},
 		.accepts = vmb_rule_line,
 	},
 	{
 		.pub = {MEMBER(network), .type = VMBOOT_FIELD_ENUM, .choices = networks,
 			.metavar = "NETWORK", .rule = "none or user",
-			.help = "what the guest can reach: nothing, or what QEMU's user can",
-			.since = "0.1"},
+			.help = "the network that the guest can reach", .since = "0.1"},
 	},
 	{
 		.pub = {MEMBER(ephemeral), .type = VMBOOT_FIELD_BOOL, .rule = "true or false",
-			.help = "leave nothing when the VM stops", .since = "0.1"},
+			.help = "remove the VM when it stops", .since = "0.1"},
 	},
 	{
 		.pub = {MEMBER(debug), .type = VMBOOT_FIELD_BOOL, .rule = "true or false",
@@ -164,8 +163,7 @@ static const struct vmb_field fields[] = {
 	{
 		.pub = {MEMBER(guest_agent), .type = VMBOOT_FIELD_ENUM, .choices = guest_agents,
 			.metavar = "AGENT", .rule = "vmboot or image",
-			.help = "whose agent runs in the guest: ours, or one that the image starts",
-			.since = "0.1"},
+			.help = "whose agent runs in the guest", .since = "0.1"},
 	},
 	{
 		.pub = {MEMBER(kernel_headers), .type = VMBOOT_FIELD_STRING, .max = 4095,
@@ -178,28 +176,28 @@ static const struct vmb_field fields[] = {
 	{
 		.pub = {MEMBER(kernel_start), .type = VMBOOT_FIELD_ENUM, .choices = kernel_starts,
 			.metavar = "START", .rule = "auto or bzimage",
-			.help = "auto: the unpacked kernel itself, without KASLR; bzimage: by way "
-				"of its decompressor",
+			.help = "how the kernel starts; auto unpacks it on the host, without KASLR",
 			.since = "0.1"},
 	},
 	{
 		.pub = {MEMBER(skip_module_signatures), .type = VMBOOT_FIELD_BOOL,
 			.rule = "true or false",
-			.help = "load the boot's own modules without a look at their signatures; "
-				"the kernel is tainted (E)",
+			.help = "load the modules that the boot needs without checking their "
+				"signatures; the kernel is tainted (E)",
 			.since = "0.1"},
 	},
 	{
 		.pub = {MEMBER(timeout_ms), .type = VMBOOT_FIELD_UINT, .min = 1, .max = 604800000,
 			.default_value = VMB_LIMIT_DEFAULT_MS, .metavar = "MS",
 			.rule = "a number of milliseconds from 1 to 604800000",
-			.help = "how long making the VM may take, in ms", .since = "0.2"},
+			.help = "how long creating the VM may take, in milliseconds",
+			.since = "0.2"},
 	},
 	{
 		.pub = {MEMBER(hostname), .type = VMBOOT_FIELD_STRING, .max = 64, .metavar = "NAME",
 			.rule = "a host name of at most 64 bytes: letters, digits and inner "
 				"dashes, in parts joined by dots",
-			.help = "the guest's host name; default: made of the VM's name",
+			.help = "the guest's host name; default: made from the VM's name",
 			.since = "0.2"},
 		.accepts = vmb_rule_hostname,
 	},

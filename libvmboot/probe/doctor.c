@@ -54,7 +54,7 @@ static enum status failed(struct exam *e, const char *mend)
 /* A check that another one's failure leaves nothing to do for. */
 static enum status skipped(struct exam *e, const char *other)
 {
-	MEND(e, "first mend: %s", other);
+	MEND(e, "fix this first: %s", other);
 	return WARNING;
 }
 

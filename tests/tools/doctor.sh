@@ -27,8 +27,8 @@ doctor vmboot
 row store ok "$VMBOOT_STORE" ""
 row libvirt error "cannot connect" "start libvirtd or virtqemud"
 [ -r /usr/share/qemu/qboot.rom ] && row firmware ok /usr/share/qemu/qboot.rom ""
-row access warning "no libvirt" "first mend: libvirt"
-row kvm warning "no libvirt" "first mend: libvirt"
+row access warning "no libvirt" "fix this first: libvirt"
+row kvm warning "no libvirt" "fix this first: libvirt"
 for name in store sqfstar mke2fs qemu init kernel modules headers libvirt firmware access kvm; do
 	jq -e --arg name "$name" '[.checks[].name] | index($name)' "$tmp/json" >/dev/null ||
 		fail "nothing about $name"
@@ -50,12 +50,12 @@ doctor env VMBOOT_GUEST_DIR="$tmp/nosuch" vmboot
 row init error "$tmp/nosuch" "VMBOOT_GUEST_DIR"
 doctor env VMBOOT_STORE=/proc/nosuch vmboot
 row store error /proc/nosuch "choose another folder"
-row libvirt warning "no store" "first mend: store"
+row libvirt warning "no store" "fix this first: store"
 expect 1 vmboot doctor --json -c "$nobody" --kernel "$tmp/nosuch"
 cp "$tmp/out" "$tmp/json"
 row kernel error "$tmp/nosuch" "apt-get install linux-image"
-row modules warning "no kernel" "first mend: kernel"
-row headers warning "no kernel" "first mend: kernel"
+row modules warning "no kernel" "fix this first: kernel"
+row headers warning "no kernel" "fix this first: kernel"
 
 # a kernel with all built in
 make_built_in "$tmp"
