@@ -134,6 +134,7 @@ struct vmboot_opts {
 	uint64_t timeout_ms; /**< how long a create or an import may take, ms; 0: 86400000, a day */
 	struct vmboot_cancel *cancel; /**< C only; borrowed: ends the call, see vmboot_cancel() */
 	const char *hostname;	      /**< the guest's; NULL: made of the name */
+	uint64_t log_max_mib;	      /**< what is kept of each of the guest's logs, MiB; 0: 64 */
 };
 
 /** An initialiser: size set, all else as written or default. */

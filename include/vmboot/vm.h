@@ -334,8 +334,8 @@ VMBOOT_API int vmboot_on_event(struct vmboot_vm *vm, vmboot_event_fn fn, void *d
  * @fn: NULL: nobody.
  * @data: for @fn.
  *
- * The guest does not wait for a reader, the logs are limited (64 MiB each; for guests of a daemon as
- * virtlogd.conf says), and output that @fn takes too long to get may be gone. That is never
+ * The guest does not wait for a reader, the logs are limited (log_max_mib each; for guests of a daemon
+ * as virtlogd.conf says), and output that @fn takes too long to get may be gone. That is never
  * silent: vmboot_wait() or vmboot_dispatch() delivers what came before the gap and then returns
  * -VMBOOT_ELOST, whose message says how many bytes are missing if that is known. The next call goes
  * on after the gap. Rotated files that were seen are kept open until they are read, up to 32 of a

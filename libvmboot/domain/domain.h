@@ -28,6 +28,7 @@ struct vmb_metadata {
 	bool ephemeral, skip_kernel_headers, skip_guest_agent, skip_module_signatures;
 	enum vmboot_init_mode init_mode;
 	enum vmboot_guest_agent guest_agent;
+	unsigned log_max_mib;
 };
 
 void vmb_metadata_done(struct vmb_metadata *metadata);

@@ -44,6 +44,7 @@ static const struct field {
 	{"skip_guest_agent", FLAG, OF_VM, INFO(skip_guest_agent)},
 	{"skip_module_signatures", FLAG, OF_VM, INFO(skip_module_signatures)},
 	{"guest_agent", CHOICE, OF_VM, AT(guest_agent), NOT_IN_INFO},
+	{"log_max_mib", NUMBER, OF_VM, AT(log_max_mib), NOT_IN_INFO},
 	/* the frequency that the kernel's command line says, if it says one */
 	{VMB_METADATA_TSC, NUMBER, OF_VM, AT(tsc_khz), NOT_IN_INFO},
 #undef INFO
@@ -82,6 +83,7 @@ int vmb_metadata_from_plan(const struct vmb_plan *plan, struct vmb_metadata *ret
 		.skip_guest_agent = plan->skip_guest_agent,
 		.skip_module_signatures = plan->skip_module_signatures,
 		.guest_agent = plan->guest_agent,
+		.log_max_mib = (unsigned)plan->log_max_mib,
 		.tsc_khz = f->accel == VMBOOT_ACCEL_TCG ? f->tsc_khz : 0,
 	};
 	int r;
@@ -221,6 +223,8 @@ static int parse_fields(xmlNodePtr vm, struct vmb_metadata *ret)
 		return r;
 	if (m.init_mode == VMBOOT_INIT_AUTO)
 		m.init_mode = VMBOOT_INIT_EXEC;
+	if (m.log_max_mib == 0) /* 0.1 wrote none */
+		m.log_max_mib = VMB_OPTS_LOG_MAX_MIB;
 	*ret = m;
 	m = (struct vmb_metadata){0};
 	return 0;

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 
-enum { MIB = 1 << 20 };
+enum { MIB = 1 << 20, SLACK = 8 };
 
 /* True if the file has more on the disk than bytes. */
 static bool is_larger(const char *path, uint64_t bytes, struct stat *st)
@@ -25,13 +25,18 @@ static void free_range(const char *path, uint64_t from, uint64_t n)
 				(off_t)n);
 }
 
-void vmb_limit_log(const char *path, uint64_t unread)
+uint64_t vmb_limit_slack_mib(uint64_t max_mib)
 {
-	const uint64_t keep = (uint64_t)VMB_LOG_MAX_MIB * MIB;
+	return max_mib < SLACK ? 1 : max_mib / SLACK;
+}
+
+void vmb_limit_log(const char *path, uint64_t max_mib, uint64_t unread)
+{
+	const uint64_t keep = max_mib * MIB;
 	struct stat st;
 	uint64_t end;
 
-	if (!is_larger(path, keep + (uint64_t)VMB_LOG_SLACK_MIB * MIB, &st))
+	if (!is_larger(path, keep + vmb_limit_slack_mib(max_mib) * MIB, &st))
 		return;
 	end = (uint64_t)st.st_size - keep;
 	free_range(path, 0, end < unread ? end : unread);

@@ -10,16 +10,14 @@
 
 #include <stdint.h>
 
-enum {
-	VMB_LOG_MAX_MIB = 64,  /* what is kept of a log */
-	VMB_LOG_SLACK_MIB = 8, /* what it may have more, so that not each look frees something */
-};
+/* What a log may have beyond its limit, so that not each look frees something. */
+uint64_t vmb_limit_slack_mib(uint64_t max_mib);
 
 /*
- * Frees what is older than the newest VMB_LOG_MAX_MIB, but nothing from unread on: UINT64_MAX, nobody
- * reads here. A file that cannot be changed is left as it is.
+ * Frees what is older than the newest max_mib, but nothing from unread on: UINT64_MAX, nobody reads
+ * here. A file that cannot be changed is left as it is.
  */
-void vmb_limit_log(const char *path, uint64_t unread);
+void vmb_limit_log(const char *path, uint64_t max_mib, uint64_t unread);
 
 /* Frees all from a position on: of a file that is read no further. */
 void vmb_limit_end(const char *path, uint64_t from);

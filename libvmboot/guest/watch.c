@@ -28,6 +28,7 @@ struct vmb_watch {
 	dev_t events_dev; /* which file lies there */
 	ino_t events_ino;
 	struct vmb_tail streams[VMB_WATCH_STREAMS];
+	uint64_t log_max_mib; /* 0: no limit */
 	int events_fd;
 	off_t events_at;
 	struct vmb_event events[VMB_EVENT_MAX_PER_BOOT];
@@ -177,6 +178,7 @@ int vmb_watch_open(const struct vmb_watch_paths *paths, struct vmb_watch **ret)
 	}
 	if (r < 0)
 		return r;
+	w->log_max_mib = paths->log_max_mib;
 	*ret = TAKE_PTR(w);
 	return 0;
 }
@@ -386,8 +388,9 @@ static int next_record(struct vmb_watch *w, struct vmb_event *ret)
 /* With the embedded driver nobody else does. The events' decoder goes no further than their bound. */
 static void limit_files(const struct vmb_watch *w)
 {
-	for (int i = 0; i < VMB_WATCH_STREAMS; i++)
-		vmb_limit_log(w->streams[i].path, vmb_tail_position(&w->streams[i]));
+	for (int i = 0; i < VMB_WATCH_STREAMS && w->log_max_mib; i++)
+		vmb_limit_log(w->streams[i].path, w->log_max_mib,
+			      vmb_tail_position(&w->streams[i]));
 	vmb_limit_end(w->events_path, EVENTS_FILE_MAX + 2 * VMB_EVENT_SIZE);
 }
 

@@ -20,6 +20,7 @@ enum { VMB_WATCH_STREAMS = 3 };
 struct vmb_watch_paths {
 	const char *events;
 	const char *streams[VMB_WATCH_STREAMS]; /* by enum vmboot_stream, less 1 */
+	uint64_t log_max_mib;			/* what is kept of each stream; 0: all */
 };
 
 struct vmb_watch;

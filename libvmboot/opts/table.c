@@ -201,6 +201,14 @@ static const struct vmb_field fields[] = {
 			.since = "0.2"},
 		.accepts = vmb_rule_hostname,
 	},
+	{
+		.pub = {MEMBER(log_max_mib), .type = VMBOOT_FIELD_UINT, .min = 1, .max = 1048576,
+			.default_value = VMB_OPTS_LOG_MAX_MIB, .metavar = "MIB",
+			.rule = "a number of MiB from 1 to 1048576",
+			.help = "what is kept of each of its logs, in MiB; virtlogd has limits of "
+				"its own",
+			.since = "0.2"},
+	},
 };
 
 const struct vmb_field *vmb_fields(size_t *ret_n)
@@ -213,10 +221,10 @@ const struct vmboot_field *const *vmboot_opts_fields(size_t *ret_n)
 {
 #define ROW(i) &fields[i].pub
 	static const struct vmboot_field *const pubs[] = {
-		ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),
-		ROW(7),	 ROW(8),  ROW(9),  ROW(10), ROW(11), ROW(12), ROW(13),
-		ROW(14), ROW(15), ROW(16), ROW(17), ROW(18), ROW(19), ROW(20),
-		ROW(21), ROW(22), ROW(23), ROW(24), ROW(25), ROW(26), ROW(27),
+		ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),
+		ROW(8),	 ROW(9),  ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15),
+		ROW(16), ROW(17), ROW(18), ROW(19), ROW(20), ROW(21), ROW(22), ROW(23),
+		ROW(24), ROW(25), ROW(26), ROW(27), ROW(28),
 	};
 #undef ROW
 	_Static_assert(ARRAY_SIZE(pubs) == ARRAY_SIZE(fields), "a row is missing");

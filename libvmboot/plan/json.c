@@ -124,6 +124,7 @@ static struct json_object *files_json(const struct vmb_plan *plan)
 	vmb_json_str(o, "stdout", f->out);
 	vmb_json_str(o, "stderr", f->err);
 	vmb_json_str(o, "events", f->events);
+	vmb_json_int(o, "log_max_mib", (int64_t)plan->log_max_mib);
 	return o;
 }
 

@@ -259,6 +259,7 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 	p.vcpus = opts->vcpus;
 	p.memory_mib = opts->memory_mib;
 	p.overlay_mib = opts->overlay_mib;
+	p.log_max_mib = opts->log_max_mib;
 	p.ephemeral = opts->ephemeral;
 	p.skip_kernel_headers = opts->skip_kernel_headers;
 	p.skip_guest_agent = opts->skip_guest_agent;

@@ -72,6 +72,7 @@ static int open_watch(struct vmboot_vm *vm)
 	const struct vmb_watch_paths paths = {
 		.events = vm->files.events,
 		.streams = {vm->files.out, vm->files.err, vm->files.console},
+		.log_max_mib = vm->metadata.log_max_mib,
 	};
 	struct vmb_listener *l = &vm->listener;
 	int r;

@@ -330,7 +330,8 @@ static void metadata_there_and_back(void)
 			PLAIN, .ephemeral = bits & 1, .skip_kernel_headers = bits & 2,
 			.skip_guest_agent = bits & 4, .skip_module_signatures = bits & 16,
 			.init_mode = bits & 8 ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC,
-			.guest_agent = bits & 4 ? VMBOOT_AGENT_VMBOOT : VMBOOT_AGENT_IMAGE);
+			.guest_agent = bits & 4 ? VMBOOT_AGENT_VMBOOT : VMBOOT_AGENT_IMAGE,
+			.log_max_mib = bits);
 		_cleanup_metadata_ struct vmb_metadata m = {0};
 		struct vmb_facts f = test_facts();
 		const char *digest = test_path("%s", f.image.digest);
@@ -348,6 +349,7 @@ static void metadata_there_and_back(void)
 		CU_ASSERT_EQUAL(m.skip_module_signatures, (bits & 16) != 0);
 		CU_ASSERT_EQUAL(m.init_mode, bits & 8 ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC);
 		CU_ASSERT_EQUAL(m.guest_agent, bits & 4 ? VMBOOT_AGENT_VMBOOT : VMBOOT_AGENT_IMAGE);
+		CU_ASSERT_EQUAL(m.log_max_mib, bits ? bits : 64);
 		CU_ASSERT_FALSE(m.probe);
 	}
 }
@@ -360,7 +362,8 @@ static void metadata_of_the_plan_and_of_its_xml(void)
 			PLAIN, .ephemeral = bits & 1, .skip_kernel_headers = bits & 2,
 			.skip_guest_agent = bits & 4, .skip_module_signatures = bits & 8,
 			.init_mode = bits & 16 ? VMBOOT_INIT_SYSTEMD : VMBOOT_INIT_EXEC,
-			.guest_agent = bits & 4 ? VMBOOT_AGENT_VMBOOT : VMBOOT_AGENT_IMAGE);
+			.guest_agent = bits & 4 ? VMBOOT_AGENT_VMBOOT : VMBOOT_AGENT_IMAGE,
+			.log_max_mib = bits);
 		_cleanup_plan_ struct vmb_plan plan = test_plan(&o, test_facts());
 		_cleanup_metadata_ struct vmb_metadata a = {0}, b = {0};
 
@@ -374,6 +377,7 @@ static void metadata_of_the_plan_and_of_its_xml(void)
 		CU_ASSERT(a.skip_kernel_headers == b.skip_kernel_headers);
 		CU_ASSERT(a.skip_guest_agent == b.skip_guest_agent);
 		CU_ASSERT(a.skip_module_signatures == b.skip_module_signatures);
+		CU_ASSERT_EQUAL(a.log_max_mib, b.log_max_mib);
 		CU_ASSERT(a.tsc_khz == 2600000 && b.tsc_khz == 2600000);
 		CU_ASSERT(!a.probe && !b.probe);
 	}
@@ -405,12 +409,14 @@ static void metadata_of_another_version(void)
 	_cleanup_metadata_ struct vmb_metadata m = {0};
 
 	ASSERT_OK(vmb_metadata_parse("<vm><store>/s</store><init_mode>other</init_mode>"
-				     "<guest_agent>other</guest_agent><tsc_khz>-1</tsc_khz></vm>",
+				     "<guest_agent>other</guest_agent><tsc_khz>-1</tsc_khz>"
+				     "<log_max_mib>0x</log_max_mib></vm>",
 				     &m));
 	CU_ASSERT_EQUAL(m.init_mode, VMBOOT_INIT_EXEC);
 	CU_ASSERT_EQUAL(m.guest_agent, VMBOOT_AGENT_VMBOOT);
 	CU_ASSERT_EQUAL(m.accel, VMBOOT_ACCEL_AUTO);
 	CU_ASSERT_EQUAL(m.tsc_khz, 0);
+	CU_ASSERT_EQUAL(m.log_max_mib, 64);
 	ASSERT_STR(m.image, "");
 }
 

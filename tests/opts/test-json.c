@@ -68,7 +68,8 @@ static const char everything[] =
 	"  \"kernel_start\": \"bzimage\",\n"
 	"  \"skip_module_signatures\": true,\n"
 	"  \"timeout_ms\": 1,\n"
-	"  \"hostname\": \"www.example.org\"\n"
+	"  \"hostname\": \"www.example.org\",\n"
+	"  \"log_max_mib\": 1048576\n"
 	"}\n";
 
 static void there_and_back(void)

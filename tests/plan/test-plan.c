@@ -39,7 +39,7 @@ static void everything_asked_for(void)
 			    .workdir = "/srv", .user = "1000:www",
 			    .on_exit = VMBOOT_ON_EXIT_POWEROFF, .network = VMBOOT_NETWORK_USER,
 			    .kernel_args = "loglevel=7 x=y", .ephemeral = true, .debug = true,
-			    .skip_module_signatures = true);
+			    .skip_module_signatures = true, .log_max_mib = 2);
 	struct vmb_facts f = test_facts();
 
 	f.accel = VMBOOT_ACCEL_KVM;

@@ -11,7 +11,7 @@ int main(int argc, char **argv)
 		VMBOOT_OPTS(.name = "planned", .accel = VMBOOT_ACCEL_TCG, .uri = "embed",
 			    .on_exit = VMBOOT_ON_EXIT_POWEROFF, .vcpus = 2, .env = env,
 			    .skip_kernel_headers = true, .skip_module_signatures = true,
-			    .hostname = "www.example.org");
+			    .hostname = "www.example.org", .log_max_mib = 5);
 	char *text = NULL;
 	int r;
 

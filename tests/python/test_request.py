@@ -154,6 +154,7 @@ class Request(unittest.TestCase):
             "skip_kernel_headers": True,
             "skip_module_signatures": True,
             "hostname": "www.example.org",
+            "log_max_mib": 5,
         }
         text = json.dumps(request)
         code = "import json, sys, vmboot; sys.stdout.write(vmboot.{}(**json.loads(sys.argv[1])))"

@@ -332,6 +332,7 @@ class Opts(ctypes.Structure):
     timeout_ms: int
     cancel: Optional[int]
     hostname: Optional[builtins.bytes]
+    log_max_mib: int
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -368,6 +369,7 @@ class Opts(ctypes.Structure):
         ("timeout_ms", c_uint64),
         ("cancel", c_void_p),
         ("hostname", c_char_p),
+        ("log_max_mib", c_uint64),
     ]
 
 

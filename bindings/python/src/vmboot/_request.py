@@ -52,6 +52,7 @@ class Request(TypedDict, total=False):
     skip_module_signatures: bool
     timeout_ms: int
     hostname: str
+    log_max_mib: int
 
 
 class Field(NamedTuple):
