@@ -36,7 +36,8 @@ struct vmboot_image {
  * imports at once do no harm. The source is only read.
  *
  * Returns: 0; -VMBOOT_EIMAGE, the source cannot be used; -VMBOOT_EHOST, a tool or right is
- * missing; -ETIMEDOUT, -ECANCELED; or another negative errno. Thread-safe. Since 0.1.
+ * missing; -ENOMEM, it takes more memory to unpack than an import may have; -ETIMEDOUT, -ECANCELED; or
+ * another negative errno. Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_image_import(const struct vmboot_opts *where, const char *source,
 				   const char *name, struct vmboot_image **ret_image);

@@ -160,6 +160,7 @@ static int check_whole(struct vmb_layer_reader *r)
 
 static int broken(struct vmb_layer_reader *r, struct archive *a)
 {
+	bool no_memory = archive_errno(a) == ENOMEM;
 	char words[256];
 	int e;
 
@@ -169,6 +170,8 @@ static int broken(struct vmb_layer_reader *r, struct archive *a)
 		return vmb_errno(r->read_errno, "cannot read %s", r->layer->path);
 	vmb_strlcpy(words, archive_error_string(a) ? archive_error_string(a) : "", sizeof(words));
 	e = check_whole(r);
+	if (e == 0 && no_memory)
+		return vmb_error(ENOMEM, "%s cannot be read: %s", r->layer->what, words);
 	return e < 0 ? e
 		     : vmb_error(VMBOOT_EIMAGE, "%s cannot be read as an archive: %s",
 				 r->layer->what, words);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "archive/squash.h"
 
+#include <sys/resource.h>
+
 #include "base/error.h"
 
 struct vmb_squash_root vmb_squash_root_of(unsigned mode, int64_t uid, int64_t gid, int64_t mtime)
@@ -11,6 +13,20 @@ struct vmb_squash_root vmb_squash_root_of(unsigned mode, int64_t uid, int64_t gi
 		.gid = gid >= 0 && gid < UINT32_MAX ? (unsigned)gid : 0,
 		.mtime = mtime >= 0 && mtime <= INT32_MAX ? (unsigned)mtime : 0,
 	};
+}
+
+/*
+ * The soft limit of memory is that of the process that unpacks (image/importer.h). The tool has a
+ * thread and its buffers for each CPU, and reads only what we write.
+ */
+static void lift_memory_limit(pid_t pid)
+{
+	struct rlimit limit;
+
+	if (prlimit(pid, RLIMIT_AS, NULL, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	prlimit(pid, RLIMIT_AS, &limit, NULL);
 }
 
 int vmb_squash_start(struct vmb_squash *s, const char *path, const struct vmb_squash_root *root,
@@ -30,6 +46,7 @@ int vmb_squash_start(struct vmb_squash *s, const char *path, const struct vmb_sq
 
 	if (r < 0)
 		return r;
+	lift_memory_limit(s->process.pid);
 	s->process.tool = "sqfstar";
 	s->path = path;
 	s->root = *root;

@@ -57,6 +57,27 @@ char *vmb_find_tool(const char *name)
 	return found;
 }
 
+int vmb_find_installed(const char *name, const char *what, int mode, char **ret)
+{
+	const char *folder = secure_getenv("VMBOOT_GUEST_DIR");
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	if (!folder || !*folder)
+		folder = VMB_GUEST_DIR;
+	r = vmb_asprintf(&path, "%s/%s", folder, name);
+	if (r < 0)
+		return r;
+	if (access(path, mode) < 0)
+		return vmb_error(
+			VMBOOT_EHOST,
+			"cannot %s %s %s; install libvmboot, or name the folder that has it "
+			"in $VMBOOT_GUEST_DIR",
+			mode & X_OK ? "run" : "read", what, path);
+	*ret = TAKE_PTR(path);
+	return 0;
+}
+
 /* The caller's environment with LC_ALL=C, so that messages do not depend on who calls. */
 static int c_environ(char ***ret)
 {

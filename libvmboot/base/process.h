@@ -53,4 +53,10 @@ int vmb_run(const char *const *argv, char **ret_out);
 /* The tool's path, or NULL if it is not there. */
 char *vmb_find_tool(const char *name);
 
+/*
+ * A file of our own that is no tool in PATH: $VMBOOT_GUEST_DIR/name, else where it was installed.
+ * what: for the message. mode: as access(2) takes it. 0 or -VMBOOT_EHOST.
+ */
+int vmb_find_installed(const char *name, const char *what, int mode, char **ret);
+
 #endif

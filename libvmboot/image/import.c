@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "image/importer.h"
 #include "image/index.h"
 #include "image/record.h"
 
@@ -30,6 +31,24 @@ static int write_record(const char *path, const struct vmb_image *image)
 	return r < 0 ? r : sync_path(path, 0, 0644);
 }
 
+/* A kind that is not in the table of source.c is unknown to that process, so it builds here. */
+static int build_disk(const struct vmb_source *source, const struct vmb_image *image,
+		      const char *disk, struct vmb_progress_count *import)
+{
+	struct stat st;
+	int r;
+
+	if (vmb_source_kind_of(source->kind->prefix) != source->kind)
+		return source->kind->build(source, image, disk, import);
+	r = vmb_importer_build(source, image, disk, import);
+	if (r < 0)
+		return r;
+	if (lstat(disk, &st) < 0 || !S_ISREG(st.st_mode))
+		return vmb_error(VMBOOT_EIMAGE, "%s: vmboot-import made no regular file %s",
+				 import->what, disk);
+	return 0;
+}
+
 /* The disk and its record in the folder tmp, safe on disk. */
 static int fill_folder(const struct vmb_store *store, const struct vmb_source *source,
 		       const char *tmp, struct vmb_progress_count *import, struct vmb_image *image)
@@ -43,7 +62,7 @@ static int fill_folder(const struct vmb_store *store, const struct vmb_source *s
 	if (r == 0 && source->kind->fetch)
 		r = source->kind->fetch(source, store, image, import);
 	if (r == 0)
-		r = source->kind->build(source, image, disk, import);
+		r = build_disk(source, image, disk, import);
 	if (r == 0)
 		r = sync_path(disk, 0, 0444);
 	if (r < 0)

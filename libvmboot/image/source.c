@@ -12,7 +12,7 @@ static const struct vmb_source_kind *const kinds[] = {
 	&vmb_source_disk,
 };
 
-static const struct vmb_source_kind *kind_of(const char *ref)
+const struct vmb_source_kind *vmb_source_kind_of(const char *ref)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (vmb_skip_prefix(ref, kinds[i]->prefix))
@@ -22,7 +22,7 @@ static const struct vmb_source_kind *kind_of(const char *ref)
 
 bool vmb_is_source(const char *ref)
 {
-	return kind_of(ref);
+	return vmb_source_kind_of(ref);
 }
 
 static int check_type(const struct vmb_source *s)
@@ -42,7 +42,7 @@ static int check_type(const struct vmb_source *s)
 
 int vmb_source_parse(const char *ref, struct vmb_source *ret)
 {
-	_cleanup_source_ struct vmb_source s = {.kind = kind_of(ref)};
+	_cleanup_source_ struct vmb_source s = {.kind = vmb_source_kind_of(ref)};
 	int r;
 
 	if (!s.kind)

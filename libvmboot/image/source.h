@@ -40,6 +40,10 @@ struct vmb_source_kind {
 /* 1: it is a source. 0: it does not look like one. -VMBOOT_EIMAGE: one that cannot be. */
 int vmb_source_parse(const char *ref, struct vmb_source *ret);
 bool vmb_is_source(const char *ref);
+
+/* The kind whose prefix ref begins with, or NULL. */
+const struct vmb_source_kind *vmb_source_kind_of(const char *ref);
+
 void vmb_source_done(struct vmb_source *source);
 #define _cleanup_source_ vmb_cleanup(vmb_source_done)
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/process.h"
 #include "initrd/cpio.h"
 #include "wire/disks.h"
 
@@ -28,22 +29,7 @@ enum {
 
 int vmb_initrd_find_init(char **ret)
 {
-	const char *folder = secure_getenv("VMBOOT_GUEST_DIR");
-	_cleanup_free_ char *path = NULL;
-	int r;
-
-	if (!folder || !*folder)
-		folder = VMB_GUEST_DIR;
-	r = vmb_asprintf(&path, "%s/vmboot-init", folder);
-	if (r < 0)
-		return r;
-	if (access(path, R_OK) < 0)
-		return vmb_error(VMBOOT_EHOST,
-				 "cannot read the guest's init %s; install libvmboot, or name the "
-				 "folder that has it in $VMBOOT_GUEST_DIR",
-				 path);
-	*ret = TAKE_PTR(path);
-	return 0;
+	return vmb_find_installed("vmboot-init", "the guest's init", R_OK, ret);
 }
 
 /* ---- the key ---- */

@@ -16,7 +16,9 @@ for file in bin/vmboot share/man/man1/vmboot.1 share/man/man3/vmboot.3 \
 	share/zsh/site-functions/_vmboot; do
 	[ -e "$root/$file" ] || fail "$file is not installed"
 done
-find "$dest" -name vmboot-init -perm -100 | grep -q . || fail "vmboot-init is not installed"
+for file in vmboot-init vmboot-import; do
+	find "$dest" -name "$file" -perm -100 | grep -q . || fail "$file is not installed"
+done
 if grep -q '^vmbootpythondir = ' "$builddir/Makefile"; then # configured with --enable-python
 	installed=$(find "$dest" -path '*/vmboot/py.typed')
 	[ -n "$installed" ] || fail "the Python package is not installed"
