@@ -153,8 +153,18 @@ else
 	not_tried "a full store: there is no right to mount"
 fi
 
-echo "- the life of a VM that is kept"
 set -- --memory-mib 256
+echo "- a log that QEMU writes is limited as the VM asks, by whichever process listens"
+expect 0 vmboot run -d --name flood --log-max-mib 2 --on-exit poweroff "$@" test /bin/sh -c \
+	'head -c 12000000 /dev/zero | tr "\0" x; echo the end'
+expect 0 vmboot wait flood
+expect 0 vmboot logs flood
+[ "$(tail -c 8 "$tmp/out")" = "the end" ] || fail "the newest output is gone"
+kib=$(du -k "$VMBOOT_STORE/vms/flood/stdout.log" | cut -f 1)
+[ "$kib" -ge 2000 ] && [ "$kib" -le 3200 ] || fail "$kib KiB of a log are kept, not 2 to 3 MiB"
+expect 0 vmboot rm flood
+
+echo "- the life of a VM that is kept"
 expect 0 vmboot run -d --name web "$@" test /bin/sh -c \
 	'echo boot >>/tmp/boots; cat /tmp/boots; echo err >&2; sleep 3; exit 3'
 [ "$(cat "$tmp/out")" = web ] || fail "run -d prints $(cat "$tmp/out")"
