@@ -8,11 +8,11 @@
 extern "C" {
 #endif
 
-/** A way to end calls that take long: the `cancel` of struct vmboot_opts. Since 0.2. */
+/** An object that cancels long calls: the `cancel` of struct vmboot_opts. Since 0.2. */
 struct vmboot_cancel;
 
 /**
- * vmboot_cancel_new: make a way to cancel.
+ * vmboot_cancel_new: make an object that cancels calls.
  * @ret_cancel: (out) freed with vmboot_cancel_free().
  *
  * Returns: 0, or a negative errno. Thread-safe. Since 0.2.
@@ -20,20 +20,20 @@ struct vmboot_cancel;
 VMBOOT_API int vmboot_cancel_new(struct vmboot_cancel **ret_cancel);
 
 /**
- * vmboot_cancel: cancel all calls that have it in their opts, now and from now on.
+ * vmboot_cancel: cancel all current and later calls that have this object in their opts.
  * @cancel: from vmboot_cancel_new(), or NULL.
  *
- * Does not wait: each call undoes what it has half made and returns -ECANCELED. One that has already
+ * Does not wait. Each call undoes what it has half made and returns -ECANCELED. A call that has already
  * done its work returns 0. A call that waits for libvirt returns when libvirt has answered.
  *
- * From any thread, from the call's own progress or log function, and from a signal handler.
+ * It may be called from any thread, from the call's own progress or log function, and from a signal handler.
  * Thread-safe. Since 0.2.
  */
 VMBOOT_API void vmboot_cancel(struct vmboot_cancel *cancel);
 
 /**
- * vmboot_cancel_free: free it.
- * @cancel: that no call uses any more, or NULL.
+ * vmboot_cancel_free: free the object.
+ * @cancel: an object that no call uses any more, or NULL.
  *
  * Thread-safe. Since 0.2.
  */

@@ -21,10 +21,10 @@ struct vmboot_exec_opts {
 	const char *const *env;	 /**< NULL-ended "K=V", over the program's */
 	const char *workdir;	 /**< absolute; NULL: "/" */
 	const char *user;	 /**< "name", "uid", with ":group"; NULL: root */
-	const void *input;	 /**< what it reads from standard input; NULL: nothing */
+	const void *input;	 /**< what the program reads from standard input; NULL: nothing */
 	size_t input_size;	 /**< bytes of input */
 	size_t output_max;	 /**< bytes kept of each output; 0: 16 MiB */
-	int timeout_ms;		 /**< it is killed after that; 0: no limit */
+	int timeout_ms;		 /**< the program is killed after that; 0: no limit */
 	bool tty;		 /**< streams only: give it a terminal */
 	unsigned rows, columns;	 /**< of the terminal */
 };
@@ -35,13 +35,13 @@ struct vmboot_exec_opts {
 		.size = sizeof(struct vmboot_exec_opts), __VA_ARGS__                               \
 	}
 
-/** How a program ended, and what it said. Since 0.1. */
+/** How a program ended, and its output. Since 0.1. */
 struct vmboot_exec_result {
 	size_t size;	 /**< of this struct in the library that filled it */
 	int exit_code;	 /**< its code if it ended by itself; else -1 */
 	int exit_signal; /**< the signal that ended it, or 0 */
-	bool timed_out;	 /**< it met its deadline */
-	const char *out; /**< standard output, with a 0 behind it */
+	bool timed_out;	 /**< the timeout was reached */
+	const char *out; /**< standard output, followed by a 0 */
 	size_t out_size; /**< bytes of it, without that 0 */
 	bool out_cut;	 /**< there was more than output_max */
 	const char *err; /**< standard error, likewise */
@@ -50,7 +50,7 @@ struct vmboot_exec_result {
 	char padding[7]; /**< 0 */
 };
 
-/** What a path in a guest is. Since 0.1. */
+/** A path in a guest, as stat(2) describes it. Since 0.1. */
 struct vmboot_stat {
 	size_t size;	   /**< of this struct in the library that filled it */
 	bool exists;	   /**< false: all below is 0 */
@@ -65,15 +65,15 @@ struct vmboot_stat {
 };
 
 /**
- * vmboot_exec: run a program in a guest to its end.
+ * vmboot_exec: run a program in a guest until it ends.
  * @vm: the handle.
  * @opts: what to run.
  * @ret_result: (out) freed with vmboot_exec_result_free().
  *
- * Returns: 0, the program ran, however it ended; -ENOENT or -EACCES, it could not be run;
+ * Returns: 0, the program ran, and ended in any way; -ENOENT or -EACCES, it could not be run;
  * -VMBOOT_ENOAGENT, the VM was made with skip_guest_agent, or the agent does not answer;
- * -ENOTSUP, an agent that the image brought cannot do it, and the error says which and what;
- * -VMBOOT_EENDED, the guest ended; -VMBOOT_EGUEST, the agent spoke nonsense; -VMBOOT_ELIBVIRT; or
+ * -ENOTSUP, the image's own agent cannot do it, and the error says what;
+ * -VMBOOT_EENDED, the guest ended; -VMBOOT_EGUEST, the agent sent invalid data; -VMBOOT_ELIBVIRT; or
  * a negative errno. Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_exec(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
@@ -83,26 +83,26 @@ VMBOOT_API int vmboot_exec(struct vmboot_vm *vm, const struct vmboot_exec_opts *
 VMBOOT_API void vmboot_exec_result_free(struct vmboot_exec_result *result);
 
 /**
- * vmboot_exec_stream: run a program in a guest with its standard streams connected to descriptors
- * of the caller's, as it goes.
+ * vmboot_exec_stream: run a program in a guest with its standard streams connected to the
+ * caller's descriptors.
  * @vm: the handle.
- * @opts: what to run; input and output_max do not count.
+ * @opts: what to run; input and output_max are ignored.
  * @fds: three descriptors: its standard input is read from fds[0], its output and errors are
- * written to fds[1] and fds[2]; -1: none. They stay the caller's, and blocking as they were.
+ * written to fds[1] and fds[2]; -1: none. They still belong to the caller, and stay blocking if they were.
  * @control_fd: -1, or the read end of a pipe on which the caller writes struct
  * vmboot_exec_control records.
  * @ret_status: (out) exit code, or 256 + signal.
  *
- * Blocks until the program has ended and all its output is written. Several may run at once, from
- * several threads; one that is stuck stops none of the others.
+ * Blocks until the program has ended and all its output is written. Several programs may run at once, from
+ * several threads. One that is stuck does not stop the others.
  *
- * Returns: as vmboot_exec(); -ETIMEDOUT, it met opts->timeout_ms and was killed. Thread-safe.
+ * Returns: as vmboot_exec(); -ETIMEDOUT, it reached opts->timeout_ms and was killed. Thread-safe.
  * Since 0.1.
  */
 VMBOOT_API int vmboot_exec_stream(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
 				  const int fds[3], int control_fd, int *ret_status);
 
-/** What a caller can do to a program that runs. */
+/** What a caller can do to a running program. */
 enum vmboot_exec_action {
 	VMBOOT_EXEC_SIGNAL = 1, /**< value: the signal, to its process group */
 	VMBOOT_EXEC_RESIZE = 2, /**< value: columns << 16 | rows */
@@ -115,13 +115,13 @@ struct vmboot_exec_control {
 };
 
 /**
- * vmboot_stat: what a path in a guest is.
+ * vmboot_stat: describe a path in a guest.
  * @vm: the handle.
  * @path: absolute, in UTF-8.
- * @follow: true: of a link's target; false: of the link itself.
+ * @follow: true: describe a link's target; false: the link itself.
  * @ret_stat: (out) freed with vmboot_stat_free().
  *
- * In a VM that still boots, it waits up to 10 seconds for the agent.
+ * If the VM is still booting, it waits up to 10 seconds for the agent.
  *
  * Returns: 0, also if the path does not exist; else as vmboot_exec(). Thread-safe. Since 0.1.
  */
@@ -132,10 +132,10 @@ VMBOOT_API int vmboot_stat(struct vmboot_vm *vm, const char *path, bool follow,
 VMBOOT_API void vmboot_stat_free(struct vmboot_stat *stat);
 
 /**
- * vmboot_copy_to: copy a file or a tree of the host's into a guest.
+ * vmboot_copy_to: copy a file or a tree from the host into a guest.
  * @vm: the handle.
  * @from: path on the host.
- * @to: absolute path in the guest; if it is a folder, the copy lies in it, as with cp -a. A device or
+ * @to: absolute path in the guest; if it is a folder, the copy is put into it, as with cp -a. A device or
  * a pipe is not replaced.
  *
  * Owners (by number), modes, times, links and holes are kept.
@@ -148,14 +148,13 @@ VMBOOT_API int vmboot_copy_to(struct vmboot_vm *vm, const char *from, const char
  * vmboot_copy_from: copy a file or a tree out of a guest.
  * @vm: the handle.
  * @from: absolute path in the guest.
- * @to: path on the host; if it is a folder, the copy lies in it. A device or a pipe is not replaced.
+ * @to: path on the host; if it is a folder, the copy is put into it. A device or a pipe is not replaced.
  *
- * Nothing that the guest sends writes outside the copy, whatever names, links and sizes it claims.
- * Owners are kept if the caller is root, modes, times, links and holes always. So, if the caller is
- * root, what a guest sends may be devices and programs that run as root: choose a folder that
- * others cannot enter.
+ * Nothing that the guest sends can write outside the copy, whatever names, links and sizes it claims.
+ * Modes, times, links and holes are kept; owners only if the caller is root. In that case, a guest may
+ * send devices and programs that run as root: choose a folder that others cannot enter.
  *
- * Returns: as vmboot_exec(); -VMBOOT_EGUEST also for what no honest guest would send.
+ * Returns: as vmboot_exec(); -VMBOOT_EGUEST, the guest sent invalid data.
  * Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_copy_from(struct vmboot_vm *vm, const char *from, const char *to);
@@ -166,20 +165,20 @@ VMBOOT_API int vmboot_copy_from(struct vmboot_vm *vm, const char *from, const ch
  * @fd: read to the archive's end: any of tar's formats, or compressed by gzip, bzip2, xz or zstd.
  * @to: absolute path of a folder in the guest.
  *
- * Owners (by number), modes, times, links and holes are as the archive says. How long it takes is
- * also up to who writes the archive.
+ * Owners (by number), modes, times, links and holes are as in the archive. How long it takes
+ * also depends on who writes the archive.
  *
  * Returns: as vmboot_exec(). Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_copy_archive_to(struct vmboot_vm *vm, int fd, const char *to);
 
 /**
- * vmboot_copy_archive_from: a file or a tree of a guest's as a tar archive.
+ * vmboot_copy_archive_from: copy a file or a tree out of a guest as a tar archive.
  * @vm: the handle.
  * @from: absolute path in the guest; the archive has it under its own name.
- * @fd: where the archive, in pax format, is written to. After an error it is half an archive.
+ * @fd: the archive, in pax format, is written here. After an error it is incomplete.
  *
- * These are the guest's bytes, which nobody has looked at: beware of what unpacks them.
+ * The bytes come from the guest and are not checked: be careful when you unpack them.
  *
  * Returns: as vmboot_exec(). Thread-safe. Since 0.1.
  */

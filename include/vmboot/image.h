@@ -25,17 +25,17 @@ struct vmboot_image {
 };
 
 /**
- * vmboot_image_import: bring an image into the store.
+ * vmboot_image_import: import an image into the store.
  * @where: opts of which store, log, progress, timeout_ms and cancel are read; NULL: defaults.
  * @source: "oci:DIR[:TAG]", "dir:DIR", "tar:FILE" or "disk:FILE".
- * @name: the name to give it; NULL: made from @source. One without a registry, as "node:20", is
- * localhost/node:20, and "node:20" finds it.
+ * @name: the name to give it; NULL: made from @source. A name without a registry, such as "node:20",
+ * becomes localhost/node:20, and "node:20" finds it.
  * @ret_image: (out, may be NULL) freed with vmboot_image_free().
  *
- * Nothing is left of an import that fails. What the store has already is not imported again; two
- * imports at once do no harm. The source is only read.
+ * An import that fails leaves nothing. An image that the store already has is not imported again. Two
+ * imports at the same time do no harm. The source is only read.
  *
- * Returns: 0; -VMBOOT_EIMAGE, the source cannot be used; -VMBOOT_EHOST, a tool or right is
+ * Returns: 0; -VMBOOT_EIMAGE, the source cannot be used; -VMBOOT_EHOST, a tool or permission is
  * missing; -ENOMEM, it takes more memory to unpack than an import may have; -ETIMEDOUT, -ECANCELED; or
  * another negative errno. Thread-safe. Since 0.1.
  */
@@ -47,7 +47,7 @@ VMBOOT_API int vmboot_image_import(const struct vmboot_opts *where, const char *
  * @where: as above.
  * @ret_images: (out) NULL-ended; freed with vmboot_image_list_free().
  *
- * A store that is not there has none, and is not made.
+ * A store that does not exist has no images, and is not created.
  *
  * Returns: how many, or a negative errno. Thread-safe. Since 0.1.
  */
@@ -55,10 +55,10 @@ VMBOOT_API int vmboot_image_list(const struct vmboot_opts *where,
 				 struct vmboot_image ***ret_images);
 
 /**
- * vmboot_image_remove: take a name out of the store; its disk goes with the last name, unless a VM
+ * vmboot_image_remove: remove a name from the store; the disk is removed with its last name, unless a VM
  * uses it.
  * @where: as above.
- * @name: e.g. "node:20": what vmboot_create() would find by that name.
+ * @name: e.g. "node:20"; it is looked up as in vmboot_create().
  *
  * Returns: 0; -VMBOOT_ENOIMAGE; -EBUSY, a VM in this store uses it; or a negative errno.
  * Thread-safe. Since 0.1.

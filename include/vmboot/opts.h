@@ -15,7 +15,7 @@ extern "C" {
 
 struct _virConnect; /* libvirt's; `virConnectPtr` points to it */
 
-/** Who is PID 1 once the guest is up. */
+/** Which process runs as PID 1 in the guest. */
 enum vmboot_init_mode {
 	VMBOOT_INIT_AUTO = 0,	 /**< systemd mode if the command is an init system, else exec */
 	VMBOOT_INIT_EXEC = 1,	 /**< our init stays PID 1 and runs the program */
@@ -29,10 +29,10 @@ enum vmboot_on_exit {
 	VMBOOT_ON_EXIT_POWEROFF = 1, /**< the VM syncs and powers off */
 };
 
-/** What runs the guest's instructions. */
+/** What executes the guest. */
 enum vmboot_accel {
-	VMBOOT_ACCEL_AUTO = 0, /**< KVM if a guest really runs under it here, else TCG */
-	VMBOOT_ACCEL_KVM = 1,  /**< KVM, or fail */
+	VMBOOT_ACCEL_AUTO = 0, /**< KVM if a guest can run under it here, else TCG */
+	VMBOOT_ACCEL_KVM = 1,  /**< KVM; fail if it does not work */
 	VMBOOT_ACCEL_TCG = 2,  /**< emulation; works everywhere, slower */
 };
 
@@ -51,11 +51,11 @@ enum vmboot_guest_agent {
 
 /** How the guest's kernel starts. Since 0.1. */
 enum vmboot_kernel_start {
-	/** In its own first instruction, unpacked on the host, on a firmware made for that (qboot):
-	 * the shortest way, without KASLR, which is the decompressor's work; whatever of it this
-	 * host, libvirt or kernel does not have is left out. */
+	/** Boot the uncompressed kernel directly (PVH) with the qboot firmware. There is no KASLR then,
+	 * because the decompressor does it. Falls back step by step if the host, libvirt or the kernel
+	 * lack support. */
 	VMBOOT_KERNEL_START_AUTO = 0,
-	/** As on other machines: libvirt's usual firmware, then the kernel's decompressor. */
+	/** The usual way: libvirt's default firmware, then the kernel's decompressor. */
 	VMBOOT_KERNEL_START_BZIMAGE = 1,
 };
 
@@ -68,7 +68,7 @@ enum vmboot_log_level {
 };
 
 /**
- * vmboot_log_fn: receives what the library has to say while it works; no secrets are in it.
+ * vmboot_log_fn: receives the library's log messages; they contain no secrets.
  * @level: how serious.
  * @message: one line without a newline; valid during the call.
  * @data: opts' log_data.
@@ -76,10 +76,10 @@ enum vmboot_log_level {
 typedef void (*vmboot_log_fn)(enum vmboot_log_level level, const char *message, void *data);
 
 /**
- * vmboot_progress_fn: told now and then while something takes long (an import, an initramfs).
+ * vmboot_progress_fn: called from time to time during long operations (an import, an initramfs).
  * @what: what is done, e.g. "importing node:20"; valid during the call.
  * @done: how much is done, in the unit of @total.
- * @total: how much there is, or 0 where nobody knows.
+ * @total: how much there is, or 0 if that is unknown.
  * @data: opts' progress_data.
  */
 typedef void (*vmboot_progress_fn)(const char *what, uint64_t done, uint64_t total, void *data);
@@ -87,10 +87,10 @@ typedef void (*vmboot_progress_fn)(const char *what, uint64_t done, uint64_t tot
 /**
  * What a caller asks for. A member that is 0 or NULL means its default, so
  * `struct vmboot_opts opts = VMBOOT_OPTS(.name = "web", .image = "node:20");` is complete. The
- * library copies what it needs; the strings stay the caller's.
+ * library copies what it needs; the strings still belong to the caller.
  *
- * Each member that the table of vmboot_opts_fields() has is a field of the JSON request under the
- * same name; that table has the defaults and bounds, too, and is what checks them. The struct grows
+ * Each member in the table of vmboot_opts_fields() is a field of the JSON request with the
+ * same name. The table also has the defaults and bounds, which are checked. The struct grows
  * at its end; `size` tells the library which members the caller knows. Since 0.1.
  */
 struct vmboot_opts {
@@ -107,20 +107,20 @@ struct vmboot_opts {
 	const char *const *env;	       /**< NULL-ended "K=V", over the image's */
 	const char *workdir;	       /**< absolute; NULL: the image's */
 	const char *user;	       /**< "name", "uid", with ":group"; NULL: the image's */
-	enum vmboot_init_mode init_mode; /**< who is PID 1 */
+	enum vmboot_init_mode init_mode; /**< which process runs as PID 1 */
 	enum vmboot_on_exit on_exit;	 /**< what happens when the program ends */
-	enum vmboot_accel accel;	 /**< what runs the guest */
-	const char *kernel;	     /**< path of a kernel; NULL: the newest installed that fits */
-	const char *kernel_args;     /**< added to the kernel's command line, last, so they win */
-	const char *uri;	     /**< libvirt URI, or "embed"; NULL: as virsh chooses */
-	const char *store;	     /**< store folder; NULL: see vmboot(3) */
-	enum vmboot_network network; /**< what the guest can reach */
-	bool ephemeral;		     /**< leave nothing when the VM stops */
-	bool debug;		     /**< verbose boot; a shell on the console if it fails */
+	enum vmboot_accel accel;	 /**< what executes the guest */
+	const char *kernel;		 /**< path of a kernel; NULL: the newest that can boot it */
+	const char *kernel_args;	 /**< added last to the kernel's command line */
+	const char *uri;		 /**< libvirt URI, or "embed"; NULL: as virsh chooses */
+	const char *store;		 /**< store folder; NULL: see vmboot(3) */
+	enum vmboot_network network;	 /**< what the guest can reach */
+	bool ephemeral;			 /**< remove the VM when it stops */
+	bool debug;			 /**< verbose boot; a shell on the console if it fails */
 	enum vmboot_guest_agent guest_agent; /**< whose agent serves exec, stat and cp */
 	const char *kernel_headers; /**< folder or tar archive; NULL: those installed for it */
 	enum vmboot_kernel_start kernel_start; /**< how the kernel starts */
-	bool skip_module_signatures; /**< a boot's own modules are loaded unchecked; taints */
+	bool skip_module_signatures;	       /**< do not check the boot's own modules; taints */
 
 	/* C only: not fields of the request. New members, fields or not, come after them. */
 	struct _virConnect *connection; /**< borrowed, used instead of `uri`; the caller keeps it
@@ -200,7 +200,7 @@ VMBOOT_API int vmboot_opts_new(struct vmboot_opts **ret_opts);
 VMBOOT_API int vmboot_opts_from_json(const char *json, struct vmboot_opts **ret_opts);
 
 /**
- * vmboot_opts_to_json: the request that these opts are; fields that are default are left out.
+ * vmboot_opts_to_json: opts as a request; fields with their default are left out.
  * @opts: any.
  * @ret_json: (out) freed with vmboot_free().
  *
@@ -212,16 +212,16 @@ VMBOOT_API int vmboot_opts_to_json(const struct vmboot_opts *opts, char **ret_js
  * vmboot_opts_set: set one field from text, as a flag of the tool would.
  * @opts: from vmboot_opts_new() or vmboot_opts_from_json(), not a struct of the caller's own.
  * @name: the field's.
- * @value: the text. A list gains one entry each time; a NULL empties a list.
+ * @value: the text. For a list, each call adds one entry; NULL empties the list.
  *
- * Returns: 0, -VMBOOT_EOPTS or -ENOMEM. Not to be called for the same @opts by two threads at once.
+ * Returns: 0, -VMBOOT_EOPTS or -ENOMEM. Two threads must not call it for the same @opts at once.
  * Since 0.1.
  */
 VMBOOT_API int vmboot_opts_set(struct vmboot_opts *opts, const char *name, const char *value);
 
 /**
- * vmboot_opts_check: check opts by the rules, without touching anything.
- * @opts: what vmboot_create() would get.
+ * vmboot_opts_check: check opts against the rules; nothing is changed.
+ * @opts: the same as for vmboot_create().
  *
  * Returns: 0, -VMBOOT_EOPTS, or -EINVAL for a `size` that no version of the library had.
  * Thread-safe. Since 0.1.

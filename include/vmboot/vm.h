@@ -14,9 +14,9 @@
 extern "C" {
 #endif
 
-/** A handle on one VM. The VM does not depend on it: closing it, or the program's end, leaves the
- * VM as it is, and vmboot_open() finds it again. A child that was forked cannot use its parent's: all
- * but vmboot_name() and vmboot_close() return -EPERM there. */
+/** A handle on one VM. The VM does not depend on it: it keeps running when the handle is closed or the
+ * program ends, and vmboot_open() finds it again. A forked child cannot use its parent's handles: all
+ * functions except vmboot_name() and vmboot_close() return -EPERM there. */
 struct vmboot_vm;
 
 /** For timeouts: wait as long as it takes. */
@@ -25,8 +25,8 @@ struct vmboot_vm;
 /** What a VM is doing. */
 enum vmboot_state {
 	VMBOOT_STATE_STOPPED = 0, /**< kept, not running */
-	VMBOOT_STATE_RUNNING = 1, /**< its kernel runs; the ledger says how far it came */
-	VMBOOT_STATE_PAUSED = 2,  /**< by libvirt, or because emulation broke */
+	VMBOOT_STATE_RUNNING = 1, /**< its kernel runs; the ledger shows its progress */
+	VMBOOT_STATE_PAUSED = 2,  /**< by libvirt, or because emulation failed */
 };
 
 /** A VM as vmboot_list() shows it. Since 0.1. */
@@ -37,7 +37,7 @@ struct vmboot_info {
 	const char *image;	  /**< the image's name in full */
 	const char *digest;	  /**< the image's */
 	enum vmboot_state state;  /**< now */
-	bool ephemeral;		  /**< leaves nothing when it stops */
+	bool ephemeral;		  /**< it is removed when it stops */
 	bool skip_kernel_headers; /**< as asked for */
 	bool skip_guest_agent;	  /**< as asked for */
 	uint64_t vcpus;
@@ -61,13 +61,13 @@ enum vmboot_stream {
 
 /**
  * vmboot_create: make a VM and start it.
- * @opts: what is asked for; name and image are needed.
+ * @opts: the request; name and image are required.
  * @ret_vm: (out, may be NULL) a handle, closed with vmboot_close().
  *
  * Returns when libvirt has started the guest; vmboot_wait() waits for its boot. All or nothing: on
  * failure no domain, disk or process is left. The image is imported if it is not in the store.
  *
- * All of it takes at most opts->timeout_ms, and opts->cancel ends it, as vmboot_cancel() says.
+ * The call takes at most opts->timeout_ms. opts->cancel ends it, see vmboot_cancel().
  *
  * Returns: 0; -VMBOOT_EOPTS; -EEXIST, a domain or VM of that name exists; -VMBOOT_EIMAGE,
  * -VMBOOT_ENOIMAGE, -VMBOOT_EKERNEL, -VMBOOT_EHOST, -VMBOOT_ELIBVIRT; -ETIMEDOUT, -ECANCELED; or
@@ -77,17 +77,17 @@ enum vmboot_stream {
 VMBOOT_API int vmboot_create(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm);
 
 /**
- * vmboot_prepare: make all of a VM but its domain, for a program that defines and starts that
- * itself.
+ * vmboot_prepare: make all of a VM except its domain, for programs that define and start the
+ * domain themselves.
  * @opts: as for vmboot_create().
- * @ret_vm: (out) a handle, closed with vmboot_close(). Until the domain is there, it keeps
+ * @ret_vm: (out) a handle, closed with vmboot_close(). Until the domain exists, the handle keeps
  * vmboot_gc() from removing the VM's files.
  * @ret_xml: (out) the domain's XML; freed with vmboot_free().
  *
  * Give @ret_xml to libvirt (virDomainDefineXML() and virDomainCreate(); for an ephemeral VM,
- * virDomainCreateXML()), as it is or with more in it: name, metadata, boot, disks and channels are
- * to stay. From then on the VM is as one of vmboot_create()'s. vmboot_destroy() takes the files
- * away, with or without a domain.
+ * virDomainCreateXML()), as it is or with additions. Do not change name, metadata, boot, disks
+ * and channels. From then on the VM is like one that vmboot_create() made. vmboot_destroy() removes the
+ * files, with or without a domain.
  *
  * Returns: as vmboot_create(); all or nothing. Thread-safe. Since 0.1.
  */
@@ -95,12 +95,12 @@ VMBOOT_API int vmboot_prepare(const struct vmboot_opts *opts, struct vmboot_vm *
 			      char **ret_xml);
 
 /**
- * vmboot_plan: all that vmboot_create() would do, as JSON; the same bytes for the same request on
+ * vmboot_plan: what vmboot_create() would do, as JSON; the same bytes for the same request on
  * the same host.
  * @opts: as for vmboot_create().
  * @ret_json: (out) freed with vmboot_free().
  *
- * No VM, disk or image is made. If nobody knows yet whether KVM works here, it is tried once.
+ * No VM, disk or image is made. If it is not known yet whether KVM works here, KVM is tried once.
  *
  * Returns: as vmboot_create(). Thread-safe. Since 0.1.
  */
@@ -111,26 +111,26 @@ VMBOOT_API int vmboot_plan(const struct vmboot_opts *opts, char **ret_json);
  * @opts: as for vmboot_create().
  * @ret_xml: (out) freed with vmboot_free().
  *
- * It names files that may not be there yet: vmboot_prepare() makes them.
+ * It names files that may not exist yet: vmboot_prepare() makes them.
  *
  * Returns: as vmboot_plan(). Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_render_xml(const struct vmboot_opts *opts, char **ret_xml);
 
 /**
- * vmboot_open: a handle on a VM that exists, whoever made it.
+ * vmboot_open: open a handle on an existing VM, whoever made it.
  * @where: opts of which uri, connection, store and log are read; NULL: defaults.
  * @name: the VM's.
  * @ret_vm: (out) closed with vmboot_close().
  *
- * A store that is not there is not made, here and in vmboot_list() and vmboot_gc(): it has nothing.
- * The handle is of this one VM: once that is removed, by whomever, calls end with -VMBOOT_ENOVM, even
- * if another VM has its name by then.
+ * This function, vmboot_list() and vmboot_gc() do not create a missing store, but treat it as empty.
+ * The handle refers to this one VM. If the VM is removed, calls return -VMBOOT_ENOVM, even if another
+ * VM has got its name.
  *
- * Where the VM's folder is not on this host, or the caller may not use it, the handle still serves for
- * what goes through libvirt: vmboot_info(), vmboot_xml(), vmboot_stop() and all of vmboot/exec.h. Calls
- * that need its files, such as vmboot_ledger(), vmboot_wait(), vmboot_start() and vmboot_destroy(), end
- * with -VMBOOT_EHOST.
+ * If the VM's folder is not on this host, or the caller may not use it, the functions that only need
+ * libvirt still work: vmboot_info(), vmboot_xml(), vmboot_stop() and all of vmboot/exec.h. Functions
+ * that need the VM's files, such as vmboot_ledger(), vmboot_wait(), vmboot_start() and
+ * vmboot_destroy(), return -VMBOOT_EHOST.
  *
  * Returns: 0, -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.1.
  */
@@ -138,7 +138,7 @@ VMBOOT_API int vmboot_open(const struct vmboot_opts *where, const char *name,
 			   struct vmboot_vm **ret_vm);
 
 /**
- * vmboot_close: give back a handle. The VM goes on.
+ * vmboot_close: close a handle. The VM keeps running.
  * @vm: or NULL. No other thread may be using it, and no callback of it may be running.
  *
  * If libvirt does not answer, this returns after 2 s, and a thread that holds the connection ends when
@@ -157,7 +157,7 @@ VMBOOT_API void vmboot_close(struct vmboot_vm *vm);
 VMBOOT_API const char *vmboot_name(const struct vmboot_vm *vm);
 
 /**
- * vmboot_info: what the VM is and does.
+ * vmboot_info: the properties and the state of a VM.
  * @vm: the handle.
  * @ret_info: (out) freed with vmboot_info_free().
  *
@@ -203,7 +203,7 @@ VMBOOT_API int vmboot_store_path(const struct vmboot_opts *where, char **ret_pat
 VMBOOT_API void vmboot_list_free(struct vmboot_info **infos);
 
 /**
- * vmboot_start: start a VM that is stopped, from its own disks; its logs and ledger begin anew.
+ * vmboot_start: start a stopped VM from its own disks; its logs and ledger begin again.
  * @vm: the handle.
  *
  * Returns: 0; -EALREADY, it runs; -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a negative errno.
@@ -212,36 +212,36 @@ VMBOOT_API void vmboot_list_free(struct vmboot_info **infos);
 VMBOOT_API int vmboot_start(struct vmboot_vm *vm);
 
 /**
- * vmboot_stop: ask the guest to power off; if it has not at the deadline, cut its power.
+ * vmboot_stop: ask the guest to power off; cut its power if it has not done so by the deadline.
  * @vm: the handle.
  * @timeout_ms: milliseconds that the guest has, at most; 0: cut the power at once; VMBOOT_FOREVER.
  *
  * Callbacks run in this call, as in vmboot_wait(). An ephemeral VM is gone afterwards.
  *
  * Returns: 0, it powered off; 1, its power was cut; -EALREADY, it was stopped; -EINTR, a signal
- * handler ran while it waited, and the guest may still go; -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a
+ * handler ran while it waited, and the guest may still power off; -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a
  * negative errno. Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_stop(struct vmboot_vm *vm, int timeout_ms);
 
 /**
- * vmboot_reboot: ask the guest to reboot: its agent, or by the power button; if it has not at the
- * deadline, reset it. It boots again from the same disks.
+ * vmboot_reboot: ask the guest to reboot, with its agent or the power button; reset it if it has not
+ * done so by the deadline. It boots again from the same disks.
  * @vm: the handle.
  * @timeout_ms: milliseconds that the guest has, at most; 0: reset it at once; VMBOOT_FOREVER.
  *
- * A guest that still boots is first waited for, to VMBOOT_PHASE_PROGRAM. Returns when the new boot has
- * said its first word; from then on vmboot_wait() waits for that boot's phases, in other processes,
- * too. Callbacks run in this call.
+ * If the guest is still booting, it first waits for VMBOOT_PHASE_PROGRAM. It returns when the new boot has
+ * sent its first event. From then on vmboot_wait() waits for that boot's phases, also in other
+ * processes. Callbacks run in this call.
  *
- * Returns: 0, it rebooted; 1, it was reset; -ETIMEDOUT, it still boots; -VMBOOT_EENDED, it does not
- * run, or powered off instead; or as vmboot_wait(). Thread-safe. Since 0.1.
+ * Returns: 0, it rebooted; 1, it was reset; -ETIMEDOUT, it is still booting; -VMBOOT_EENDED, it is not
+ * running, or powered off instead; or as vmboot_wait(). Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_reboot(struct vmboot_vm *vm, int timeout_ms);
 
 /**
- * vmboot_destroy: cut the power if it runs, and remove the VM with its disks and logs. The image
- * stays. The handle stays valid for vmboot_close() only.
+ * vmboot_destroy: remove the VM with its disks and logs; cut its power if it is running. The image
+ * is kept. Afterwards, the handle can only be passed to vmboot_close().
  * @vm: the handle.
  *
  * Returns: 0 (also if it was gone already), -VMBOOT_ELIBVIRT or a negative errno. Thread-safe.
@@ -253,38 +253,39 @@ VMBOOT_API int vmboot_destroy(struct vmboot_vm *vm);
  * vmboot_wait: wait until a phase of the boot has ended.
  * @vm: the handle.
  * @phase: e.g. VMBOOT_PHASE_PROGRAM, VMBOOT_PHASE_EXIT, VMBOOT_PHASE_STOPPED.
- * @timeout_ms: milliseconds at most, or VMBOOT_FOREVER; 0: look once, for which libvirt has 10 s.
+ * @timeout_ms: milliseconds at most, or VMBOOT_FOREVER; 0: check once, for which libvirt has 10 s.
  *
- * Callbacks run in this call, which returns when they have been told all that came before the phase's
- * end. It ends at once when the phase can no longer come. With an agent of
- * the image's, VMBOOT_PHASE_AGENT is there while libvirt says that one has its port open.
- * A guest that reboots goes on: once that is known, the phases of the new boot count. One that is reset before its program
- * ran, as by a kernel that panics, has failed, and its power is cut, lest it does so for ever.
+ * Callbacks run in this call, which returns when they have received everything that came before the
+ * phase's end. It returns at once when the phase can no longer happen. With the image's own agent,
+ * VMBOOT_PHASE_AGENT is reached while libvirt reports that an agent has opened its port.
+ * If the guest reboots, the wait continues with the phases of the new boot. If the guest is reset before
+ * its program ran, for example because its kernel panicked, the boot has failed and its power is cut.
+ * Otherwise the guest would repeat that for ever.
  *
  * Returns: 0; -ETIMEDOUT; -VMBOOT_EBOOT, the boot failed, the error has phase, errno, device and
  * console lines; -VMBOOT_EENDED, the guest is gone, with console lines unless it powered off by itself;
- * -VMBOOT_EGUEST, it spoke nonsense; -VMBOOT_ELOST, see vmboot_on_output(), and the call can be
+ * -VMBOOT_EGUEST, it sent invalid data; -VMBOOT_ELOST, see vmboot_on_output(), and the call can be
  * repeated; -EINTR, a signal handler ran; -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a negative errno.
  * Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_wait(struct vmboot_vm *vm, enum vmboot_phase phase, int timeout_ms);
 
 /**
- * vmboot_wait_next_boot: the same in a later boot than the newest that this handle has heard of; a
- * handle that has not listened yet takes what it finds for that one.
+ * vmboot_wait_next_boot: wait for a phase of a later boot than the newest that this handle knows; a
+ * handle that has not listened yet takes the current boot as the newest.
  * @vm: the handle.
  * @phase: which phase of the later boot.
  * @timeout_ms: milliseconds at most, or VMBOOT_FOREVER.
  *
- * For a guest that was asked to reboot by other means than vmboot_reboot(): after vmboot_wait() for
- * the boot that is, have it reboot, then call this.
+ * Use it for a guest that is asked to reboot by other means than vmboot_reboot(): call vmboot_wait() for
+ * the current boot, make the guest reboot, then call this.
  *
  * Returns: as vmboot_wait(); -VMBOOT_EENDED, it powered off instead. Thread-safe. Since 0.2.
  */
 VMBOOT_API int vmboot_wait_next_boot(struct vmboot_vm *vm, enum vmboot_phase phase, int timeout_ms);
 
 /**
- * vmboot_event_fd: a file descriptor for poll(2) and its kin: readable when vmboot_dispatch() has
+ * vmboot_event_fd: a file descriptor for poll(2) and the like; it is readable when vmboot_dispatch() has
  * something to do.
  * @vm: the handle, which keeps the descriptor until vmboot_close(); do not close or read it.
  *
@@ -293,11 +294,11 @@ VMBOOT_API int vmboot_wait_next_boot(struct vmboot_vm *vm, enum vmboot_phase pha
 VMBOOT_API int vmboot_event_fd(struct vmboot_vm *vm);
 
 /**
- * vmboot_dispatch: take in what the guest has said and call the callbacks.
+ * vmboot_dispatch: read the guest's events and output, and call the callbacks.
  * @vm: the handle.
  *
- * It never waits: what libvirt has to be asked is done by a thread, which ends when it has the answer,
- * and the descriptor is readable then. It calls callbacks at most 64 times; if there is more, the
+ * It never waits. If libvirt must be asked, a thread does it and ends when it has the answer; the
+ * descriptor is readable then. It calls callbacks at most 64 times; if there is more, the
  * descriptor stays readable. While another thread calls this handle's callbacks, it calls none.
  *
  * Returns: how many events were new, or a negative errno or VMBOOT_E… as vmboot_wait().
@@ -306,19 +307,19 @@ VMBOOT_API int vmboot_event_fd(struct vmboot_vm *vm);
 VMBOOT_API int vmboot_dispatch(struct vmboot_vm *vm);
 
 /**
- * Told each event once, in vmboot_dispatch() and vmboot_wait(), by one thread at a time. @event: valid in
- * the call. It may call any function for any handle, but vmboot_close() for this one; what it waits for
- * calls no callbacks of this handle.
+ * Receives each event once, in vmboot_dispatch() and vmboot_wait(), in one thread at a time. @event is valid
+ * during the call. The callback may call any function for any handle, except vmboot_close() for this one.
+ * If it waits, that wait calls no callbacks of this handle.
  */
 typedef void (*vmboot_event_fn)(struct vmboot_vm *vm, const struct vmboot_event *event, void *data);
 
-/** Told each byte of output once, likewise, from the boot's first byte; output that came before an
- * event is told before it. @bytes: not ended by 0. */
+/** Receives each byte of output once, likewise, from the boot's first byte. Output that came before an
+ * event is delivered before it. @bytes is not terminated by 0. */
 typedef void (*vmboot_output_fn)(struct vmboot_vm *vm, enum vmboot_stream stream, const char *bytes,
 				 size_t n, void *data);
 
 /**
- * vmboot_on_event: who is told events.
+ * vmboot_on_event: set the callback for events.
  * @vm: the handle.
  * @fn: NULL: nobody.
  * @data: for @fn.
@@ -328,19 +329,19 @@ typedef void (*vmboot_output_fn)(struct vmboot_vm *vm, enum vmboot_stream stream
 VMBOOT_API int vmboot_on_event(struct vmboot_vm *vm, vmboot_event_fn fn, void *data);
 
 /**
- * vmboot_on_output: who is told the output of one stream.
+ * vmboot_on_output: set the callback for the output of one stream.
  * @vm: the handle.
  * @stream: which.
  * @fn: NULL: nobody.
  * @data: for @fn.
  *
- * The guest does not wait for a reader, the logs are limited (log_max_mib each; for guests of a daemon
- * as virtlogd.conf says), and output that @fn takes too long to get may be gone. That is never
+ * The guest does not wait for a reader, and the logs are limited (log_max_mib each; for guests of a daemon as
+ * virtlogd.conf says). If @fn is too slow, output may be lost. That is never
  * silent: vmboot_wait() or vmboot_dispatch() delivers what came before the gap and then returns
- * -VMBOOT_ELOST, whose message says how many bytes are missing if that is known. The next call goes
- * on after the gap. Rotated files that were seen are kept open until they are read, up to 32 of a
- * stream (64 MiB with virtlogd's defaults). A handle that begins to read begins with the oldest
- * output that is kept; that older output is gone is no error.
+ * -VMBOOT_ELOST, whose message says how many bytes are missing if that is known. The next call continues
+ * after the gap. Rotated files that were seen are kept open until they are read, up to 32 of a
+ * stream (64 MiB with virtlogd's defaults). A handle begins to read at the oldest
+ * output that is kept; it is no error if older output is gone.
  *
  * Returns: 0 or -EINVAL. Thread-safe. Since 0.1.
  */
@@ -348,7 +349,7 @@ VMBOOT_API int vmboot_on_output(struct vmboot_vm *vm, enum vmboot_stream stream,
 				vmboot_output_fn fn, void *data);
 
 /**
- * vmboot_ledger: all that is known of the newest boot, on one time line. Works for stopped VMs too.
+ * vmboot_ledger: all events of the newest boot on one time line. It also works for stopped VMs.
  * @vm: the handle.
  * @ret_ledger: (out) freed with vmboot_ledger_free().
  *
@@ -365,32 +366,36 @@ VMBOOT_API int vmboot_ledger(struct vmboot_vm *vm, struct vmboot_ledger **ret_le
  */
 VMBOOT_API int vmboot_xml(struct vmboot_vm *vm, char **ret_xml);
 
-/** Only say what would be removed. */
+/** Only report what would be removed. */
 #define VMBOOT_GC_DRY_RUN 1U
 
 /**
- * vmboot_gc: remove what a killed program left: folders of VMs that were made at this libvirt, which
- * does not know them, stopped ephemeral VMs, our domains whose folder is gone, half-made files. And
- * what the store need not keep: images that lost their name to a newer one while a VM used them;
- * kernels, their initramfs files and kernel disks that neither a VM uses nor one that is made now
- * would, unless it asked for a kernel or headers of its own. These can be made again. Nothing that is
- * in use, and nothing that this library did not make. All kernels stay while a VM is being made, or
- * if one has files of an older version, which do not say what it uses; the log says so.
+ * vmboot_gc: remove what killed programs left behind, and what the store no longer needs.
  * @where: as for vmboot_open().
  * @flags: 0 or VMBOOT_GC_DRY_RUN.
  * @ret_json: (out, may be NULL) a list of what was removed; freed with vmboot_free().
+ *
+ * The former are folders of VMs that were made at this libvirt and that it does not know, stopped
+ * ephemeral VMs, the library's domains without a folder, and half-made files. The latter are images that
+ * lost their name to a newer one while a VM used them, and kernels with their initramfs files and kernel
+ * disks that neither a VM uses nor a new VM would use by default; these can be made again. Nothing that
+ * is in use is removed, and nothing that this library did not make. All kernels are kept while a VM is
+ * being made, or if a VM was made by an older version that did not record what it uses; the log reports
+ * that.
  *
  * Returns: how many things, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_gc(const struct vmboot_opts *where, unsigned flags, char **ret_json);
 
 /**
- * vmboot_doctor: what this host can do and lacks, each lack with its mend: tools, kernel, modules,
- * headers, libvirt, files that libvirt's user could not read, and KVM. If nobody knows yet whether
- * guests run under KVM, one is tried; no VM is made.
+ * vmboot_doctor: check this host, and suggest a fix for each problem.
  * @where: opts of which uri, connection, store, kernel are read; NULL: defaults.
  * @ret_json: (out) `{"checks": [{"name", "status": "ok"|"warning"|"error", "found", "mend"}]}`;
  * freed with vmboot_free().
+ *
+ * It checks tools, the kernel, its modules and headers, libvirt, files that libvirt's user cannot read,
+ * and KVM. If it is not known yet whether guests run under KVM, one is tried; no VM is made. In the JSON,
+ * "mend" is the suggested fix.
  *
  * Returns: how many checks have the status "error", or a negative errno. Thread-safe. Since 0.1.
  */

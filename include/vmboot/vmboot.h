@@ -3,16 +3,16 @@
 #define VMBOOT_VMBOOT_H
 
 /**
- * libvmboot: boot a container image in a virtual machine, and know where the time went.
+ * libvmboot: boot a container image in a virtual machine, and see how long each step takes.
  *
  * Rules that hold for every function, unless it says otherwise:
  *  - It returns 0 or more on success, a negative errno or a negative VMBOOT_E… on failure; the
- *    words are in vmboot_last_error() of the calling thread.
+ *    message is in vmboot_last_error() of the calling thread.
  *  - A ret_ argument is written only on success.
  *  - Strings are UTF-8. What the library returns as `char *` is freed with vmboot_free(); what it
  *    returns as `const char *` belongs to the object that it came from.
- *  - Any thread may call any function; one handle may be used by many threads.
- *  - Nothing is printed, no signal handler is set, and the program is never ended.
+ *  - Any thread may call any function; several threads may use one handle.
+ *  - The library prints nothing, sets no signal handler and never ends the program.
  */
 
 #include <vmboot/cancel.h>

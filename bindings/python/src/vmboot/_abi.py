@@ -40,27 +40,27 @@ class _OpenEnum(enum.IntEnum):
 
 
 class ErrorCode(_OpenEnum):
-    """What errno has no number for. Functions return them negated."""
+    """Errors without an errno. Functions return them negated."""
 
-    #: an option, or a field of a request, is not acceptable
+    #: an option, or a field of a request, is not valid
     EOPTS = 5001
     #: an image or its config cannot be used
     EIMAGE = 5002
-    #: the kernel, its modules or its configuration lack something
+    #: the kernel, its modules or its configuration do not suffice
     EKERNEL = 5003
-    #: libvirt refused; its own code and words are in the error
+    #: libvirt reported an error; its own code and message are in the error
     ELIBVIRT = 5004
-    #: this host lacks a tool, a file or a right
+    #: a tool, a file or a permission is missing on this host
     EHOST = 5005
     #: the guest reported that its boot failed
     EBOOT = 5006
-    #: the guest sent what no guest should send
+    #: the guest sent invalid data
     EGUEST = 5007
-    #: the guest ended before what was waited for happened
+    #: the guest ended before the awaited event happened
     EENDED = 5008
-    #: no VM of that name is known here
+    #: there is no VM with that name
     ENOVM = 5009
-    #: no image of that name is in the store
+    #: the store has no image with that name
     ENOIMAGE = 5010
     #: the VM runs without an agent: skip_guest_agent
     ENOAGENT = 5011
@@ -97,20 +97,20 @@ class Error(ctypes.Structure):
 
 class Phase(_OpenEnum):
     """The phases of a boot, in the order in which they happen. The numbers are part of the ABI
-    and of what host and guest say to each other. A new phase of the host takes the next free
-    number below 32, one of the guest the next below 64: its place in a boot is that of its row
-    here, and in a ledger that of its start, not that of its number."""
+    and of the protocol between host and guest. A new phase of the host gets the next free
+    number below 32, a phase of the guest the next below 64. The rows here are in the order of
+    a boot, and a ledger is sorted by start; neither follows the numbers."""
 
     NONE = 0
     #: opts and host facts checked
     VALIDATE = 1
-    #: KVM tried, if nobody knew whether it works
+    #: KVM was tried, unless it was known whether it works
     ACCEL = 2
     #: the image is in the store
     IMAGE = 3
     #: kernel and initramfs are in the store
     INITRAMFS = 4
-    #: the kernel disk is in the store; not if it is skipped
+    #: the kernel disk is in the store; missing if it is skipped
     KERNEL_DISK = 8
     #: overlay and config disk made
     DISKS = 5
@@ -118,8 +118,8 @@ class Phase(_OpenEnum):
     XML = 6
     #: libvirt has started the domain
     LIBVIRT = 7
-    #: from libvirt's start, or the reset of a guest that rebooted (value: how often), to
-    #: the kernel's clock
+    #: from libvirt's start, or the reset of a guest that rebooted (value: number of
+    #: reboots), to the start of the kernel's clock
     FIRMWARE = 32
     #: the kernel, to init's first instruction
     KERNEL = 33
@@ -137,15 +137,15 @@ class Phase(_OpenEnum):
     CONFIG = 39
     #: root disk mounted
     ROOT = 40
-    #: modules and headers of the kernel, or their skip
+    #: modules and headers are mounted, or were skipped
     HEADERS = 41
     #: overlay disk and overlayfs mounted
     OVERLAY = 42
     #: lo is up, the host name is set
     NETWORK = 43
-    #: the image's root is the root
+    #: the image's root became the root
     SWITCH = 44
-    #: the agent answers, or its skip
+    #: the agent answers, or was skipped
     AGENT = 45
     #: the program (or init system) was started; value: pid
     PROGRAM = 46
@@ -153,21 +153,21 @@ class Phase(_OpenEnum):
     READY = 47
     #: the program ended, other than for a reboot; value: exit code, or 256 + signal
     EXIT = 48
-    #: synced, about to go; value: enum vmboot_poweroff
+    #: disks are synced, the guest is about to power off; value: enum vmboot_poweroff
     POWEROFF = 49
     #: the guest is gone; detail: libvirt's reason in a word, "shutdown", "destroyed",
-    #: "crashed", "failed", …; "shutdown", too, if no embedded libvirt saw the end of a
-    #: guest that said it powers off
+    #: "crashed", "failed", …; also "shutdown" if no embedded libvirt saw the end of a guest
+    #: that reported its power-off
     STOPPED = 64
 
 
 class Poweroff(_OpenEnum):
-    """How a boot ends, as its init says; the event's detail says why."""
+    """How a boot ends, as its init reports; the event's detail says why."""
 
     OFF = 0
     #: the guest boots again from the same disks
     REBOOT = 1
-    #: it stands still, and its power is to be cut
+    #: it halts, and its power must be cut
     HALT = 2
 
 
@@ -222,7 +222,7 @@ class Ledger(ctypes.Structure):
 
 
 class InitMode(_OpenEnum):
-    """Who is PID 1 once the guest is up."""
+    """Which process runs as PID 1 in the guest."""
 
     #: systemd mode if the command is an init system, else exec
     AUTO = 0
@@ -244,11 +244,11 @@ class OnExit(_OpenEnum):
 
 
 class Accel(_OpenEnum):
-    """What runs the guest's instructions."""
+    """What executes the guest."""
 
-    #: KVM if a guest really runs under it here, else TCG
+    #: KVM if a guest can run under it here, else TCG
     AUTO = 0
-    #: KVM, or fail
+    #: KVM; fail if it does not work
     KVM = 1
     #: emulation; works everywhere, slower
     TCG = 2
@@ -428,9 +428,9 @@ class State(_OpenEnum):
 
     #: kept, not running
     STOPPED = 0
-    #: its kernel runs; the ledger says how far it came
+    #: its kernel runs; the ledger shows its progress
     RUNNING = 1
-    #: by libvirt, or because emulation broke
+    #: by libvirt, or because emulation failed
     PAUSED = 2
 
 
@@ -590,7 +590,7 @@ class Stat(ctypes.Structure):
 
 
 class ExecAction(_OpenEnum):
-    """What a caller can do to a program that runs."""
+    """What a caller can do to a running program."""
 
     #: value: the signal, to its process group
     SIGNAL = 1
