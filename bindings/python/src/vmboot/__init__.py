@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Boot a container image in a virtual machine, and know where the time went.
+"""Boot a container image in a virtual machine, and see how long each step takes.
 
 >>> import vmboot
 >>> with vmboot.create(name="my-instance", image="node:20", skip_kernel_headers=True) as vm:
@@ -7,8 +7,8 @@
 ...     print(vm.exec(["echo", "hello from the guest"], text=True, check=True).stdout, end="")
 hello from the guest
 
-This is the Python face of libvmboot, by :mod:`ctypes`. It finds ``libvmboot.so.0`` as the dynamic
-linker does; the environment variable ``VMBOOT_LIBRARY`` names another, or a build tree. Calls
+This is the Python package of libvmboot, with :mod:`ctypes`. It finds ``libvmboot.so.0`` as the dynamic
+linker does; the environment variable ``VMBOOT_LIBRARY`` names another one, or a build tree. Calls
 release the interpreter's lock, objects may be shared between threads, and :mod:`vmboot.aio` is
 the same for :mod:`asyncio`. The library logs to ``logging.getLogger("vmboot")``.
 """

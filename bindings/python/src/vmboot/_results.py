@@ -266,7 +266,7 @@ def image(pointer: Any) -> Image:
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One thing that this host can do or lacks, and the mend."""
+    """One check of this host; ``mend`` is the suggested fix."""
 
     name: str
     #: "ok", "warning" or "error"

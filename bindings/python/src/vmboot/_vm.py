@@ -658,7 +658,7 @@ def doctor(
     kernel: Optional[StrPath] = None,
     connection: Any = None,
 ) -> List[_results.Check]:
-    """What this host can do and lacks, each lack with its mend.
+    """Check this host; each problem has a suggested fix.
 
     >>> [check.name for check in vmboot.doctor() if check.status == "error"]
     []

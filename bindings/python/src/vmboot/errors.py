@@ -138,7 +138,7 @@ class LibvirtError(VmbootError):
 
 
 class HostError(VmbootError):
-    """This host lacks a tool, a file or a right."""
+    """A tool, a file or a permission is missing on this host."""
 
 
 class BootError(VmbootError):
