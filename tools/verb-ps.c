@@ -102,6 +102,14 @@ static char *iso_time(int64_t when)
 
 /* ---- columns ---- */
 
+/* JSON has the rest. */
+static char *shortened(const char *text)
+{
+	enum { MAX = 30 };
+
+	return strlen(text) > MAX ? xasprintf("%.*s...", MAX - 3, text) : printable(text);
+}
+
 #define GETTER(name, expression)                                                                   \
 	static char *get_##name(const void *data)                                                  \
 	{                                                                                          \
@@ -113,6 +121,7 @@ static char *iso_time(int64_t when)
 	}
 GETTER(name, printable(info->name))
 GETTER(image, printable(info->image))
+GETTER(command, shortened(info->command))
 GETTER(created, ago(info->created))
 GETTER(created_at, iso_time(info->created))
 GETTER(status, status(row))
@@ -127,6 +136,7 @@ GETTER(memory, xasprintf("%" PRIu64 " MiB", info->memory_mib))
 static const struct format_key keys[] = {
 	{"Name", "NAME", get_name},
 	{"Image", "IMAGE", get_image},
+	{"Command", "COMMAND", get_command},
 	{"Created", "CREATED", get_created},
 	{"CreatedAt", "CREATED AT", get_created_at},
 	{"Status", "STATUS", get_status},
@@ -138,7 +148,7 @@ static const struct format_key keys[] = {
 	{"VCPUs", "VCPUS", get_vcpus},
 	{"Memory", "MEMORY", get_memory},
 };
-#define DEFAULT_FORMAT "table {{.Name}}\t{{.Image}}\t{{.Created}}\t{{.Status}}"
+#define DEFAULT_FORMAT "table {{.Name}}\t{{.Image}}\t{{.Command}}\t{{.Created}}\t{{.Status}}"
 #define ALL_STORES_FORMAT DEFAULT_FORMAT "\t{{.Store}}"
 
 /* ---- filters ---- */
@@ -251,6 +261,7 @@ static struct json_object *vm_json(const struct row *row)
 	json_object_object_add(o, "uuid", json_text(info->uuid));
 	json_object_object_add(o, "image", json_text(info->image));
 	json_object_object_add(o, "digest", json_text(info->digest));
+	json_object_object_add(o, "command", json_text(info->command));
 	json_object_object_add(o, "state", json_text(state_name(info->state)));
 	json_object_object_add(o, "created", json_object_new_int64(info->created));
 	json_object_object_add(o, "started", json_object_new_int64(info->started));

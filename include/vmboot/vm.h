@@ -47,9 +47,11 @@ struct vmboot_info {
 	bool skip_module_signatures; /**< as asked for */
 	char padding[7];	     /**< 0 */
 	const char *store;	     /**< the store of its files, an absolute path. Since 0.2 */
-	int64_t created; /**< when its files were made, seconds since 1970; 0: not known.
+	int64_t created;     /**< when its files were made, seconds since 1970; 0: not known.
 					Since 0.2 */
-	int64_t started; /**< when its newest boot began, likewise. Since 0.2 */
+	int64_t started;     /**< when its newest boot began, likewise. Since 0.2 */
+	const char *command; /**< the beginning of what it runs, in plain ASCII, for people; "" if
+				it was made by 0.1. Since 0.2 */
 };
 
 /** The guest's output streams. */

@@ -22,7 +22,8 @@ int vmb_domain_xml(const struct vmb_plan *plan, char **ret);
 /* What <metadata> says about a VM. */
 struct vmb_metadata {
 	char *store, *image, *digest;
-	bool probe; /* no VM: somebody tries an accelerator */
+	char *command; /* its beginning, for people */
+	bool probe;    /* no VM: somebody tries an accelerator */
 	enum vmboot_accel accel;
 	unsigned tsc_khz; /* that the kernel's command line says; 0: none */
 	bool ephemeral, skip_kernel_headers, skip_guest_agent, skip_module_signatures;

@@ -37,6 +37,7 @@ static const struct field {
 	{"probe", FLAG, OF_PROBE, AT(probe), NOT_IN_INFO},
 	{"image", TEXT, OF_VM, INFO(image)},
 	{"digest", TEXT, OF_VM, INFO(digest)},
+	{"command", TEXT, OF_VM, INFO(command)},
 	{"accel", CHOICE, OF_VM, INFO(accel)},
 	{"init_mode", CHOICE, OF_VM, AT(init_mode), NOT_IN_INFO},
 	{"ephemeral", FLAG, OF_VM, INFO(ephemeral)},
@@ -72,6 +73,34 @@ void vmb_metadata_done(struct vmb_metadata *m)
 
 /* ---- from the plan, and into XML and vmboot_info ---- */
 
+/*
+ * The command on one line, for people: its beginning, and plain ASCII, as XML cannot hold each
+ * character that an argument can.
+ */
+static int command_text(char *const *args, char **ret)
+{
+	enum { MAX = 96 };
+	_cleanup_buf_ struct vmb_buf b = {0};
+	_cleanup_free_ char *text = NULL;
+	int r;
+
+	for (; *args && b.len <= MAX; args++) {
+		if (b.len)
+			vmb_buf_str(&b, " ");
+		vmb_buf_add(&b, *args, strnlen(*args, MAX + 1));
+	}
+	r = vmb_buf_take(&b, &text);
+	if (r < 0)
+		return r;
+	for (char *p = text; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = *p == '\n' || *p == '\t' ? ' ' : '?';
+	if (strlen(text) > MAX)
+		memcpy(text + MAX - 3, "...", 4);
+	*ret = TAKE_PTR(text);
+	return 0;
+}
+
 int vmb_metadata_from_plan(const struct vmb_plan *plan, struct vmb_metadata *ret)
 {
 	const struct vmb_facts *f = &plan->facts;
@@ -93,6 +122,8 @@ int vmb_metadata_from_plan(const struct vmb_plan *plan, struct vmb_metadata *ret
 		r = vmb_strdup(f->image.name, &m.image);
 	if (r == 0)
 		r = vmb_strdup(f->image.digest, &m.digest);
+	if (r == 0)
+		r = command_text(plan->command.args, &m.command);
 	if (r < 0)
 		return r;
 	*ret = m;

@@ -22,6 +22,7 @@ void vmboot_info_free(struct vmboot_info *info)
 	free((char *)info->accel);
 	free((char *)info->folder);
 	free((char *)info->store);
+	free((char *)info->command);
 	free(info);
 }
 VMB_DEFINE_CLEANUP(info_freep, struct vmboot_info *, vmboot_info_free)

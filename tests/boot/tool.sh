@@ -170,7 +170,7 @@ expect 0 vmboot run -d --name web "$@" test /bin/sh -c \
 [ "$(cat "$tmp/out")" = web ] || fail "run -d prints $(cat "$tmp/out")"
 expect 125 vmboot run --name web "$@" test && has err '"web"'
 expect 0 vmboot wait --phase program -t 300 web && [ ! -s "$tmp/out" ] || fail "wait --phase prints"
-expect 0 vmboot ps && has out NAME STATUS web Up " ago" localhost/test
+expect 0 vmboot ps && has out NAME COMMAND STATUS web Up " ago" localhost/test
 expect 0 vmboot ps --format "table {{.Name}}\t{{.State}}" && has out "NAME  STATE" "web   running"
 expect 0 vmboot ps --filter image=test --format "{{ .Name }}/{{.Memory}}" && has out "web/256 MiB"
 expect 0 vmboot ps --filter name=nothing -q && [ ! -s "$tmp/out" ] || fail "a filter lets all pass"

@@ -455,6 +455,7 @@ class Info(ctypes.Structure):
     store: Optional[builtins.bytes]
     created: int
     started: int
+    command: Optional[builtins.bytes]
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -474,6 +475,7 @@ class Info(ctypes.Structure):
         ("store", c_char_p),
         ("created", c_int64),
         ("started", c_int64),
+        ("command", c_char_p),
     ]
 
 

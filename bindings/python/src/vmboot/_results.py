@@ -197,6 +197,8 @@ class Info:
     #: when its files were made, and when its newest boot began; None: not known
     created: Optional[datetime.datetime]
     started: Optional[datetime.datetime]
+    #: the beginning of what it runs, for people
+    command: str
 
 
 def moment(seconds: int) -> Optional[datetime.datetime]:
@@ -222,6 +224,7 @@ def info(pointer: Any) -> Info:
         store=os.fsdecode(struct.store or b""),
         created=moment(struct.created),
         started=moment(struct.started),
+        command=text(struct.command),
     )
 
 
