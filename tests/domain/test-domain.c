@@ -383,6 +383,29 @@ static void metadata_of_the_plan_and_of_its_xml(void)
 	}
 }
 
+/* XML has no place for U+FFFF, nor for most control characters. */
+static void the_command_is_plain_and_short(void)
+{
+	static const char *const args[] = {"sh", "-c", "a\nb\x1b[2J\xef\xbf\xbf", NULL};
+	static char long_arg[200];
+	const char *const long_args[] = {"x", long_arg, "y", NULL};
+	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN, .entrypoint = args);
+	const struct vmboot_opts longer = VMBOOT_OPTS(PLAIN, .entrypoint = long_args);
+	_cleanup_plan_ struct vmb_plan plan = test_plan(&o, test_facts());
+	_cleanup_plan_ struct vmb_plan long_plan = {0};
+	_cleanup_metadata_ struct vmb_metadata m = {0}, again = {0}, cut = {0};
+
+	ASSERT_OK(vmb_metadata_from_plan(&plan, &m));
+	ASSERT_STR(m.command, "sh -c a b?[2J???");
+	ASSERT_OK(vmb_metadata_parse(metadata_of(xml_of(&plan)), &again));
+	ASSERT_STR(again.command, m.command);
+	memset(long_arg, 'a', sizeof(long_arg) - 1);
+	long_plan = test_plan(&longer, test_facts());
+	ASSERT_OK(vmb_metadata_from_plan(&long_plan, &cut));
+	CU_ASSERT_EQUAL(strlen(cut.command), 96);
+	ASSERT_STR(cut.command + 93, "...");
+}
+
 static void metadata_fills_an_info(void)
 {
 	_cleanup_metadata_ struct vmb_metadata m = {0};
@@ -390,17 +413,20 @@ static void metadata_fills_an_info(void)
 
 	ASSERT_OK(vmb_metadata_parse("<vm><store>/s</store><image>i</image><digest>d</digest>"
 				     "<accel>kvm</accel><ephemeral>true</ephemeral>"
-				     "<skip_module_signatures>true</skip_module_signatures></vm>",
+				     "<skip_module_signatures>true</skip_module_signatures>"
+				     "<command>sh -c</command></vm>",
 				     &m));
 	ASSERT_OK(vmb_metadata_fill_info(&m, &info));
 	ASSERT_STR(info.image, "i");
 	ASSERT_STR(info.digest, "d");
 	ASSERT_STR(info.accel, "kvm");
+	ASSERT_STR(info.command, "sh -c");
 	CU_ASSERT(info.ephemeral && info.skip_module_signatures);
 	CU_ASSERT(!info.skip_kernel_headers && !info.skip_guest_agent);
 	free((char *)info.image);
 	free((char *)info.digest);
 	free((char *)info.accel);
+	free((char *)info.command);
 }
 
 /* An older or a newer library wrote it. */
@@ -564,6 +590,7 @@ TEST_MAIN("domain/domain", {"TCG", tcg}, {"KVM", kvm},
 	  {"what is not UTF-8 is refused", what_is_not_utf8_is_refused}, {"many disks", many_disks},
 	  {"metadata there and back", metadata_there_and_back},
 	  {"metadata of the plan and of its XML", metadata_of_the_plan_and_of_its_xml},
+	  {"the command is plain and short", the_command_is_plain_and_short},
 	  {"metadata fills an info", metadata_fills_an_info},
 	  {"metadata of another version", metadata_of_another_version},
 	  {"metadata of a probe", metadata_of_a_probe},
