@@ -31,7 +31,7 @@ generated vmboot-events.7 phases
 # those of functions are made of the headers: in the build's folder, or in a release's
 made=$builddir/docs/man3
 [ -d "$made" ] || made=$docs/man3
-for file in "$docs"/vmboot.1 "$docs"/vmboot.3 "$docs"/vmboot-request.5 "$docs"/vmboot-events.7 \
+for file in "$docs"/vmboot.1 "$docs"/vmboot.3 "$docs"/vmboot-json.5 "$docs"/vmboot-request.5 "$docs"/vmboot-events.7 \
 	"$made"/*.3; do
 	page=${file##*/}
 	grep -q '^\.SH NAME\|^\.Sh NAME' "$file" || fail "$page has no NAME"
@@ -110,6 +110,34 @@ for key in $(grep -o '"[a-z_]*": *' "$testsdir"/report/*.json | sed 's/.*"\(.*\)
 	sed -n '/^\.Sh THE LEDGER AS JSON/,/^\.Sh [^T]/p' "$docs/vmboot-events.7" |
 		grep -q "^\.\(It \)\?Cm $key\b" || fail "vmboot-events.7 has no JSON member $key"
 done
+
+# and each that a plan has, or that a verb or a function writes
+json_section() {
+	sed -n "/^\.Sh $1\$/,/^\.Sh /p" "$docs/vmboot-json.5"
+}
+documented() {
+	section=$1
+	shift
+	for key; do
+		json_section "$section" | grep -qE "^\.(It )?Cm (.*[ ,])?$key( |\$)" ||
+			fail "vmboot-json.5: $section has no $key"
+	done
+}
+# shellcheck disable=SC2046
+documented "A PLAN" $(grep -oh '^ *"[a-z_]*": ' "$testsdir"/plan/*.json | tr -d ' ":' | sort -u)
+keys_of() {
+	grep -oE '(add|add_int|vmb_json_str)\(o, "[a-z_]+"' "$1" | cut -d '"' -f 2 | sort -u
+}
+# shellcheck disable=SC2046
+documented "VMS" $(keys_of "$srcdir/tools/verb-ps.c")
+# shellcheck disable=SC2046
+documented "IMAGES" $(keys_of "$srcdir/tools/verb-image.c")
+# shellcheck disable=SC2046
+documented "A PATH IN A GUEST" $(keys_of "$srcdir/tools/verb-files.c")
+# shellcheck disable=SC2046
+documented "CHECKS OF THE HOST" $(keys_of "$srcdir/libvmboot/probe/doctor.c")
+# shellcheck disable=SC2046
+documented "GARBAGE" $(keys_of "$srcdir/libvmboot/vm/gc.c")
 
 # as HTML: each function has its place, and each link leads somewhere
 if command -v mandoc >/dev/null; then

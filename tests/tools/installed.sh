@@ -11,7 +11,7 @@ install_copy
 export LD_LIBRARY_PATH="$lib"
 
 for file in bin/vmboot share/man/man1/vmboot.1 share/man/man3/vmboot.3 \
-	share/man/man5/vmboot-request.5 share/man/man7/vmboot-events.7 \
+	share/man/man5/vmboot-json.5 share/man/man5/vmboot-request.5 share/man/man7/vmboot-events.7 \
 	share/bash-completion/completions/vmboot share/fish/vendor_completions.d/vmboot.fish \
 	share/zsh/site-functions/_vmboot; do
 	[ -e "$root/$file" ] || fail "$file is not installed"
