@@ -7,10 +7,10 @@
 ...     print(vm.exec(["echo", "hello from the guest"], text=True, check=True).stdout, end="")
 hello from the guest
 
-This is the Python package of libvmboot, with :mod:`ctypes`. It finds ``libvmboot.so.0`` as the dynamic
-linker does; the environment variable ``VMBOOT_LIBRARY`` names another one, or a build tree. Calls
-release the interpreter's lock, objects may be shared between threads, and :mod:`vmboot.aio` is
-the same for :mod:`asyncio`. The library logs to ``logging.getLogger("vmboot")``.
+This is the Python package of libvmboot, with :mod:`ctypes`. It finds ``libvmboot.so.0`` as the
+dynamic linker does; the environment variable ``VMBOOT_LIBRARY`` names another one, or a build tree.
+Calls release the interpreter's lock, and threads may share objects. :mod:`vmboot.aio` is the same
+for :mod:`asyncio`. The library logs to ``logging.getLogger("vmboot")``.
 """
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A way to end calls that take long."""
+"""Cancel calls that take long."""
 from __future__ import annotations
 
 import ctypes
@@ -9,10 +9,10 @@ from ._lib import call, lib
 
 
 class Cancel:
-    """Ends each call that got it as ``cancel=``, from another thread or from its own ``progress``.
+    """Cancels each call that got it as ``cancel=``, from another thread or from its ``progress``.
 
-    A call that is cancelled undoes what it has half made and raises an :class:`OSError` with
-    ``errno.ECANCELED``. One that has done its work already returns as if nothing had been asked.
+    A call that is cancelled removes what it has made so far and raises an :class:`OSError` with
+    ``errno.ECANCELED``. A call whose work is done already returns as usual.
 
     >>> cancel = vmboot.Cancel()
     >>> cancel.cancel()
@@ -27,7 +27,7 @@ class Cancel:
         call("vmboot_cancel_new", ctypes.byref(self._pointer))
 
     def cancel(self) -> None:
-        """Cancel what uses it now or later; does not wait."""
+        """Cancel the calls that use it now or later; does not wait."""
         lib.vmboot_cancel(self._pointer)
 
     @property

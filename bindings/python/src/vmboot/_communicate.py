@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Input into and output out of a program at once, without a thread and without a deadlock."""
+"""Write a program's input and read its output at once, without a thread or a deadlock."""
 from __future__ import annotations
 
 import contextlib
@@ -13,7 +13,7 @@ _CHUNK = 65536
 
 
 class Communication:
-    """May be run again after a deadline: what was read is kept."""
+    """Can be run again after a deadline: the output read so far is kept."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Communication:
                 self._kept[i] = bytearray()
         self._most = most
         self._left = memoryview(data or b"")
-        #: whether more was written than is kept, of each output
+        #: for each output, whether the program wrote more than is kept
         self.cut = [False, False]
         if stdin and not stdin.closed:
             with contextlib.suppress(BrokenPipeError):
@@ -46,7 +46,7 @@ class Communication:
         return out, err
 
     def run(self, deadline: Deadline) -> bool:
-        """True: all is written and read; False: the deadline passed."""
+        """True if all is written and read; False if the deadline passed."""
         with selectors.DefaultSelector() as selector:
             for stream in self._reading:
                 selector.register(stream, selectors.EVENT_READ)
@@ -64,7 +64,7 @@ class Communication:
         return True
 
     def _move(self, stream: IO[Any]) -> bool:
-        """False: it has come to its end."""
+        """False if the stream has ended."""
         return self._write() if stream is self._stdin else self._read(stream)
 
     def _write(self) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Programs in a guest, as :mod:`subprocess` has them on the host."""
+"""Run programs in a guest, as :mod:`subprocess` does on the host."""
 from __future__ import annotations
 
 import atexit
@@ -47,12 +47,12 @@ Env = Union[Mapping[str, EnvValue], Sequence[str]]
 #: PIPE, DEVNULL, STDOUT, a descriptor, an open file, or None
 File = Union[None, int, IO[Any]]
 _WORD = 0xFFFF
-#: of each output, unless the caller says how much
+#: the bytes kept of each output, unless the caller sets output_max
 OUTPUT_MAX = 16 << 20
 
 
 def descriptor(file: Union[int, IO[Any]], writes: bool) -> int:
-    """Of a file: what Python still holds of its output comes before what is written to this."""
+    """The descriptor of a file, after its buffered output was flushed."""
     if isinstance(file, int):
         return file
     if writes:
@@ -61,14 +61,14 @@ def descriptor(file: Union[int, IO[Any]], writes: bool) -> int:
 
 
 class CompletedProcess(subprocess.CompletedProcess, Generic[AnyStr]):  # type: ignore[type-arg]
-    """How a program in a guest ended, and what it said: a :class:`subprocess.CompletedProcess`."""
+    """How a program in a guest ended, and its output: a :class:`subprocess.CompletedProcess`."""
 
     args: Any
     #: the exit code; negative: the signal that ended it
     returncode: int
     stdout: AnyStr
     stderr: AnyStr
-    #: there was more than ``output_max``
+    #: the output was longer than ``output_max``
     stdout_cut: bool = False
     stderr_cut: bool = False
 
@@ -79,7 +79,7 @@ class CompletedProcess(subprocess.CompletedProcess, Generic[AnyStr]):  # type: i
 
 
 class Text(NamedTuple):
-    """Whether streams are text, and how."""
+    """Whether streams are text, with which encoding and error handling."""
 
     wanted: bool
     encoding: Optional[str]
@@ -106,7 +106,7 @@ class Text(NamedTuple):
 
 
 class Program(NamedTuple):
-    """What to run, in the library's own struct; and what that points to."""
+    """The program to run, as the library's struct, with the memory that it points to."""
 
     struct: _abi.ExecOpts
     kept: Tuple[Any, ...]
@@ -133,7 +133,7 @@ class Program(NamedTuple):
         struct.env = env_list
         struct.workdir = None if cwd is None else encoded(cwd)
         struct.user = None if user is None else encoded(str(user))
-        # 0 is no limit; a time that is up already is the shortest there is
+        # 0 means no limit; a deadline that has passed becomes the shortest time
         struct.timeout_ms = 0 if timeout is None else max(1, milliseconds(timeout))
         struct.tty = tty
         struct.rows, struct.columns = size
@@ -141,20 +141,20 @@ class Program(NamedTuple):
 
 
 def _strings(words: List[bytes]) -> Tuple[Any, Any]:
-    """An array that ends with NULL, and a pointer to it."""
+    """An array of strings that ends with NULL, and a pointer to it."""
     array = (ctypes.c_char_p * (len(words) + 1))(*words, None)
     return array, ctypes.cast(array, ctypes.POINTER(ctypes.c_char_p))
 
 
 class _Files:
-    """The descriptors that the library gets, and our ends of pipes."""
+    """The descriptors that the library receives, and our ends of the pipes."""
 
     def __init__(self) -> None:
         self.theirs: List[int] = []  # to close when the program has ended
         self.ours: List[int] = []
 
     def pipe(self, we_write: bool) -> Tuple[int, int]:
-        """Theirs and ours."""
+        """Make a pipe; returns the library's end and ours."""
         reading, writing = os.pipe()
         theirs, ours = (reading, writing) if we_write else (writing, reading)
         self.theirs.append(theirs)
@@ -164,7 +164,7 @@ class _Files:
     def of(self, what: File, number: int) -> Tuple[int, int]:
         """The descriptor for a stream, and our end of it or -1."""
         if what is None:
-            # what a child process would write, it writes to where we do; it reads nothing
+            # as a child process would, it writes to our own stream; it has no input
             return (-1 if number == 0 else number), -1
         if what == DEVNULL:
             return -1, -1
@@ -188,7 +188,7 @@ _running: weakref.WeakSet[Process[Any]] = weakref.WeakSet()
 
 @atexit.register
 def _kill_all() -> None:
-    """A program that streams to this process goes with it, before what it needs goes."""
+    """Kill programs that stream to this process when it exits, while their pipes still work."""
     left = list(_running)
     for process in left:
         with contextlib.suppress(OSError):
@@ -200,7 +200,7 @@ def _kill_all() -> None:
 class Process(Generic[AnyStr]):
     """A program that runs in a guest, from :meth:`VM.popen`, as :class:`subprocess.Popen`.
 
-    Its streams are connected to this process, so it lasts no longer than this process does.
+    Its streams are connected to this process, so it is killed when this process ends.
     """
 
     def __init__(
@@ -296,7 +296,7 @@ class Process(Generic[AnyStr]):
                 )
             self._finish(status.value if status.value < 256 else 256 - status.value, None)
         except errors.ErrnoError as error:
-            # nobody reads what it writes: as on the host, that ends it
+            # its output has no reader any more: as on the host, that ends it
             broken = error.errno == errno.EPIPE
             self._finish(-signal.SIGPIPE if broken else None, None if broken else error)
         except BaseException as error:
@@ -309,7 +309,7 @@ class Process(Generic[AnyStr]):
             self._control = -1
             self.returncode = returncode
             self._error = error
-        # the end of its output comes when its status is known, and before anybody is told
+        # its output ends when its status is known, and before callbacks run
         self._files.close_theirs()
         self._owner = None
         _running.discard(self)
@@ -320,7 +320,7 @@ class Process(Generic[AnyStr]):
             watcher()
 
     def when_done(self, watcher: Callable[[], object]) -> None:
-        """Call this once it has ended, in whatever thread; at once if it has."""
+        """Call this when it has ended, in any thread; at once if it has already."""
         with self._lock:
             if not self._done.is_set():
                 self._watchers.append(watcher)
@@ -330,16 +330,16 @@ class Process(Generic[AnyStr]):
     # ---- its life
 
     def poll(self) -> Optional[int]:
-        """The return code, or None while it runs; raises what kept it from running."""
+        """The return code, or None while it runs. Raises the error if it could not be run."""
         if self._done.is_set() and self._error:
             raise self._error
         return self.returncode
 
     def wait(self, timeout: Optional[float] = None) -> int:
-        """Wait for its end; :class:`vmboot.TimeoutExpired` if that takes longer, and it runs on.
+        """Wait for its end; :class:`vmboot.TimeoutExpired` after the timeout, and it keeps running.
 
-        That a program could not be run at all shows here, in :meth:`poll` and in
-        :meth:`communicate`, as :class:`FileNotFoundError` and its kin.
+        If the program could not be run at all, this method, :meth:`poll` and :meth:`communicate`
+        raise :class:`FileNotFoundError` or a similar error.
         """
         if not self._done.wait(timeout):
             raise errors.TimeoutExpired(self.args, timeout or 0.0)
@@ -352,7 +352,7 @@ class Process(Generic[AnyStr]):
     ) -> Tuple[AnyStr, AnyStr]:
         """Send input, read all output, wait for the end; ``(stdout, stderr)``.
 
-        After :class:`vmboot.TimeoutExpired` it can be called again, and loses nothing.
+        After :class:`vmboot.TimeoutExpired` it can be called again; no output is lost.
         """
         if self._communication is None:
             self._communication = Communication(
@@ -377,7 +377,7 @@ class Process(Generic[AnyStr]):
                 os.write(self._control, bytes(record))
 
     def send_signal(self, number: int) -> None:
-        """Send a signal to its process group; nothing if it has ended."""
+        """Send a signal to its process group; does nothing if it has ended."""
         self._tell(_abi.ExecAction.SIGNAL, int(number))
 
     def terminate(self) -> None:
@@ -389,14 +389,14 @@ class Process(Generic[AnyStr]):
         self.send_signal(signal.SIGKILL)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Tell it the size of its terminal; with ``tty`` only."""
+        """Set the size of its terminal; with ``tty`` only."""
         self._tell(_abi.ExecAction.RESIZE, (columns & _WORD) << 16 | (rows & _WORD))
 
     def close(self) -> None:
         """Close our ends of its streams."""
         for stream in (self.stdin, self.stdout, self.stderr):
             if stream:
-                # what it did not read any more is nobody's loss
+                # input that it no longer reads is discarded
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
 
@@ -415,7 +415,7 @@ class Process(Generic[AnyStr]):
 
 
 class ExecMixin:
-    """What a VM runs."""
+    """The methods of a VM that run programs."""
 
     _handle: Handle
 
@@ -439,11 +439,11 @@ class ExecMixin:
     ) -> Process[Any]:
         """Start a program in the guest with its streams connected, as :class:`subprocess.Popen`.
 
-        Streams are ``PIPE``, ``DEVNULL``, ``STDOUT`` (for stderr), a descriptor or a file; None is
-        this process's own for output, and no input. With ``tty`` it has a terminal of ``size``
-        rows and columns, and all that it writes comes on stdout. After ``timeout`` seconds it is
-        killed. ``env`` adds to the program's environment; ``cwd`` is ``/`` if not given; ``user``
-        is a name or number, with ``":group"`` if wanted.
+        Streams are ``PIPE``, ``DEVNULL``, ``STDOUT`` (for stderr), a descriptor or a file. With
+        None, output goes to this process's own stream, and there is no input. With ``tty`` it has
+        a terminal of ``size`` rows and columns, and all its output is on stdout. After ``timeout``
+        seconds it is killed. ``env`` adds to the program's environment; ``cwd`` is ``/`` if not
+        given; ``user`` is a name or number, optionally with ``":group"``.
 
         >>> with vm.popen(["cat"], stdin=vmboot.PIPE, stdout=vmboot.PIPE, text=True) as cat:
         ...     _ = cat.stdin.write("one\\ntwo\\n")
@@ -528,12 +528,13 @@ class ExecMixin:
     ) -> CompletedProcess[Any]:
         """Run a program in the guest to its end, as :func:`subprocess.run` with captured output.
 
-        ``returncode`` is the exit code, or the negative signal that ended it. With ``check`` a
-        program that failed raises :class:`vmboot.CalledProcessError`; after ``timeout`` seconds it
-        is killed and :class:`vmboot.TimeoutExpired` has what it wrote. Of each output the first
-        ``output_max`` bytes are kept, since a guest is not trusted, and ``stdout_cut`` and
-        ``stderr_cut`` say whether there was more. Without ``output_max`` 16 MiB are kept, and more
-        than that raises :class:`vmboot.OutputCut`. Ctrl-C kills the program.
+        ``returncode`` is the exit code, or the negative number of the signal that ended it. With
+        ``check``, :class:`vmboot.CalledProcessError` is raised if the program failed. After
+        ``timeout`` seconds it is killed, and :class:`vmboot.TimeoutExpired` is raised with the
+        output so far. A guest is not trusted, so only the first ``output_max`` bytes of each
+        output are kept; ``stdout_cut`` and ``stderr_cut`` say whether there was more. Without
+        ``output_max`` 16 MiB are kept, and :class:`vmboot.OutputCut` is raised if there is more.
+        Ctrl-C kills the program.
 
         >>> vm.exec(["echo", "hello"], text=True).stdout
         'hello\\n'
@@ -562,12 +563,12 @@ def run(
     timeout: Optional[float],
     output_max: int,
 ) -> CompletedProcess[Any]:
-    """Streams where the agent can, which can be interrupted; else by the library's own exec."""
+    """Run with streams, which can be interrupted, or by vmboot_exec() if the agent has none."""
     pipe = None if data is None else PIPE
     process: Process[Any] = Process(handle, program, args, (pipe, PIPE, PIPE), text, owner=handle)
     talk = Communication(process.stdin, process.stdout, process.stderr, data, output_max)
     try:
-        # the library keeps the time
+        # the library enforces the timeout
         talk.run(Deadline(None))
         process.wait()
     except errors.Timeout:
@@ -586,7 +587,7 @@ def run(
 def checked(
     done: CompletedProcess[Any], output_max: Optional[int], check: bool
 ) -> CompletedProcess[Any]:
-    """Raises what the caller wants raised of a program that has ended."""
+    """Raise the errors that the caller asked for, after the program has ended."""
     if output_max is None and (done.stdout_cut or done.stderr_cut):
         raise errors.OutputCut(done)
     if check:
@@ -595,7 +596,7 @@ def checked(
 
 
 def cannot_stream(error: errors.VmbootError) -> bool:
-    """Whether another way than ours may do: the port is in use, or the agent is not ours."""
+    """Whether to use vmboot_exec() instead: the port is in use, or the agent is not ours."""
     if isinstance(error, errors.AgentError):
         return not error.field
     return error.code == errno.EBUSY

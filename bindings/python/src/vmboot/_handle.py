@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A handle of the library's, which many threads share and any of them may close."""
+"""A handle of the library, which threads share and any of them may close."""
 from __future__ import annotations
 
 import contextlib
@@ -11,12 +11,12 @@ from typing import Any, Iterator, Optional
 from . import errors
 from ._lib import lib
 
-#: As far as C's int goes, in milliseconds: 24 days.
+#: The longest time that a C int holds, in milliseconds: 24 days.
 _LONGEST_MS = 2**31 - 1
 
 
 class Handle:
-    """The ``struct vmboot_vm *``. It is given back when it was closed and nobody uses it."""
+    """The ``struct vmboot_vm *``. It is freed once it is closed and no call uses it."""
 
     def __init__(self, pointer: Optional[int], kept: Any) -> None:
         self._pointer = pointer
@@ -32,8 +32,8 @@ class Handle:
 
     @contextlib.contextmanager
     def use(self) -> Iterator[Optional[int]]:
-        """The pointer, for the time of a call."""
-        # before the lock, which a thread of the parent's may have held
+        """The pointer, for the duration of a call."""
+        # before taking the lock, which a thread of the parent may have held at the fork
         if self._pid != os.getpid():
             raise errors.ClosedError(
                 "the handle on this VM belongs to the process that this one was forked from: "
@@ -67,7 +67,7 @@ class Handle:
         return pointer
 
     def _give_back(self, pointer: Optional[int]) -> None:
-        # in a forked child it is the parent's, with threads that are not here
+        # in a forked child the handle belongs to the parent, whose threads do not exist here
         if pointer is not None and self._pid == os.getpid():
             lib.vmboot_close(pointer)
             self._kept = None
@@ -80,11 +80,11 @@ class Deadline:
         self._at = None if timeout is None else time.monotonic() + timeout
 
     def left(self) -> Optional[float]:
-        """Seconds, 0 or more; None: no end."""
+        """The seconds that are left, 0 or more; None if there is no deadline."""
         return None if self._at is None else max(0.0, self._at - time.monotonic())
 
     def left_ms(self) -> int:
-        """Milliseconds for the library, rounded up; -1: no end."""
+        """The milliseconds that are left, rounded up; -1 if there is no deadline."""
         return milliseconds(self.left())
 
     def at_most(self, seconds: float) -> float:
@@ -97,7 +97,7 @@ class Deadline:
 
 
 def milliseconds(seconds: Optional[float]) -> int:
-    """For the library, rounded up; None is -1, which is VMBOOT_FOREVER."""
+    """Milliseconds for the library, rounded up; None becomes -1, which is VMBOOT_FOREVER."""
     if seconds is None:
         return -1
     return min(_LONGEST_MS, max(0, -int(-seconds * 1000 // 1)))

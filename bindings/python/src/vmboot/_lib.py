@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Finding and calling the library.
+"""Find, load and call the library.
 
-``libvmboot.so.0`` is found as the dynamic linker finds it. ``VMBOOT_LIBRARY`` names another: a
-file, or the folder of a build tree.
+The dynamic linker finds ``libvmboot.so.0``. ``VMBOOT_LIBRARY`` names another library: a file, or
+the folder of a build tree.
 """
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Callable, Optional, Tuple, Type, TypeVar, Union, cast
 from . import _abi, errors
 from ._version import __version__
 
-#: The library's name and ABI: another number would be another ABI.
+#: The library's name with its ABI number.
 SONAME = "libvmboot.so.0"
 OVERRIDE = "VMBOOT_LIBRARY"
 
@@ -79,14 +79,14 @@ lib = load(find(os.environ.get(OVERRIDE)))
 
 
 def encoded(value: Union[str, "os.PathLike[str]"]) -> bytes:
-    """A name or a path for the library; one with a 0 in it would be cut, so it is refused."""
+    """Encode a name or a path for the library; one with a NUL byte is refused."""
     found = os.fsencode(value)
     if b"\0" in found:
         raise ValueError("embedded null byte")
     return found
 
 
-# ---- what interrupts a callback: kept, and raised when the call that it came in has returned
+# ---- interrupts in a callback: kept, and raised when the library's call has returned
 
 
 class _Pending(threading.local):
@@ -97,7 +97,7 @@ _pending = _Pending()
 
 
 def keep_interrupt(error: BaseException) -> None:
-    """Remember a KeyboardInterrupt or SystemExit that met a callback: C cannot pass it on."""
+    """Keep a KeyboardInterrupt or SystemExit raised in a callback: C cannot pass it on."""
     _pending.error = error
 
 
@@ -124,7 +124,7 @@ def take_interrupt() -> Optional[BaseException]:
 
 
 def text(value: Optional[bytes]) -> str:
-    """A string of the library's; what is not UTF-8 shows as U+FFFD."""
+    """Decode a string of the library; bytes that are not UTF-8 become U+FFFD."""
     return (value or b"").decode("utf-8", "replace")
 
 
@@ -140,7 +140,7 @@ def view(pointer: Any, kind: Type[_T]) -> _T:
 
 
 def last_error(result: int) -> errors.VmbootError:
-    """The error of this thread's call that just returned result."""
+    """The error of this thread's last call, which returned ``result``."""
     found = view(lib.vmboot_last_error(), _abi.Error)
     if found.code != result:
         return errors.make(text(lib.vmboot_strerror(result)), -result)
@@ -158,7 +158,7 @@ def last_error(result: int) -> errors.VmbootError:
 
 
 def call(name: str, *args: Any) -> int:
-    """Call a function that returns 0 or more, or fails."""
+    """Call a function that returns 0 or more on success; raise its error otherwise."""
     result: int = getattr(lib, name)(*args)
     error = last_error(result) if result < 0 else None
     interrupt = take_interrupt()
@@ -170,7 +170,7 @@ def call(name: str, *args: Any) -> int:
 
 
 def call_for_text(name: str, *args: Any) -> Tuple[int, str]:
-    """Call a function whose last argument is where it puts a string, which is ours to free."""
+    """Call a function that returns a string through its last argument; frees that string."""
     place = ctypes.c_void_p()
     try:
         result = call(name, *args, ctypes.byref(place))
@@ -180,7 +180,7 @@ def call_for_text(name: str, *args: Any) -> Tuple[int, str]:
 
 
 def version() -> str:
-    """The version of the library that runs.
+    """The version of the library that is loaded.
 
     >>> vmboot.version().split(".")[0]
     '0'

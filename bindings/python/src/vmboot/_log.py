@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the library has to say, to :mod:`logging`; and how its long work goes on."""
+"""Pass the library's log records to :mod:`logging`, and its progress to a callback."""
 from __future__ import annotations
 
 import logging
@@ -8,7 +8,7 @@ from typing import Any, Callable, Optional
 from . import _abi
 from ._lib import guarded, text
 
-#: Told what is done, how much of it, and how much there is, or 0 where nobody knows.
+#: Receives the current step, the amount done and the total, which is 0 if it is not known.
 Progress = Callable[[str, int, int], object]
 
 logger = logging.getLogger("vmboot")
@@ -27,12 +27,12 @@ def _on_log(level: int, message: Optional[bytes], _data: Any) -> None:
     logger.log(LEVELS.get(_abi.LogLevel(level), logging.DEBUG), "%s", text(message))
 
 
-#: One for the whole process, which never goes away: nothing can call it when it is gone.
+#: One for the whole process. It is never freed, so C cannot call a freed function.
 on_log: Any = _abi.LogFn(_on_log)
 
 
 def progress_callback(progress: Optional[Progress]) -> Any:
-    """The function for C; whoever hands it out keeps it as long as C may call it."""
+    """The function for C; the caller keeps a reference as long as C may call it."""
     if progress is None:
         return _abi.ProgressFn(0)
     told = progress

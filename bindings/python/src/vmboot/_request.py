@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is asked for: keyword arguments, as JSON, as the library's own opts."""
+"""Requests: as keyword arguments, as JSON, and as the library's options."""
 from __future__ import annotations
 
 import ctypes
@@ -56,7 +56,7 @@ class Request(TypedDict, total=False):
 
 
 class Field(NamedTuple):
-    """One field of a request, from the table in the library that JSON and the tool share."""
+    """One field of a request, from the library's table, which JSON and the tool use too."""
 
     name: str
     #: "string", "bool", "uint", "enum" or "list"
@@ -96,7 +96,7 @@ def _field(row: _abi.Field) -> Field:
 
 
 def env_words(env: Mapping[Any, Any]) -> List[str]:
-    """``KEY=VALUE`` of each, where one that is none, or another's, is refused."""
+    """``KEY=VALUE`` for each variable; invalid names are refused."""
     items = []
     for key, value in env.items():
         key, value = (
@@ -112,7 +112,7 @@ def env_words(env: Mapping[Any, Any]) -> List[str]:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """A value as JSON has it. What JSON has no word for is refused by name."""
+    """A value that JSON can represent. Others are refused, with the field's name."""
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if isinstance(value, bytes):
@@ -141,7 +141,7 @@ def _refused(name: str, words: str) -> errors.OptionError:
 
 
 def to_json(request: Mapping[str, Any]) -> str:
-    """The request in JSON, without what is None, which means its default."""
+    """The request in JSON. Fields that are None are left out, which means their default."""
     plain = {name: _plain(name, value) for name, value in request.items() if value is not None}
     try:
         return json.dumps(plain)
@@ -150,7 +150,7 @@ def to_json(request: Mapping[str, Any]) -> str:
 
 
 class Options:
-    """The library's opts for one call, or for a handle that goes on using the callbacks."""
+    """The library's options for one call, or for a handle that keeps using the callbacks."""
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class Options:
         self._json = to_json(request)
         self._opts = ctypes.POINTER(_abi.Opts)()
 
-    #: what has to live as long as the library may use it
+    #: objects that must live as long as the library may use them
     @property
     def kept(self) -> Tuple[Any, ...]:
         return self._callback, self.connection
@@ -186,14 +186,14 @@ class Options:
 
 
 def limited(request: Mapping[str, Any], timeout: Optional[float]) -> Dict[str, Any]:
-    """The request with a timeout in seconds, which is at least a millisecond."""
+    """The request with a timeout in seconds, at least one millisecond."""
     if timeout is None:
         return dict(request)
     return {**request, "timeout_ms": max(1, round(timeout * 1000))}
 
 
 class Where(NamedTuple):
-    """Where a VM or an image is; kept to find it again."""
+    """Where a VM or an image is (connection and store), kept to find it again."""
 
     request: Dict[str, Any]
     connection: Any = None
@@ -215,8 +215,8 @@ def where(
 def lent_pointer(connection: Any) -> Optional[int]:
     """The ``virConnectPtr`` inside a ``libvirt.virConnect``, as the library takes it.
 
-    libvirt-python keeps it in a named capsule, and CPython checks the name; the library takes a
-    reference of its own on it, and we keep the object.
+    libvirt-python keeps the pointer in a named capsule, and CPython checks the name. The library
+    takes its own reference to it, and we keep the object.
     """
     if connection is None:
         return None
@@ -236,7 +236,7 @@ def lent_pointer(connection: Any) -> Optional[int]:
 
 
 def check(**request: Any) -> None:
-    """Check a request by the library's rules, without touching anything.
+    """Check a request by the library's rules, without changing anything.
 
     >>> vmboot.check(name="web", image="node:20", vcpus=0.5)
     Traceback (most recent call last):
@@ -248,6 +248,6 @@ def check(**request: Any) -> None:
 
 
 def request_json(**request: Any) -> str:
-    """The request as the library writes it; fields that have their default are left out."""
+    """The request as the library writes it, without the fields that have their default value."""
     with Options(request) as opts:
         return call_for_text("vmboot_opts_to_json", opts)[1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the library returns, as values of Python's own: nothing in them points into C."""
+"""The library's results as Python values: none of them refers to memory of C."""
 from __future__ import annotations
 
 import ctypes
@@ -24,7 +24,7 @@ def phase_name(phase: int) -> str:
 
 
 def phase_help(phase: int) -> str:
-    """What a phase is, in one line.
+    """A description of a phase, in one line.
 
     >>> vmboot.phase_help(vmboot.Phase.SETTLE_ROOT)
     'the root disk (vda) is there'
@@ -34,17 +34,17 @@ def phase_help(phase: int) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """One line of the ledger: a phase of the boot that ended."""
+    """One line of the ledger: a phase of the boot that has ended."""
 
     phase: Phase
-    #: True: told by the guest; False: seen by the host
+    #: True: reported by the guest; False: observed by the host
     guest: bool
     #: 0, or the errno with which the phase failed
     error: int
-    #: microseconds since the boot was asked for
+    #: microseconds since the boot was requested
     start_us: int
     end_us: int
-    #: what the phase counts, see :class:`Phase`
+    #: the phase's own count, see :class:`Phase`
     value: int
     #: the device concerned, or ""
     device: str
@@ -86,7 +86,7 @@ class Ledger:
     """
 
     name: str
-    #: by their start
+    #: ordered by their start
     events: Tuple[Event, ...]
     #: the program ended
     exited: bool
@@ -94,7 +94,7 @@ class Ledger:
     exit_code: int
     #: the signal that ended it, or 0
     exit_signal: int
-    #: create to program started, or -1: it was not
+    #: from create to the program's start, or -1 if it has not started
     program_us: int
     #: how far guest times may be off against host times
     clock_error_us: int
@@ -111,7 +111,7 @@ class Ledger:
         return self._text("vmboot_ledger_table")
 
     def chart(self, columns: int = 80) -> str:
-        """Bars on a time line, for a terminal of so many columns.
+        """Bars on a time line, for a terminal with ``columns`` columns.
 
         >>> vm.ledger().chart(100).isascii()
         True
@@ -119,7 +119,7 @@ class Ledger:
         return self._text("vmboot_ledger_chart", columns)
 
     def svg(self) -> str:
-        """A picture, in the manner of ``systemd-analyze plot``: a whole SVG document.
+        """A picture like that of ``systemd-analyze plot``, as a complete SVG document.
 
         >>> "<svg" in vm.ledger().svg()
         True
@@ -158,7 +158,7 @@ def _event_struct(event: Event) -> _abi.Event:
 
 
 def ledger(pointer: Any) -> Ledger:
-    """The pointer is still the caller's."""
+    """Convert a ledger; the pointer still belongs to the caller."""
     struct = view(pointer, _abi.Ledger)
     return Ledger(
         name=text(struct.name),
@@ -173,15 +173,15 @@ def ledger(pointer: Any) -> Ledger:
 
 @dataclasses.dataclass(frozen=True)
 class Info:
-    """What a VM is and does now."""
+    """The properties of a VM and its current state."""
 
     name: str
     uuid: str
-    #: the image's name in full, and its digest
+    #: the image's full name, and its digest
     image: str
     digest: str
     state: State
-    #: leaves nothing when it stops
+    #: the VM is removed when it stops
     ephemeral: bool
     skip_kernel_headers: bool
     skip_guest_agent: bool
@@ -194,10 +194,10 @@ class Info:
     skip_module_signatures: bool
     #: the store of its files, a path
     store: str
-    #: when its files were made, and when its newest boot began; None: not known
+    #: when its files were made, and when its newest boot began; None if not known
     created: Optional[datetime.datetime]
     started: Optional[datetime.datetime]
-    #: the beginning of what it runs, for people
+    #: the beginning of its command, for display
     command: str
 
 
@@ -232,7 +232,7 @@ def info(pointer: Any) -> Info:
 class Image:
     """An image in the store."""
 
-    #: in full, e.g. "localhost/node:20"
+    #: the full name, e.g. "localhost/node:20"
     name: str
     digest: str
     #: path of the root disk, its format and its size
@@ -245,7 +245,7 @@ class Image:
 
     @property
     def config(self) -> Dict[str, Any]:
-        """Entrypoint, cmd, env, workdir and user, as the image has them."""
+        """The image's entrypoint, cmd, env, workdir and user."""
         found: Dict[str, Any] = json.loads(self.config_json or "{}")
         return found
 
@@ -288,7 +288,7 @@ class Removed:
 
 
 def records(kind: Any, found: List[Dict[str, Any]]) -> List[Any]:
-    """Dataclasses of JSON objects, whatever else a newer library puts into them."""
+    """Dataclasses from JSON objects; members that a newer library adds are ignored."""
     names = [field.name for field in dataclasses.fields(kind)]
     return [kind(**{name: row.get(name, "") for name in names}) for row in found]
 
@@ -297,7 +297,7 @@ _NS = 1_000_000_000
 
 
 def stat_result(struct: _abi.Stat) -> os.stat_result:
-    """What :func:`os.stat` would return in the guest."""
+    """The result that :func:`os.stat` would return in the guest."""
     times = (struct.atime_ns, struct.mtime_ns, struct.ctime_ns)
     whole = [ns // _NS for ns in times]
     more: Dict[str, float] = {

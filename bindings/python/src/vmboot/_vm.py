@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A VM, and what makes, finds and removes them."""
+"""VMs, and the functions that make, find and remove them."""
 from __future__ import annotations
 
 import ctypes
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("vmboot")
 
-#: How often one that follows a guest's output asks whether the guest is gone. Output is not polled.
+#: How often :meth:`VM.logs` with ``follow`` checks whether the guest is gone. Output is not polled.
 _HEALTH_S = 1.0
 
 
 def to_phase(phase: Union[Phase, int, str]) -> Phase:
-    """A phase of its name, e.g. ``"agent"``, or its number."""
+    """The phase with this name, e.g. ``"agent"``, or this number."""
     if not isinstance(phase, str):
         return Phase(phase)
     found = lib.vmboot_phase_from_name(encoded(phase))
@@ -42,7 +42,7 @@ def to_phase(phase: Union[Phase, int, str]) -> Phase:
 
 
 def to_stream(stream: Union[Stream, int, str]) -> Stream:
-    """A stream of its name: ``"stdout"``, ``"stderr"`` or ``"console"``."""
+    """The stream with this name: ``"stdout"``, ``"stderr"`` or ``"console"``."""
     if not isinstance(stream, str):
         return Stream(stream)
     try:
@@ -58,9 +58,10 @@ def to_stream(stream: Union[Stream, int, str]) -> Stream:
 class VM(ExecMixin):
     """A handle on one VM, from :func:`vmboot.create` or :func:`vmboot.open`.
 
-    The VM does not depend on it: it goes on when the handle is closed or forgotten and when the
-    program ends, and :func:`vmboot.open` finds it again. Only as a context manager,
-    ``with vmboot.create(…) as vm:``, does who made it also destroy it. Any thread may use it.
+    The VM does not depend on it: it keeps running when the handle is closed or garbage-collected
+    and when the program ends, and :func:`vmboot.open` finds it again. Only as a context manager of
+    :func:`vmboot.create`, ``with vmboot.create(…) as vm:``, it destroys the VM at the end. Any
+    thread may use it.
 
     >>> vm.name
     'web'
@@ -74,7 +75,7 @@ class VM(ExecMixin):
         self._where = place
         self._made = made
         self._destroyed = False
-        # at the latest when the interpreter ends, while all that it takes is still there
+        # at the latest when the interpreter ends, before the modules that it uses are gone
         self._finalizer = weakref.finalize(self, handle.close)
 
     # ---- the handle
@@ -94,7 +95,7 @@ class VM(ExecMixin):
         return f"<vmboot.VM {self._name!r}{state}>"
 
     def close(self) -> None:
-        """Give the handle back; the VM goes on. Calls in other threads end as they would have."""
+        """Close the handle; the VM keeps running. Calls in other threads end as usual."""
         self._finalizer()
 
     def __enter__(self) -> Self:
@@ -114,7 +115,7 @@ class VM(ExecMixin):
     # ---- its life
 
     def info(self) -> _results.Info:
-        """What the VM is and does now."""
+        """The properties of the VM and its current state."""
         with self._handle.use() as pointer:
             place = ctypes.POINTER(_abi.Info)()
             call("vmboot_info", pointer, ctypes.byref(place))
@@ -125,7 +126,7 @@ class VM(ExecMixin):
 
     @property
     def state(self) -> State:
-        """Stopped, running or paused, now."""
+        """The current state: stopped, running or paused."""
         return self.info().state
 
     def xml(self) -> str:
@@ -134,7 +135,7 @@ class VM(ExecMixin):
             return call_for_text("vmboot_xml", pointer)[1]
 
     def start(self) -> bool:
-        """Start it from its own disks; its logs and ledger begin anew. False: it runs already."""
+        """Start it from its own disks, with a new ledger and new logs. False: it runs already."""
         try:
             with self._handle.use() as pointer:
                 call("vmboot_start", pointer)
@@ -145,10 +146,10 @@ class VM(ExecMixin):
             raise
 
     def stop(self, timeout: Optional[float] = 10.0) -> bool:
-        """Ask the guest to power off; if it has not in time, cut its power. Its disks stay.
+        """Ask the guest to power off; cut its power after the timeout. Its disks are kept.
 
         Returns True if it powered off by itself, or was stopped already; False if its power was
-        cut. A timeout of 0 cuts at once, None waits as long as it takes.
+        cut. A timeout of 0 cuts the power at once; None waits without a limit.
         """
         deadline = Deadline(timeout)
         try:
@@ -165,18 +166,18 @@ class VM(ExecMixin):
             raise
 
     def reboot(self, timeout: Optional[float] = 10.0) -> bool:
-        """Ask the guest to reboot; if it has not in time, reset it. It boots from its own disks.
+        """Ask the guest to reboot; reset it after the timeout. It boots from its own disks.
 
-        Returns when the new boot begins, which :meth:`wait` then waits for: True if the guest
-        rebooted by itself, False if it was reset. A timeout of 0 resets at once, None waits as
-        long as it takes. A signal handler that runs meanwhile ends the wait with ``EINTR``.
+        Returns when the new boot begins; :meth:`wait` then waits for that boot. Returns True if the
+        guest rebooted by itself, False if it was reset. A timeout of 0 resets at once; None waits
+        without a limit. A signal handler that runs meanwhile ends the wait with ``EINTR``.
         """
         deadline = Deadline(timeout)
         with self._handle.use() as pointer:
             return call("vmboot_reboot", pointer, deadline.left_ms()) == 0
 
     def destroy(self) -> None:
-        """Cut its power if it runs, and remove it with its disks and logs. The image stays."""
+        """Cut its power if it runs, and remove it with its disks and logs. The image is kept."""
         with self._handle.use() as pointer:
             call("vmboot_destroy", pointer)
         self._destroyed = True
@@ -190,13 +191,13 @@ class VM(ExecMixin):
         *,
         next_boot: bool = False,
     ) -> None:
-        """Wait until a phase of the boot has ended; seconds at most, None: as long as it takes.
+        """Wait until a phase of the boot has ended, at most ``timeout`` seconds; None: no limit.
 
-        With ``next_boot``, in a later boot than the newest that this handle has heard of.
+        With ``next_boot`` it waits for a later boot than the newest that this handle has seen.
 
-        It ends at once when the phase can no longer come: with :class:`vmboot.BootError` if the
-        boot failed, with :class:`vmboot.EndedError` if the guest is gone. After ``timeout``
-        seconds it raises :class:`vmboot.Timeout`, which is a :class:`TimeoutError`.
+        If the phase cannot be reached any more, it raises at once: :class:`vmboot.BootError` if the
+        boot failed, :class:`vmboot.EndedError` if the guest is gone. After ``timeout`` seconds it
+        raises :class:`vmboot.Timeout`, which is a :class:`TimeoutError`.
 
         >>> vm.wait("program", timeout=60)
         >>> vm.wait(vmboot.Phase.STOPPED, timeout=0)  # doctest: +ELLIPSIS
@@ -213,7 +214,7 @@ class VM(ExecMixin):
                     call(name, pointer, wanted, deadline.left_ms())
                     return
                 except errors.ErrnoError as error:
-                    # a signal handler ran; had it raised, we would not be here
+                    # a signal handler ran and did not raise
                     if error.name != "EINTR":
                         raise
 
@@ -226,15 +227,15 @@ class VM(ExecMixin):
             return call("vmboot_event_fd", pointer)
 
     def dispatch(self) -> int:
-        """Take in what the guest has said, without waiting; how many events were new.
+        """Deliver the guest's new events, without waiting; returns how many there were.
 
-        It takes a bounded amount: if there is more, :meth:`event_fd` stays readable.
+        It delivers a bounded number: if there are more, :meth:`event_fd` stays readable.
         """
         with self._handle.use() as pointer:
             return call("vmboot_dispatch", pointer)
 
     def ledger(self) -> _results.Ledger:
-        """All that is known of the newest boot, on one time line. Works for stopped VMs too."""
+        """The events of the newest boot, on one time line. Works for stopped VMs too."""
         with self._handle.use() as pointer:
             place = ctypes.POINTER(_abi.Ledger)()
             call("vmboot_ledger", pointer, ctypes.byref(place))
@@ -244,7 +245,7 @@ class VM(ExecMixin):
                 lib.vmboot_ledger_free(place)
 
     def events(self) -> Iterator[_results.Event]:
-        """Each event of the newest boot, those that were as those that come, until it stops.
+        """Each event of the newest boot, past and future, until the VM stops.
 
         >>> next(event.name for event in vm.events() if event.guest)
         'kernel'
@@ -262,12 +263,12 @@ class VM(ExecMixin):
     def logs(
         self, stream: Union[Stream, int, str] = Stream.STDOUT, *, follow: bool = False
     ) -> Union[bytes, Iterator[bytes]]:
-        """What the newest boot wrote to a stream: ``"stdout"``, ``"stderr"`` or ``"console"``.
+        """The newest boot's output on a stream: ``"stdout"``, ``"stderr"`` or ``"console"``.
 
-        With ``follow`` an iterator, which goes on until the guest is gone. The guest does not wait
-        for a reader, and what is kept of its output is limited: whoever falls too far behind gets
-        what came before the gap and then :exc:`OutputLost`. That the oldest output is gone
-        when reading begins is no error.
+        With ``follow`` it returns an iterator, which ends when the guest is gone. The guest does
+        not wait for a reader, and only a limited amount of its output is kept: an iterator that is
+        too slow yields the output up to the gap and then raises :exc:`OutputLost`. It is no error
+        if the oldest output is gone when reading begins.
 
         >>> vm.logs()
         b'hello\\n'
@@ -289,7 +290,7 @@ class VM(ExecMixin):
     # ---- files
 
     def stat(self, path: StrPath, *, follow_symlinks: bool = True) -> os.stat_result:
-        """What a path in the guest is, as :func:`os.stat` would say there.
+        """The status of a path in the guest, as :func:`os.stat` would return it there.
 
         >>> vm.stat("/etc/greeting").st_size
         6
@@ -304,11 +305,11 @@ class VM(ExecMixin):
         return _results.stat_result(found[0])
 
     def lstat(self, path: StrPath) -> os.stat_result:
-        """The same of a symbolic link itself."""
+        """As :meth:`stat`, but does not follow a symbolic link."""
         return self.stat(path, follow_symlinks=False)
 
     def exists(self, path: StrPath, *, follow_symlinks: bool = True) -> bool:
-        """Whether a path is there in the guest.
+        """Whether a path exists in the guest.
 
         >>> vm.exists("/etc/greeting"), vm.exists("/etc/nothing")
         (True, False)
@@ -316,7 +317,7 @@ class VM(ExecMixin):
         return self._stat(path, follow_symlinks)[0].exists
 
     def readlink(self, path: StrPath) -> str:
-        """Where a symbolic link in the guest points to."""
+        """The target of a symbolic link in the guest."""
         struct, target = self._stat(path, False)
         if not struct.exists:
             raise self._no_file(path)
@@ -342,45 +343,45 @@ class VM(ExecMixin):
         )
 
     def copy_to(self, source: StrPath, target: StrPath) -> None:
-        """Copy a file or a tree of this host's into the guest.
+        """Copy a file or a tree from this host into the guest.
 
-        If ``target`` is a folder there, the copy lies in it, as with ``cp -a``. Owners, modes,
+        If ``target`` is a folder there, the copy is placed in it, as with ``cp -a``. Owners, modes,
         times, links and holes are kept.
         """
         with self._handle.use() as pointer:
             call("vmboot_copy_to", pointer, encoded(source), encoded(target))
 
     def copy_from(self, source: StrPath, target: StrPath) -> None:
-        """Copy a file or a tree out of the guest.
+        """Copy a file or a tree from the guest to this host.
 
-        If ``target`` is a folder here, the copy lies in it. Nothing that the guest sends writes
-        outside the copy; but for root it may hold devices and programs that run as root.
+        If ``target`` is a folder here, the copy is placed in it. Nothing that the guest sends is
+        written outside the copy. If you are root, the copy may contain devices and setuid programs.
         """
         with self._handle.use() as pointer:
             call("vmboot_copy_from", pointer, encoded(source), encoded(target))
 
     def copy_archive_to(self, source: Union[int, IO[bytes]], target: StrPath) -> None:
-        """Unpack a tar archive, compressed or not, in a folder of the guest's.
+        """Unpack a tar archive, compressed or not, in a folder of the guest.
 
-        ``source`` is a descriptor or a file that has one; it is read from where the descriptor is.
+        ``source`` is a descriptor or a file that has one; it is read from its current position.
         """
         with self._handle.use() as pointer:
             call("vmboot_copy_archive_to", pointer, descriptor(source, writes=False), encoded(target))
 
     def copy_archive_from(self, source: StrPath, target: Union[int, IO[bytes]]) -> None:
-        """Write a file or a tree of the guest's as a tar archive to a descriptor or a file.
+        """Write a file or a tree of the guest as a tar archive to a descriptor or a file.
 
-        These are the guest's bytes, which nobody has looked at: beware of what unpacks them.
+        The guest's data is written unchecked, so be careful when you unpack it.
         """
         with self._handle.use() as pointer:
             call("vmboot_copy_archive_from", pointer, encoded(source), descriptor(target, writes=True))
 
 
 class Listener:
-    """A second handle, which hears a boot from its beginning and is its user's alone.
+    """A second handle, which receives a boot's events from the beginning, for one consumer.
 
-    Callbacks run in :meth:`take`, in the thread that calls it, and only put aside what they are
-    told: so a consumer may take its time, leave, or raise.
+    Callbacks run in :meth:`take`, in the thread that calls it, and only store what they receive.
+    So a consumer may be slow, stop early, or raise.
     """
 
     def __init__(self, vm: VM) -> None:
@@ -425,9 +426,9 @@ class Listener:
         return self._vm.event_fd()
 
     def take(self) -> List[Any]:
-        """What was said since the last time, without waiting.
+        """The output and events since the last call, without waiting.
 
-        What came before a loss is given first; the loss is raised by the next call.
+        After a loss, what came before it is returned first; the next call raises the loss.
         """
         if self._lost is not None:
             lost, self._lost = self._lost, None
@@ -443,7 +444,7 @@ class Listener:
         return taken
 
     def take_all(self) -> List[Any]:
-        """All that was said so far."""
+        """All output and events so far."""
         poll = select.poll()
         poll.register(self.fd(), select.POLLIN)
         taken = self.take()
@@ -452,7 +453,7 @@ class Listener:
         return taken
 
     def ended(self) -> bool:
-        """Whether the guest is gone; what it said last is then there to :meth:`take`."""
+        """Whether the guest is gone; :meth:`take` then returns the last of its output."""
         try:
             self._vm.wait(Phase.STOPPED, 0)
             return True
@@ -488,14 +489,14 @@ def create(
 ) -> VM:
     """Make a VM and start it. The keywords are the fields of a request, with the JSON's names.
 
-    It returns when libvirt has started the guest; :meth:`VM.wait` waits for its boot. All or
-    nothing: if it fails, no domain, disk or process is left. As a context manager it destroys
-    the VM in the end; without ``with`` the VM stays, whatever becomes of the object.
+    It returns when libvirt has started the guest; :meth:`VM.wait` waits for its boot. If it fails,
+    no domain, disk or process is left. As a context manager it destroys the VM at the end; without
+    ``with`` the VM is kept, even if the object is closed or garbage-collected.
 
-    ``connection`` is a :class:`libvirt.virConnect` to use instead of ``uri``; ``progress`` is told
-    ``(what, done, total)`` while something takes long. All of it takes at most ``timeout`` seconds,
-    and a :class:`Cancel` ends it from another thread. Log records go to ``logging``'s logger
-    ``"vmboot"``.
+    ``connection`` is a :class:`libvirt.virConnect` to use instead of ``uri``; ``progress`` is
+    called with ``(what, done, total)`` during long steps. The whole call takes at most ``timeout``
+    seconds, and a :class:`Cancel` ends it from another thread. Log records go to ``logging``'s
+    logger ``"vmboot"``.
 
     >>> with vmboot.create(name="short", image="node:20", skip_kernel_headers=True) as short:
     ...     short.wait("agent", timeout=120)
@@ -509,7 +510,7 @@ def create(
         try:
             call("vmboot_create", opts, ctypes.byref(pointer))
         except (KeyboardInterrupt, SystemExit):
-            # it met a callback, and nobody will get the handle
+            # raised in a callback, so the caller will not get the handle
             if pointer.value:
                 lib.vmboot_destroy(pointer)
                 lib.vmboot_close(pointer)
@@ -525,10 +526,10 @@ def prepare(
     cancel: Optional[Cancel] = None,
     **request: Unpack[Request],
 ) -> Tuple[VM, str]:
-    """Make all of a VM but its domain, for a program that defines and starts that itself.
+    """Make everything of a VM except its domain, for a program that defines and starts it itself.
 
-    The second of what it returns is the domain's XML, for libvirt's ``defineXML``; more may be
-    put into it. From then on the VM is as one of :func:`create`.
+    Returns the VM and the domain's XML for libvirt's ``defineXML``; you may add elements to it.
+    Once the domain is defined, the VM behaves like one from :func:`create`.
 
     >>> vm2, xml = vmboot.prepare(name="own", image="node:20")
     >>> "<name>own</name>" in xml
@@ -542,7 +543,7 @@ def prepare(
         try:
             _, xml = call_for_text("vmboot_prepare", opts, ctypes.byref(pointer))
         except (KeyboardInterrupt, SystemExit):
-            # it met a callback, and nobody will get the handle
+            # raised in a callback, so the caller will not get the handle
             if pointer.value:
                 lib.vmboot_destroy(pointer)
                 lib.vmboot_close(pointer)
@@ -563,7 +564,7 @@ def open_(
     connection: Any = None,
     progress: Optional[Progress] = None,
 ) -> VM:
-    """A handle on a VM that exists, whoever made it. Closing it leaves the VM as it is.
+    """Open a handle on an existing VM, whichever program made it. Closing it keeps the VM.
 
     >>> with vmboot.open("web") as again:
     ...     again.info().memory_mib
@@ -583,7 +584,7 @@ def open_at(name: str, place: Where) -> VM:
 def list_(
     *, uri: Optional[str] = None, store: Optional[StrPath] = None, connection: Any = None
 ) -> List[_results.Info]:
-    """All VMs that this library made and libvirt knows, by name.
+    """All VMs that this library made and that libvirt has defined, ordered by name.
 
     >>> [info.name for info in vmboot.list()]
     ['web']
@@ -593,9 +594,9 @@ def list_(
 
 
 def store_path(store: Optional[StrPath] = None) -> str:
-    """The folder of the store that a call with this ``store`` uses, as :attr:`Info.store` has it.
+    """The folder that a call with this ``store`` uses, in the form of :attr:`Info.store`.
 
-    :func:`list` returns VMs of all stores at a libvirt.
+    :func:`list` returns the VMs of all stores of a libvirt.
 
     >>> {info.name for info in vmboot.list() if info.store == vmboot.store_path()}
     {'web'}
@@ -607,7 +608,7 @@ def store_path(store: Optional[StrPath] = None) -> str:
 def plan(
     *, connection: Any = None, progress: Optional[Progress] = None, **request: Unpack[Request]
 ) -> str:
-    """All that :func:`create` would do, as JSON: the same bytes for the same request here.
+    """What :func:`create` would do, as JSON: the same bytes for the same request on this host.
 
     >>> import json
     >>> json.loads(vmboot.plan(name="other", image="node:20", vcpus=2))["vcpus"]
@@ -636,9 +637,9 @@ def gc(
     store: Optional[StrPath] = None,
     connection: Any = None,
 ) -> List[_results.Removed]:
-    """Remove what a killed program left, and the files of kernels that were replaced.
+    """Remove what killed programs left behind, and the files of kernels that were replaced.
 
-    Nothing that is in use, nothing that others made.
+    It removes nothing that is in use or that was made by something else.
 
     >>> vmboot.gc(dry_run=True)
     []

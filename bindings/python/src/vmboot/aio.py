@@ -11,13 +11,14 @@
 >>> asyncio.run(main())
 'hello\\n'
 
-Waiting for a guest is waiting for a descriptor in the event loop, so that a thousand waits are no
-thread. What C does in one piece (create, stop, a copy) runs in a thread for that time; a program
-in the guest has one as long as it runs. One object belongs to one event loop.
+Waits use a descriptor in the event loop, so a thousand waits need no thread. Calls that block in C
+(create, stop, a copy) run in a thread, and a program in the guest has a thread as long as it runs.
+One object belongs to one event loop.
 
-What is a coroutine follows one rule: whatever may do I/O. So each method of :class:`vmboot.VM` is
-one here (``state`` too, a property there), or an asynchronous iterator, but for ``name``, ``closed``
-and ``close()``. ``event_fd()`` and ``dispatch()`` are for other event loops, and not here.
+Everything that may do I/O is a coroutine. So each method of :class:`vmboot.VM` is a coroutine here
+(also ``state``, which is a property there), or an asynchronous iterator, except ``name``,
+``closed`` and ``close()``. ``event_fd()`` and ``dispatch()`` are for other event loops, and are not
+in this class.
 """
 from __future__ import annotations
 
@@ -56,10 +57,10 @@ if TYPE_CHECKING:
 __all__ = ["VM", "Process", "create", "import_image", "open"]
 
 _T = TypeVar("_T")
-#: How often libvirt is asked whether a guest that says nothing is still there, as the library does.
+#: How often libvirt is asked whether a silent guest still exists, as in the library.
 _HEALTH_S = 1.0
-#: After a wake without news, which may be QEMU's end: how often, and how many times, until libvirt
-#: has noticed.
+#: After a wake-up without an event, which may be QEMU's end: how often, and how many times, libvirt
+#: is asked, until it has noticed.
 _LEAVING_S = 0.1
 _LEAVING_TIMES = 5
 
@@ -67,9 +68,9 @@ _LEAVING_TIMES = 5
 async def _in_thread(
     function: Callable[[], _T], when_cancelled: Optional[Callable[[_T], object]] = None
 ) -> _T:
-    """Run what blocks in a thread of its own: there is no pool that others could exhaust.
+    """Run a blocking call in a thread of its own: there is no pool that others could exhaust.
 
-    A call of C cannot be cancelled: it ends by itself, and then its result is for when_cancelled.
+    A call of C cannot be cancelled: it ends by itself, and its result is passed to when_cancelled.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
@@ -93,7 +94,7 @@ async def _in_thread(
         try:
             loop.call_soon_threadsafe(settle, result, error)
         except RuntimeError:
-            # the loop is closed: nobody waits any more
+            # the loop is closed, so no coroutine waits for the result
             if error is None and when_cancelled:
                 when_cancelled(result)
 
@@ -105,13 +106,13 @@ async def _in_thread(
 
 
 class _Readable:
-    """Wakes those who wait when a descriptor is readable, many of them for one descriptor."""
+    """Wakes its waiters when a descriptor is readable; a descriptor may have many waiters."""
 
     def __init__(self) -> None:
         self._waiters: Set[asyncio.Future[None]] = set()
 
     async def wait(self, fd: int, timeout: float) -> bool:
-        """False: the time is up."""
+        """False if the time is up."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         if not self._waiters:
@@ -128,7 +129,7 @@ class _Readable:
                 loop.remove_reader(fd)
 
     def _wake(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
-        # it stays readable until one of them has looked
+        # it stays readable until one waiter has read it
         loop.remove_reader(fd)
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
@@ -193,7 +194,7 @@ class Process:
         return self._process.returncode
 
     async def wait(self) -> int:
-        """Wait for its end; raises what kept it from running."""
+        """Wait for its end. Raises the error if it could not be run."""
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
 
@@ -255,7 +256,7 @@ class Process:
             transport.close()
 
     def send_signal(self, number: int) -> None:
-        """Send a signal to its process group; nothing if it has ended."""
+        """Send a signal to its process group; does nothing if it has ended."""
         self._process.send_signal(number)
 
     def terminate(self) -> None:
@@ -267,7 +268,7 @@ class Process:
         self._process.kill()
 
     def resize(self, rows: int, columns: int) -> None:
-        """Tell it the size of its terminal."""
+        """Set the size of its terminal."""
         self._process.resize(rows, columns)
 
 
@@ -292,7 +293,7 @@ class VM:
         return f"<vmboot.aio.VM {self.name!r}>"
 
     def close(self) -> None:
-        """Give the handle back; the VM goes on."""
+        """Close the handle; the VM keeps running."""
         self.sync.close()
 
     async def __aenter__(self) -> Self:
@@ -304,11 +305,11 @@ class VM:
     # ---- its life
 
     async def info(self) -> _results.Info:
-        """What the VM is and does now."""
+        """The properties of the VM and its current state."""
         return await _in_thread(self.sync.info)
 
     async def state(self) -> State:
-        """Stopped, running or paused, now."""
+        """The current state: stopped, running or paused."""
         return (await self.info()).state
 
     async def xml(self) -> str:
@@ -352,7 +353,7 @@ class VM:
             async with self._one_at_a_time():
                 news = self.sync.dispatch() > 0
                 if ledger_tells and _decides(self.sync.ledger().events, wanted):
-                    # not so for the agent of an image, which only libvirt knows of
+                    # except for the agent of an image, which only libvirt reports
                     with contextlib.suppress(errors.Timeout):
                         self.sync.wait(wanted, 0)
                         return
@@ -368,13 +369,13 @@ class VM:
             woken = await self._readable.wait(fd, deadline.at_most(pause))
 
     def _one_at_a_time(self) -> asyncio.Lock:
-        """Who looks while another has libvirt asked would wait for it in the library."""
+        """A lock, as a dispatch would block while the library asks libvirt for another task."""
         if self._looking is None:
             self._looking = asyncio.Lock()
         return self._looking
 
     async def _ended(self, phase: Phase, deadline: Deadline) -> bool:
-        """Have the library ask libvirt, which may take its time; True: that was waited for."""
+        """Have the library ask libvirt, which may take long; True if the phase was reached."""
         try:
             await _in_thread(lambda: self.sync.wait(phase, 0))
             return True
@@ -387,7 +388,7 @@ class VM:
     async def logs(
         self, stream: Union[Stream, int, str] = Stream.STDOUT, *, follow: bool = False
     ) -> AsyncIterator[bytes]:
-        """What the newest boot wrote to a stream, piece by piece; with ``follow`` until it is gone.
+        """The newest boot's output on a stream, in pieces; with ``follow`` until the guest is gone.
 
         ``async for piece in vm.logs("console", follow=True): …``
         """
@@ -396,7 +397,7 @@ class VM:
             yield piece
 
     async def events(self) -> AsyncIterator[_results.Event]:
-        """Each event of the newest boot, those that were as those that come, until it stops."""
+        """Each event of the newest boot, past and future, until the VM stops."""
         async for event in self._listen(lambda listener: listener.on_event(), True):
             yield event
 
@@ -439,7 +440,7 @@ class VM:
         tty: bool = False,
         size: Tuple[int, int] = (24, 80),
     ) -> Process:
-        """Start a program, as :meth:`vmboot.VM.popen`; its pipes are asyncio's streams of bytes."""
+        """Start a program, as :meth:`vmboot.VM.popen`; its pipes are byte streams of asyncio."""
         program = Program.of(args, env, cwd, user, timeout, tty, size)
         plain = Text.of(None, None, None)
         return await Process.start(self.sync, program, args, (stdin, stdout, stderr), plain)
@@ -459,7 +460,7 @@ class VM:
         user: Union[None, str, int] = None,
         output_max: Optional[int] = None,
     ) -> CompletedProcess[Any]:
-        """Run a program to its end, as :meth:`vmboot.VM.exec`. Cancelled, it is killed."""
+        """Run a program to its end, as :meth:`vmboot.VM.exec`. If cancelled, it is killed."""
         program = Program.of(args, env, cwd, user, timeout)
         how = Text.of(text, encoding, errors)
         most = _exec.OUTPUT_MAX if output_max is None else output_max
@@ -500,7 +501,7 @@ class VM:
 
 
 def _decides(events: Tuple[_results.Event, ...], phase: Phase) -> bool:
-    """Whether the library will answer at once, from what the guest has said: no libvirt is asked."""
+    """Whether the guest's events alone decide, so the library answers without asking libvirt."""
     if phase < Phase.FIRMWARE:
         return True
     told = [event for event in events if event.guest]
@@ -547,7 +548,7 @@ async def _or_cancel(
     function: Callable[[], _T],
     when_cancelled: Optional[Callable[[_T], object]] = None,
 ) -> _T:
-    """In a thread; a task that is cancelled ends the call of C, too."""
+    """Run in a thread; if the task is cancelled, the call of C is cancelled, too."""
     try:
         return await _in_thread(function, when_cancelled)
     except asyncio.CancelledError:
@@ -562,9 +563,9 @@ async def create(
     timeout: Optional[float] = None,
     **request: Unpack[Request],
 ) -> VM:
-    """Make a VM and start it, as :func:`vmboot.create`. Cancelled, it ends soon and leaves no VM.
+    """Make a VM and start it, as :func:`vmboot.create`. If cancelled, it ends soon without a VM.
 
-    ``async with await vmboot.aio.create(…) as vm:`` destroys it in the end.
+    ``async with await vmboot.aio.create(…) as vm:`` destroys the VM at the end.
     """
     cancel = Cancel()
 
@@ -589,8 +590,8 @@ async def import_image(
     progress: Optional[Progress] = None,
     timeout: Optional[float] = None,
 ) -> images.Image:
-    """Bring an image into the store, as :func:`vmboot.images.import_image`. Cancelled, it ends soon
-    and leaves nothing."""
+    """Import an image into the store, as :func:`vmboot.images.import_image`. If cancelled, it ends
+    soon and leaves nothing."""
     cancel = Cancel()
 
     def bring() -> images.Image:
@@ -609,7 +610,7 @@ async def open(  # pylint: disable=redefined-builtin
     connection: Any = None,
     progress: Optional[Progress] = None,
 ) -> VM:
-    """A handle on a VM that exists, as :func:`vmboot.open`."""
+    """Open a handle on an existing VM, as :func:`vmboot.open`."""
     return VM(
         await _in_thread(
             lambda: _vm.open_(

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What can go wrong, as a small tree of exceptions.
+"""The errors of this package, as a small tree of exceptions.
 
-Each carries what the library knows: a code, the words, and where they are known the field of the
-request, the boot phase and the device at fault, the guest's errno, libvirt's own code and words,
-and the last lines of the guest's console. An ``errno`` is an :class:`OSError` too, of the same
-kind as Python's own, so ``except FileNotFoundError`` works; a program that failed or took too
-long is also what :mod:`subprocess` would raise.
+Each has a code and a message. If they are known, it also has the field of the request, the boot
+phase and the device at fault, the guest's errno, libvirt's own code and message, and the last lines
+of the guest's console. An error with an ``errno`` is also the :class:`OSError` that Python uses for
+it, so ``except FileNotFoundError`` works. The errors for a program that failed or took too long
+also derive from those of :mod:`subprocess`.
 """
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ __all__ = [
 
 
 def code_name(code: int) -> str:
-    """``"ENOENT"``, ``"VMBOOT_EOPTS"``; a number that has no name stays one."""
+    """For example ``"ENOENT"`` or ``"VMBOOT_EOPTS"``; the number if it has no name."""
     if code in ErrorCode.__members__.values():
         return "VMBOOT_" + ErrorCode(code).name
     return errno.errorcode.get(code, str(code))
 
 
 class VmbootError(Exception):
-    """Anything that went wrong in the library.
+    """Any error of the library.
 
     >>> try:
     ...     vmboot.open("no-such-vm")
@@ -60,7 +60,7 @@ class VmbootError(Exception):
     VMBOOT_ENOVM
     """
 
-    #: a positive errno, or an :class:`vmboot.ErrorCode`; 0: it comes from this package
+    #: a positive errno, or an :class:`vmboot.ErrorCode`; 0 if the error comes from this package
     code: int = 0
     #: the option at fault, as in a request, or ""
     field: str = ""
@@ -72,7 +72,7 @@ class VmbootError(Exception):
     guest_errno: int = 0
     #: libvirt's error number, or 0
     libvirt_code: int = 0
-    #: libvirt's own words, or ""
+    #: libvirt's own message, or ""
     libvirt_message: str = ""
     #: the last lines of the guest's console, or ""
     console: str = ""
@@ -91,7 +91,7 @@ class VmbootError(Exception):
 
     @property
     def detail(self) -> Dict[str, Any]:
-        """All that is known besides the message, without what is empty; for logs and reports."""
+        """The non-empty details besides the message, for logs and reports."""
         names = (
             "name",
             "field",
@@ -130,11 +130,11 @@ class ImageError(VmbootError):
 
 
 class KernelError(VmbootError):
-    """The kernel, its modules or its configuration lack something."""
+    """Something is missing in the kernel, its modules or its configuration."""
 
 
 class LibvirtError(VmbootError):
-    """libvirt refused; ``libvirt_code`` and ``libvirt_message`` are its own."""
+    """A libvirt call failed; see ``libvirt_code`` and ``libvirt_message``."""
 
 
 class HostError(VmbootError):
@@ -146,11 +146,11 @@ class BootError(VmbootError):
 
 
 class GuestError(VmbootError):
-    """The guest sent what no guest should send."""
+    """The guest sent invalid data."""
 
 
 class EndedError(VmbootError):
-    """The guest ended before what was waited for happened."""
+    """The guest ended before the awaited phase or event."""
 
 
 class AgentError(VmbootError):
@@ -162,19 +162,19 @@ class OutputLost(VmbootError):
 
 
 class NotFound(VmbootError, LookupError):
-    """There is no VM or image of that name."""
+    """There is no VM or image with that name."""
 
 
 class VMNotFound(NotFound):
-    """There is no VM of that name."""
+    """There is no VM with that name."""
 
 
 class ImageNotFound(NotFound):
-    """There is no image of that name in the store."""
+    """There is no image with that name in the store."""
 
 
 class ErrnoError(VmbootError, builtins.OSError):
-    """The host's or the guest's system said no; ``errno`` says how."""
+    """A system call failed on the host or in the guest; see ``errno``."""
 
     def __init__(self, message: str = "", code: int = 0, **more: Any) -> None:
         super().__init__(message, code, **more)
@@ -183,11 +183,11 @@ class ErrnoError(VmbootError, builtins.OSError):
 
 
 class FileNotFound(ErrnoError, builtins.FileNotFoundError):
-    """A path or a program is not there, on the host or in the guest."""
+    """A path or a program does not exist, on the host or in the guest."""
 
 
 class FileExists(ErrnoError, builtins.FileExistsError):
-    """A VM or domain of that name, or a file, is there already."""
+    """A VM or domain with that name, or a file, exists already."""
 
 
 class PermissionDenied(ErrnoError, builtins.PermissionError):
@@ -195,7 +195,7 @@ class PermissionDenied(ErrnoError, builtins.PermissionError):
 
 
 class Timeout(ErrnoError, builtins.TimeoutError):
-    """What was waited for did not happen in time."""
+    """The awaited phase or event did not happen in time."""
 
 
 class TimeoutExpired(Timeout, subprocess.TimeoutExpired):
@@ -214,7 +214,7 @@ class TimeoutExpired(Timeout, subprocess.TimeoutExpired):
 
 
 class CalledProcessError(VmbootError, subprocess.CalledProcessError):
-    """A program in a guest failed, and ``check`` was asked for."""
+    """A program in a guest failed, and ``check`` was true."""
 
     def __init__(self, returncode: int, cmd: Any, output: Any = None, stderr: Any = None) -> None:
         subprocess.CalledProcessError.__init__(self, returncode, cmd, output, stderr)
@@ -225,9 +225,9 @@ class CalledProcessError(VmbootError, subprocess.CalledProcessError):
 
 
 class OutputCut(VmbootError):
-    """A program in a guest wrote more than is kept, and no ``output_max`` said that this is fine.
+    """A program in a guest wrote more than is kept, and ``output_max`` was not given.
 
-    ``result`` is its :class:`vmboot.CompletedProcess`, with the first of each output.
+    ``result`` is its :class:`vmboot.CompletedProcess`, with the beginning of each output.
     """
 
     def __init__(self, result: Any) -> None:
@@ -236,7 +236,7 @@ class OutputCut(VmbootError):
             f"Command {result.args!r} wrote more to {' and '.join(streams)} than is kept "
             "(set output_max to have as much of it as you want, or use popen)"
         )
-        #: how the program ended, and what was kept
+        #: how the program ended, and the output that was kept
         self.result = result
 
     def __reduce__(self) -> Tuple[Any, ...]:
@@ -272,5 +272,5 @@ def kind_of(code: int) -> Type[VmbootError]:
 
 
 def make(message: str, code: int, kind: Optional[Type[VmbootError]] = None, **more: Any) -> VmbootError:
-    """An error of the kind that its code asks for."""
+    """An error of the class that belongs to its code."""
     return (kind or kind_of(code))(message, code, **more)

@@ -28,11 +28,11 @@ def import_image(
     timeout: Optional[float] = None,
     cancel: Optional[Cancel] = None,
 ) -> Image:
-    """Bring an image into the store, once: what is there already is not imported again.
+    """Import an image into the store; one that is there already is not imported again.
 
     ``source`` is ``"oci:DIR[:TAG]"``, ``"dir:DIR"``, ``"tar:FILE"`` or ``"disk:FILE"``; ``name``,
-    for example ``"node:20"``, is made from it if it is not given. Nothing is left of an import
-    that fails, takes longer than ``timeout`` seconds, or is ended by a :class:`vmboot.Cancel`.
+    for example ``"node:20"``, is derived from it if it is not given. An import that fails, takes
+    longer than ``timeout`` seconds, or is cancelled by a :class:`vmboot.Cancel` leaves nothing.
 
     >>> vmboot.images.import_image("oci:/no/such/layout", name="node:21")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -51,7 +51,7 @@ def import_image(
 
 
 def remove(name: str, *, store: Optional[StrPath] = None) -> None:
-    """Take a name out of the store; its disk goes with the last name.
+    """Remove a name from the store; an image's disk is removed with its last name.
 
     >>> vmboot.images.remove("node:20")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
