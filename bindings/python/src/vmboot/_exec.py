@@ -221,7 +221,7 @@ class Process(Generic[AnyStr]):
         self.stdout: Optional[IO[AnyStr]] = None
         self.stderr: Optional[IO[AnyStr]] = None
         self._text = text
-        self._owner = owner  # whoever the handle belongs to lives as long as the program
+        self._owner = owner  # a reference, so that the handle's owner lives as long as the program
         self._handle = handle
         self._program = program
         self._lock = threading.Lock()
