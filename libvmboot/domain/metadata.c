@@ -53,9 +53,9 @@ static const struct field {
 };
 
 /* A member by its row; enums are stored as unsigned. */
-#define MEMBER(type, metadata, field) ((type *)((char *)(metadata) + (field)->offset))
+#define MEMBER(type, metadata, field) ((type *)(void *)((char *)(metadata) + (field)->offset))
 #define CONST_MEMBER(type, metadata, field)                                                        \
-	((const type *)((const char *)(metadata) + (field)->offset))
+	((const type *)(const void *)((const char *)(metadata) + (field)->offset))
 
 /* By value; NULL-ended. */
 static const char *const *choices(const struct field *field)

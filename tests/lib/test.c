@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -199,4 +200,32 @@ int test_run(const char *suite, const struct test_case *cases, size_t n)
 		test_skip(not_tried);
 	free(not_tried);
 	return failed ? 1 : 0;
+}
+
+static bool is_own_thread(const char *id)
+{
+	char path[280], name[16] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%s/comm", id);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(name, sizeof(name), f))
+		name[0] = '\0';
+	fclose(f);
+	return strncmp(name, "vmboot-", strlen("vmboot-")) == 0;
+}
+
+size_t test_own_threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *ent;
+	size_t n = 0;
+
+	while (dir && (ent = readdir(dir)))
+		n += ent->d_name[0] != '.' && is_own_thread(ent->d_name);
+	if (dir)
+		closedir(dir);
+	return n;
 }

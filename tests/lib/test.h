@@ -83,6 +83,9 @@ bool test_error_is(int code, const char *words);
 		CU_ASSERT(test_error_is(-(code), words));                                          \
 	} while (0)
 
+/* How many threads of the library's this process has, by their names: a sanitizer has some, too. */
+size_t test_own_threads(void);
+
 #define ASSERT_STR(actual, expected)                                                               \
 	do {                                                                                       \
 		const char *a_ = (actual), *e_ = (expected);                                       \

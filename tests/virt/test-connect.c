@@ -6,7 +6,6 @@
 #include "virt/connect.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <dlfcn.h>
 #include <poll.h>
 #include <pthread.h>
@@ -135,22 +134,10 @@ static void attempt_start(struct attempt *a, const char *uri)
 	CU_ASSERT_FATAL(pthread_create(&a->thread, NULL, attempt_run, a) == 0);
 }
 
-static size_t count_threads(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	struct dirent *ent;
-	size_t n = 0;
-
-	while ((ent = readdir(dir)))
-		n += ent->d_name[0] != '.';
-	closedir(dir);
-	return n;
-}
-
 /* The thread that an open leaves behind is about to end. */
 static void await_threads(size_t n)
 {
-	while (count_threads() > n)
+	while (test_own_threads() > n)
 		sched_yield();
 }
 
@@ -175,7 +162,7 @@ static void others_go_on(void)
 
 static void a_wait_has_an_end(void)
 {
-	const size_t before = count_threads();
+	const size_t before = test_own_threads();
 	struct attempt wedged = {0};
 	struct mute mute = mute_new();
 
@@ -252,7 +239,7 @@ static void a_broken_one_is_opened_again(void)
 static int in_a_child(int (*fn)(void *data), void *data)
 {
 	pid_t pid = fork();
-	int status;
+	int status = 0;
 
 	if (pid == 0) {
 		alarm(PATIENCE_S);
@@ -283,6 +270,10 @@ static void a_child_has_its_own(void)
 	_cleanup_connect_ virConnectPtr c = NULL;
 	_cleanup_conn_ struct vmb_conn *conn = NULL;
 
+#ifdef __SANITIZE_THREAD__
+	test_not_tried("the thread sanitizer follows no threads of a forked child");
+	return;
+#endif
 	ASSERT_OK(vmb_conn_open(&opts, &store, &conn));
 	CU_ASSERT_EQUAL(in_a_child(use_parents, conn), 0);
 	ASSERT_OK(vmb_conn_get(conn, NULL, &c));
