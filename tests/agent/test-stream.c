@@ -91,7 +91,8 @@ static void long_requests(void)
 	ASSERT_STR(run_request(c, 1, r)->out, "11 128000 100000\n");
 	for (int i = 15; i < 19; i++)
 		r.args[i] = big;
-	CU_ASSERT_EQUAL(run_request(c, 2, r)->failed, E2BIG);
+	if (!getenv("TEST_VALGRIND")) /* which ends when an exec fails that looked good */
+		CU_ASSERT_EQUAL(run_request(c, 2, r)->failed, E2BIG);
 	ASSERT_STR(run(c, 3, "echo on")->out, "on\n");
 	/* the second piece is not as long as the first one said */
 	client_send(c, VMB_FRAME_EXEC, 4, 100, "arg=a", 6);

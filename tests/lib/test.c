@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/file.h"
 
@@ -228,4 +229,16 @@ size_t test_own_threads(void)
 	if (dir)
 		closedir(dir);
 	return n;
+}
+
+int test_child_code(pid_t pid)
+{
+	enum { VALGRIND_CODE = 99 }; /* --error-exitcode in tests/Makemodule.am */
+	int status = 0;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	if (getenv("TEST_VALGRIND") && WEXITSTATUS(status) == VALGRIND_CODE)
+		return 0;
+	return WEXITSTATUS(status);
 }

@@ -14,6 +14,7 @@
 
 #include <CUnit/Basic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 #include <vmboot/error.h>
 
 struct test_case {
@@ -82,6 +83,12 @@ bool test_error_is(int code, const char *words);
 		CU_ASSERT_EQUAL(r_, -(code));                                                      \
 		CU_ASSERT(test_error_is(-(code), words));                                          \
 	} while (0)
+
+/*
+ * Waits for a child of fork(): its exit code, or -1. Valgrind counts what a child has of its parent,
+ * and forgets, as lost there; that is no failure.
+ */
+int test_child_code(pid_t pid);
 
 /* How many threads of the library's this process has, by their names: a sanitizer has some, too. */
 size_t test_own_threads(void);

@@ -239,14 +239,12 @@ static void a_broken_one_is_opened_again(void)
 static int in_a_child(int (*fn)(void *data), void *data)
 {
 	pid_t pid = fork();
-	int status = 0;
 
 	if (pid == 0) {
 		alarm(PATIENCE_S);
 		_exit(fn(data));
 	}
-	CU_ASSERT_FATAL(pid > 0 && waitpid(pid, &status, 0) == pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return test_child_code(pid);
 }
 
 static int use_parents(void *data)

@@ -152,7 +152,6 @@ static void it_stays_while_somebody_is_served(void)
 
 static void a_child_gets_its_own_thread(void)
 {
-	int status = 0;
 	pid_t pid;
 
 #ifdef __SANITIZE_THREAD__
@@ -174,8 +173,7 @@ static void a_child_gets_its_own_thread(void)
 			sched_yield();
 		_exit(0);
 	}
-	CU_ASSERT_FATAL(pid > 0 && waitpid(pid, &status, 0) == pid);
-	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	CU_ASSERT_EQUAL(test_child_code(pid), 0);
 	a_timer_runs_in_its_thread();
 	vmb_evloop_unref();
 }
@@ -206,7 +204,7 @@ static void a_fork_finds_no_lock_taken(void)
 			vmb_evloop_unref();
 			_exit(0);
 		}
-		CU_ASSERT_FATAL(pid > 0 && waitpid(pid, &status, 0) == pid);
+		status = test_child_code(pid);
 	}
 	CU_ASSERT_EQUAL(status, 0);
 	atomic_store(&stop_forking, true);

@@ -431,7 +431,6 @@ static int use_parents_handle(void)
 /* A thread of the parent's holds what it can when the child is made. */
 static void a_forked_child_is_refused(void)
 {
-	int status = -1;
 	pid_t pid;
 
 	begin();
@@ -443,8 +442,7 @@ static void a_forked_child_is_refused(void)
 		alarm(HANG_S);
 		_exit(use_parents_handle());
 	}
-	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
-	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	CU_ASSERT_EQUAL(test_child_code(pid), 0);
 	set_stalled(false);
 	await_no_stalled_call();
 	finish();
