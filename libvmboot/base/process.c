@@ -275,12 +275,33 @@ static int read_output(const struct vmb_process *p, struct vmb_buf *out)
 	return 0;
 }
 
-/* A kernel that has no such descriptors leaves the waiting to waitpid(). */
+/* Before Linux 5.3 (and under valgrind) nothing wakes a wait for a process: it is looked at. */
+static int wait_end_without_pidfd(const struct vmb_process *p)
+{
+	enum { LOOK_MS = 20 };
+	const struct vmb_deadline deadline = vmb_deadline_in(TOOL_MS);
+	siginfo_t info;
+	int r;
+
+	for (;;) {
+		info.si_pid = 0;
+		if (waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+		    info.si_pid != 0)
+			return 0;
+		r = vmb_limit_poll(NULL, vmb_deadline_in(LOOK_MS));
+		if (r < 0)
+			return r;
+		if (vmb_deadline_passed(deadline))
+			return vmb_error(ETIMEDOUT, "%s hangs: it has not ended for %d s", p->tool,
+					 TOOL_MS / 1000);
+	}
+}
+
 static int wait_end(const struct vmb_process *p)
 {
 	_cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, p->pid, 0);
 
-	return fd < 0 ? 0 : wait_for(p, fd);
+	return fd < 0 ? wait_end_without_pidfd(p) : wait_for(p, fd);
 }
 
 int vmb_process_finish(struct vmb_process *p)
