@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <pthread.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -217,20 +218,21 @@ const struct vmb_field *vmb_fields(size_t *ret_n)
 	return fields;
 }
 
+/* The public parts. They never change once they are listed, which the first caller does. */
+static const struct vmboot_field *public_fields[ARRAY_SIZE(fields)];
+static pthread_once_t public_fields_listed = PTHREAD_ONCE_INIT;
+
+static void list_public_fields(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		public_fields[i] = &fields[i].pub;
+}
+
 const struct vmboot_field *const *vmboot_opts_fields(size_t *ret_n)
 {
-#define ROW(i) &fields[i].pub
-	static const struct vmboot_field *const pubs[] = {
-		ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),
-		ROW(8),	 ROW(9),  ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15),
-		ROW(16), ROW(17), ROW(18), ROW(19), ROW(20), ROW(21), ROW(22), ROW(23),
-		ROW(24), ROW(25), ROW(26), ROW(27), ROW(28),
-	};
-#undef ROW
-	_Static_assert(ARRAY_SIZE(pubs) == ARRAY_SIZE(fields), "a row is missing");
-
-	*ret_n = ARRAY_SIZE(pubs);
-	return pubs;
+	pthread_once(&public_fields_listed, list_public_fields);
+	*ret_n = ARRAY_SIZE(public_fields);
+	return public_fields;
 }
 
 const struct vmb_field *vmb_field_find(const char *name)
