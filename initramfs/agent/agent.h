@@ -8,7 +8,7 @@
  * virtio-serial ports. Out: answers on the ports, and programs that it runs.
  *
  *   main.c     the loop          port.c   a port and what waits to be sent on it
- *   stream.c   the stream port   spawn.c  starts a program
+ *   stream.c   the stream port   spawn.c  what its programs have in common, see init/start.h
  *   session.c  one of its programs
  *   qga.c      the port of the QEMU guest agent; see qga.h
  *   tar-*.c    the two programs for copying that wire/stream.h names
@@ -20,6 +20,7 @@
 #include <poll.h>
 
 #include "init.h"
+#include "start.h"
 #include "wire/stream.h"
 
 #define AGENT_NAME "vmboot-agent"
@@ -89,42 +90,9 @@ void agent_port_queued(struct agent_port *port, size_t n);
 
 /* ---- spawn.c ---- */
 
-struct agent_spawn {
-	const char *const *args; /* NULL-ended */
-	const char *const *base; /* environment, NULL-ended */
-	const char *const *env;	 /* goes over it */
-	const char *user, *workdir;
-	bool tty;
-	unsigned rows, columns;
-	bool in, out; /* connected to us by pipes, else /dev/null; out is both outputs */
-};
-
-/* Our ends do not block; -1: none. With a terminal, in and out are two descriptors of it. */
-struct agent_child {
-	pid_t pid;
-	int tell; /* ends when the program runs; or brings a struct agent_failure */
-	int in, out, err;
-};
-
-struct agent_failure {
-	int err; /* positive */
-	char words[VMB_EVENT_DETAIL_MAX + 1];
-};
-
-/* 0, and the child may yet fail, see tell; or -errno. */
-int agent_spawn(const struct init *init, const struct agent_spawn *what, struct agent_child *ret);
-/* Reads tell, which has hung up or has something to say: true if the program runs. Closes it. */
-bool agent_child_started(struct agent_child *child, struct agent_failure *ret);
-void agent_child_done(struct agent_child *child); /* closes all */
-void agent_kill(pid_t pid, int sig);		  /* its process group */
-/* Fresh signal state for a child of ours, with what PID 1 and we block and ignore undone. */
-void agent_default_signals(void);
-/*
- * For a child that executes nothing: else it would keep the ends of others' pipes, and these would
- * never end.
- */
-void agent_close_from(int first);
-enum { AGENT_FILES = 4096 }; /* descriptors that we may have */
+/* Starts a program of ours, see start.h; the members that are the same for all are set here. */
+int agent_spawn(const struct init *init, struct init_start *what, struct init_child *ret);
+void agent_kill(pid_t pid, int sig); /* its process group */
 
 /* ---- stream.c, session.c ---- */
 
@@ -139,7 +107,7 @@ enum agent_session_state {
 struct agent_session {
 	enum agent_session_state state;
 	uint32_t id;
-	struct agent_child child;
+	struct init_child child;
 	bool tty, exited;
 	uint8_t *request; /* of request_size bytes, request_n are there; NULL: it is in one frame */
 	size_t request_size, request_n;
@@ -153,7 +121,7 @@ struct agent_session {
 	bool in_line; /* its last byte ends no line */
 	bool tty_ended;
 	struct vmb_deadline end_again; /* then the terminal's end is typed again */
-	int slot_tell, slot_in, slot_out, slot_err;
+	int slot_start, slot_in, slot_out, slot_err;
 };
 
 struct agent_stream {

@@ -121,8 +121,8 @@ int agent_setup(struct agent *agent, struct init *init, const char *const *env)
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < AGENT_FILES) {
-		files.rlim_cur = files.rlim_max < AGENT_FILES ? files.rlim_max : AGENT_FILES;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < INIT_FILES) {
+		files.rlim_cur = files.rlim_max < INIT_FILES ? files.rlim_max : INIT_FILES;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	agent->init = init;
@@ -152,7 +152,7 @@ static int fd_arg(const char *text)
 
 	if (*text == '-')
 		return -1;
-	while (*text >= '0' && *text <= '9' && fd < AGENT_FILES)
+	while (*text >= '0' && *text <= '9' && fd < INIT_FILES)
 		fd = fd * 10 + (*text++ - '0');
 	return fd;
 }

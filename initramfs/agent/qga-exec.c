@@ -11,7 +11,7 @@ void qga_program_done(struct qga_program *p)
 {
 	if (p->child.pid == 0)
 		return;
-	agent_child_done(&p->child);
+	init_child_done(&p->child);
 	free(p->in);
 	free(p->out[0].bytes);
 	free(p->out[1].bytes);
@@ -90,7 +90,7 @@ static int start(struct agent_qga *q, struct qga_program *p, const struct qga_ca
 		 const char *const *args, const char *const *env)
 {
 	const struct ajson *capture = call->args[4];
-	const struct agent_spawn what = {
+	struct init_start what = {
 		.args = args,
 		.base = env ? NULL : q->env,
 		.env = env,
@@ -136,11 +136,11 @@ QGA_COMMAND(exec)
 QGA_COMMAND(started)
 {
 	struct qga_program *p = q->starting;
-	struct agent_failure failure;
+	struct init_start_failure failure;
 
 	(void)call;
 	q->starting = NULL;
-	if (!agent_child_started(&p->child, &failure)) {
+	if (!init_child_started(&p->child, &failure)) {
 		qga_program_done(p);
 		return qga_fail(q, "%s: %s", failure.words, strerror(failure.err));
 	}

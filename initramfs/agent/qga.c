@@ -16,7 +16,7 @@ int agent_qga_init(struct agent_qga *q, struct init *init, const char *const *en
 	q->init = init;
 	q->env = env;
 	q->control = control;
-	q->worker_fd = q->slot_worker = q->slot_tell = -1;
+	q->worker_fd = q->slot_worker = q->slot_start = -1;
 	q->reply.max = QGA_REPLY_MAX;
 	q->port = (struct agent_port){.name = QGA_PORT, .fd = -1, .slot = -1};
 	qga_mounts_thaw(q); /* what an agent before us left frozen, nobody else would thaw */
@@ -194,14 +194,14 @@ static void write_all(int fd, const char *bytes, size_t n)
 
 static void __attribute__((noreturn)) work(struct agent_qga *q, const struct qga_call *call, int fd)
 {
-	agent_default_signals();
+	init_default_signals();
 	/* the pipe is 3, the folder for freezing 4, and nothing else is open */
 	fd = fcntl(fd, F_DUPFD, 5);
 	if (q->init->overlay >= 0)
 		q->init->overlay = dup2(fcntl(q->init->overlay, F_DUPFD, 5), 4);
 	dup2(fd, 3);
 	fd = 3;
-	agent_close_from(q->init->overlay >= 0 ? 5 : 4);
+	init_close_from(q->init->overlay >= 0 ? 5 : 4);
 	run(q, call->command, call->command->run, call);
 	write_all(fd, q->reply.text, q->reply.n);
 	_exit(0);
@@ -466,7 +466,7 @@ void agent_qga_poll(struct agent_qga *q, struct agent_polls *polls)
 {
 	agent_port_poll(&q->port, polls, !busy(q));
 	q->slot_worker = agent_poll_add(polls, q->worker_fd, POLLIN);
-	q->slot_tell = agent_poll_add(polls, q->starting ? q->starting->child.tell : -1, POLLIN);
+	q->slot_start = agent_poll_add(polls, q->starting ? q->starting->child.start : -1, POLLIN);
 	qga_programs_poll(q, polls);
 }
 
@@ -518,7 +518,7 @@ void agent_qga_serve(struct agent_qga *q, const struct agent_polls *polls)
 	}
 	if (agent_poll_hit(polls, q->slot_worker))
 		hear_worker(q);
-	if (q->starting && agent_poll_hit(polls, q->slot_tell))
+	if (q->starting && agent_poll_hit(polls, q->slot_start))
 		see_start(q);
 	qga_programs_serve(q, polls);
 	if (q->port.up)

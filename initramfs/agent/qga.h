@@ -67,8 +67,8 @@ struct qga_file {
 
 /* A program that guest-exec started. */
 struct qga_program {
-	struct agent_child child; /* pid 0: free */
-	bool exited, polled;	  /* polled: the slots are of this turn */
+	struct init_child child; /* pid 0: free */
+	bool exited, polled;	 /* polled: the slots are of this turn */
 	uint32_t status;
 	uint64_t order; /* the oldest goes first */
 	char *in;
@@ -109,7 +109,7 @@ struct agent_qga {
 	pid_t worker;
 	int worker_fd, slot_worker;
 	struct qga_program *starting;
-	int slot_tell;
+	int slot_start;
 
 	bool frozen;
 	int64_t last_handle;

@@ -18,7 +18,7 @@ enum {
 static void fail(struct agent_stream *s, struct agent_session *session, int err, const char *words)
 {
 	session->state = AGENT_SESSION_OVER;
-	agent_child_done(&session->child);
+	init_child_done(&session->child);
 	agent_stream_send(s, VMB_FRAME_FAILED, session->id, (uint32_t)err, words, strlen(words));
 }
 
@@ -28,15 +28,15 @@ void agent_session_begin(struct agent_session *session, uint32_t id)
 	session->id = id;
 	session->state = AGENT_SESSION_ASKED;
 	session->exited = true; /* nothing runs yet */
-	session->child = (struct agent_child){.tell = -1, .in = -1, .out = -1, .err = -1};
-	session->slot_tell = session->slot_in = session->slot_out = session->slot_err = -1;
+	session->child = INIT_CHILD_NONE;
+	session->slot_start = session->slot_in = session->slot_out = session->slot_err = -1;
 }
 
 static void start(struct agent_stream *s, struct agent_session *session, const uint8_t *bytes,
 		  size_t n)
 {
 	struct vmb_exec_request request;
-	struct agent_spawn what = {.base = s->env, .in = true, .out = true};
+	struct init_start what = {.base = s->env, .in = true, .out = true};
 	int r = vmb_exec_request_decode(bytes, n, &request);
 
 	if (r < 0) {
@@ -97,9 +97,9 @@ bool agent_session_ask(struct agent_stream *s, struct agent_session *session,
 
 static void see_start(struct agent_stream *s, struct agent_session *session)
 {
-	struct agent_failure failure;
+	struct init_start_failure failure;
 
-	if (!agent_child_started(&session->child, &failure)) {
+	if (!init_child_started(&session->child, &failure)) {
 		fail(s, session, failure.err, failure.words);
 		return;
 	}
@@ -115,7 +115,7 @@ void agent_session_drop(struct agent_session *session)
 		return;
 	if (!session->exited)
 		agent_kill(session->child.pid, SIGKILL);
-	agent_child_done(&session->child);
+	init_child_done(&session->child);
 	drop_request(session);
 	free(session->in);
 	session->in = NULL;
@@ -360,7 +360,7 @@ static void see_end(struct agent_stream *s, struct agent_session *session)
 	    agent_port_room(&s->port) < VMB_FRAME_HEAD + AGENT_STREAM_ROOM / 2)
 		return;
 	session->state = AGENT_SESSION_OVER;
-	agent_child_done(&session->child);
+	init_child_done(&session->child);
 	free(session->in);
 	session->in = NULL;
 	agent_stream_send(s, VMB_FRAME_EXIT, session->id, session->status, NULL, 0);
@@ -380,7 +380,7 @@ void agent_session_poll(struct agent_stream *s, struct agent_session *session,
 
 	if (session->state == AGENT_SESSION_FREE || session->state == AGENT_SESSION_OVER)
 		return;
-	session->slot_tell = agent_poll_add(polls, session->child.tell, POLLIN);
+	session->slot_start = agent_poll_add(polls, session->child.start, POLLIN);
 	if (session->state == AGENT_SESSION_RUNNING && may_send(s, session))
 		out = POLLIN;
 	session->slot_out = agent_poll_add(polls, session->child.out, out);
@@ -392,7 +392,7 @@ void agent_session_poll(struct agent_stream *s, struct agent_session *session,
 void agent_session_serve(struct agent_stream *s, struct agent_session *session,
 			 const struct agent_polls *polls)
 {
-	if (session->state == AGENT_SESSION_STARTING && agent_poll_hit(polls, session->slot_tell))
+	if (session->state == AGENT_SESSION_STARTING && agent_poll_hit(polls, session->slot_start))
 		see_start(s, session);
 	if (session->state != AGENT_SESSION_RUNNING)
 		return;

@@ -52,7 +52,7 @@ static void __attribute__((noreturn)) become_agent(const struct init *init, int 
 {
 	char name[] = AGENT_NAME, control_text[16], overlay_text[16];
 	char *argv[] = {name, control_text, overlay_text, NULL};
-	char **env = init_environment(&init->config, NULL);
+	char **env = init_environment(&init->config);
 
 	keep(control, control_text);
 	keep(init->overlay, overlay_text);

@@ -9,8 +9,6 @@
 
 enum { FILES = 1048576 }; /* open files: what podman gives, and the kernel's own bound */
 
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 /* The value of a key in a list of "K=V", or NULL. */
 static const char *env_value(char *const *env, const char *key)
 {
@@ -37,7 +35,7 @@ static int add_default(char **env, size_t *n, const char *key, const char *value
 }
 
 /* PID 1 makes one environment in its life: the strings are never freed one by one. */
-char **init_environment(const struct vmb_guest_config *config, const char *home)
+char **init_environment(const struct vmb_guest_config *config)
 {
 	char **env = calloc(VMB_CONFIG_ENV_MAX + 4, sizeof(*env));
 	size_t n = 0;
@@ -46,9 +44,8 @@ char **init_environment(const struct vmb_guest_config *config, const char *home)
 		env[n] = (char *)(uintptr_t)config->env[n];
 		n++;
 	}
-	if (!env || add_default(env, &n, "PATH", DEFAULT_PATH) < 0 ||
-	    add_default(env, &n, "HOSTNAME", config->hostname) < 0 ||
-	    (home && add_default(env, &n, "HOME", home) < 0))
+	if (!env || add_default(env, &n, "PATH", INIT_DEFAULT_PATH) < 0 ||
+	    add_default(env, &n, "HOSTNAME", config->hostname) < 0)
 		return NULL;
 	return env;
 }
@@ -79,7 +76,7 @@ char **init_system_environment(const struct vmb_guest_config *config)
 	for (size_t i = 0; env && config->env[i]; i++)
 		if (!misleads(config->env[i]))
 			env[n++] = (char *)(uintptr_t)config->env[i];
-	if (!env || add_default(env, &n, "PATH", DEFAULT_PATH) < 0 ||
+	if (!env || add_default(env, &n, "PATH", INIT_DEFAULT_PATH) < 0 ||
 	    add_default(env, &n, "HOME", "/") < 0 || add_default(env, &n, "TERM", "linux") < 0)
 		return NULL;
 	return env;
@@ -127,4 +124,11 @@ int init_exec(const char *const *args, char *const *env)
 			return -errno;
 	}
 	return -err;
+}
+
+int init_cannot_run(struct init_report *report, int r, const char *command)
+{
+	if (r == -ENOENT && strchr(command, '/') && access(command, F_OK) == 0)
+		return init_failed(report, r, "the interpreter of \"%s\" is missing", command);
+	return init_failed(report, r, "cannot run \"%s\"", command);
 }

@@ -336,10 +336,13 @@ void init_pid_leave(struct init *init);
 /* What reboot(2) made of PID 1 in there: its signal; how: for init_stop(). False: it ended otherwise. */
 bool init_pid_rebooted(const struct init *init, int sig, int *ret_how);
 
+#define INIT_DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 /* exec.c: runs args[0], searched in env's PATH; returns -errno. */
 int init_exec(const char *const *args, char *const *env);
-/* config's env and what is missing of PATH, HOSTNAME and HOME; allocated, NULL-ended, or NULL. */
-char **init_environment(const struct vmb_guest_config *config, const char *home);
+/* Says in the report that the command could not be run, and returns r. */
+int init_cannot_run(struct init_report *report, int r, const char *command);
+/* config's env and what is missing of PATH and HOSTNAME; allocated, NULL-ended, or NULL. */
+char **init_environment(const struct vmb_guest_config *config);
 
 /*
  * exec.c: the limits of a program, as podman sets them for root: open files, and as many processes as
