@@ -12,7 +12,14 @@
 extern "C" {
 #endif
 
-/** An image in the store. Since 0.1. */
+/**
+ * An image in the store. Since 0.1.
+ *
+ * config_json is an object of what the image has of these members: "entrypoint", "cmd", "env" (lists
+ * of strings), "workdir" and "user"; and since 0.2 "stop_signal" (a string), "exposed_ports" and
+ * "volumes" (lists of strings), "labels" (an object of strings) and "healthcheck" (an object: "test",
+ * a list of strings, "interval_ms", "timeout_ms", "start_period_ms", "start_interval_ms", "retries").
+ */
 struct vmboot_image {
 	size_t size;		 /**< of this struct in the library that filled it */
 	const char *name;	 /**< in full, e.g. "localhost/node:20" */
@@ -21,7 +28,7 @@ struct vmboot_image {
 	const char *format;	 /**< of the root disk: "squashfs", "erofs", "ext4" */
 	uint64_t bytes;		 /**< of the root disk */
 	int64_t imported;	 /**< when, seconds since 1970 */
-	const char *config_json; /**< entrypoint, cmd, env, workdir, user */
+	const char *config_json; /**< what it says about its program, see below */
 };
 
 /**

@@ -14,6 +14,31 @@ void vmb_image_config_done(struct vmb_image_config *config)
 	vmb_list_free(TAKE_PTR(config->env));
 	free(TAKE_PTR(config->workdir));
 	free(TAKE_PTR(config->user));
+	free(TAKE_PTR(config->stop_signal));
+	vmb_list_free(TAKE_PTR(config->exposed_ports));
+	vmb_list_free(TAKE_PTR(config->volumes));
+	vmb_list_free(TAKE_PTR(config->labels));
+	vmb_list_free(TAKE_PTR(config->health.test));
+}
+
+void vmb_image_origin_done(struct vmb_image_origin *origin)
+{
+	free(TAKE_PTR(origin->created));
+	free(TAKE_PTR(origin->author));
+	free(TAKE_PTR(origin->arch));
+	free(TAKE_PTR(origin->variant));
+	for (size_t i = 0; i < origin->n_layers; i++) {
+		free(origin->layers[i].digest);
+		free(origin->layers[i].media_type);
+	}
+	free(TAKE_PTR(origin->layers));
+	for (size_t i = 0; i < origin->n_history; i++) {
+		free(origin->history[i].created);
+		free(origin->history[i].created_by);
+		free(origin->history[i].comment);
+	}
+	free(TAKE_PTR(origin->history));
+	origin->n_layers = origin->n_history = 0;
 }
 
 void vmb_image_done(struct vmb_image *image)
@@ -25,6 +50,7 @@ void vmb_image_done(struct vmb_image *image)
 	free(TAKE_PTR(image->disk));
 	free(TAKE_PTR(image->fstype));
 	vmb_image_config_done(&image->config);
+	vmb_image_origin_done(&image->origin);
 }
 
 /* full: where a registry would have it */

@@ -15,6 +15,13 @@
 #include "base/str.h"
 #include "store/store.h"
 
+/* How the image wants its program checked, Docker's HEALTHCHECK. 0: the default of who checks. */
+struct vmb_image_health {
+	char **test; /* NULL: the image has none; else "NONE", "CMD" and a command, or "CMD-SHELL" */
+	uint64_t interval_ms, timeout_ms, start_period_ms, start_interval_ms;
+	uint64_t retries;
+};
+
 /* What the image says about its program; NULL or empty where it says nothing. */
 struct vmb_image_config {
 	char **entrypoint;
@@ -22,10 +29,42 @@ struct vmb_image_config {
 	char **env;
 	char *workdir;
 	char *user;
+	char *stop_signal;    /* as the image has it: "SIGINT", "INT", "2", "SIGRTMIN+3" */
+	char **exposed_ports; /* "80/tcp"; without the protocol it is tcp */
+	char **volumes;	      /* paths */
+	char **labels;	      /* name, value, name, value, … */
+	struct vmb_image_health health;
 };
 
 void vmb_image_config_done(struct vmb_image_config *config);
 #define _cleanup_image_config_ vmb_cleanup(vmb_image_config_done)
+
+/* One layer that an image was made from. */
+struct vmb_image_layer {
+	char *digest;
+	char *media_type; /* or NULL */
+	uint64_t bytes;	  /* as it was read, mostly compressed */
+};
+
+/* One step of how an image was built. Texts that are not there are NULL. */
+struct vmb_image_step {
+	char *created, *created_by, *comment;
+	bool empty; /* it made no layer */
+};
+
+/* What an image says about itself beside its config; all of it may be missing. */
+struct vmb_image_origin {
+	char *created; /* RFC 3339 */
+	char *author;
+	char *arch, *variant;		/* as OCI calls them */
+	struct vmb_image_layer *layers; /* the lowest first */
+	size_t n_layers;
+	struct vmb_image_step *history; /* the oldest first */
+	size_t n_history;
+};
+
+void vmb_image_origin_done(struct vmb_image_origin *origin);
+#define _cleanup_image_origin_ vmb_cleanup(vmb_image_origin_done)
 
 /* Where an image is imported from; see source.h. */
 struct vmb_source {
@@ -45,6 +84,7 @@ struct vmb_image {
 	uint64_t bytes;		/* of the disk, if present */
 	int64_t imported;	/* when, seconds since 1970, if present */
 	struct vmb_image_config config;
+	struct vmb_image_origin origin;
 };
 
 void vmb_image_done(struct vmb_image *image);

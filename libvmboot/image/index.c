@@ -58,6 +58,9 @@ static void adopt(struct vmb_image *image, struct vmb_image *record)
 	vmb_image_config_done(&image->config);
 	image->config = record->config;
 	record->config = (struct vmb_image_config){0};
+	vmb_image_origin_done(&image->origin);
+	image->origin = record->origin;
+	record->origin = (struct vmb_image_origin){0};
 	image->bytes = record->bytes;
 	image->imported = record->imported;
 }

@@ -122,6 +122,54 @@ int vmb_json_strings(struct json_object *o, const char *key, size_t max_n, size_
 	return 0;
 }
 
+/* values: with the value, a string, behind each name. */
+static int list_members(struct json_object *o, const char *key, size_t max_n, size_t max,
+			bool values, char ***ret)
+{
+	_cleanup_list_ char **list = NULL;
+	struct json_object *v;
+	size_t n = 0;
+	int r = vmb_json_object(o, key, &v);
+
+	if (r > 0 && (size_t)json_object_object_length(v) > max_n)
+		return vmb_error(VMBOOT_EIMAGE, "its \"%s\" has more than %zu members", key, max_n);
+	if (r > 0) {
+		list = calloc(2 * (size_t)json_object_object_length(v) + 1, sizeof(*list));
+		if (!list)
+			return vmb_oom();
+		json_object_object_foreach(v, name, value)
+		{
+			const char *s = NULL;
+
+			if (strlen(name) > max)
+				return vmb_error(VMBOOT_EIMAGE,
+						 "its \"%s\" has a name of more than %zu bytes",
+						 key, max);
+			r = vmb_strdup(name, &list[n++]);
+			if (r == 0 && values)
+				r = text(value, key, max, &s);
+			if (r == 0 && values)
+				r = vmb_strdup(s, &list[n++]);
+			if (r < 0)
+				return r;
+		}
+	}
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(list);
+	return 0;
+}
+
+int vmb_json_keys(struct json_object *o, const char *key, size_t max_n, size_t max, char ***ret)
+{
+	return list_members(o, key, max_n, max, false, ret);
+}
+
+int vmb_json_pairs(struct json_object *o, const char *key, size_t max_n, size_t max, char ***ret)
+{
+	return list_members(o, key, max_n, max, true, ret);
+}
+
 int vmb_json_add(struct json_object *o, const char *key, struct json_object *value)
 {
 	if (!value || json_object_object_add(o, key, value) < 0) {
@@ -154,4 +202,46 @@ int vmb_json_add_strings(struct json_object *o, const char *key, const char *con
 		}
 	}
 	return vmb_json_add(o, key, TAKE_PTR(array));
+}
+
+int vmb_json_add_pairs(struct json_object *o, const char *key, const char *const *list)
+{
+	_cleanup_json_ struct json_object *pairs = NULL;
+	int r = 0;
+
+	if (!list)
+		return 0;
+	pairs = json_object_new_object();
+	if (!pairs)
+		return vmb_oom();
+	for (; r == 0 && *list; list += 2)
+		r = vmb_json_add_string(pairs, list[0], list[1]);
+	return r < 0 ? r : vmb_json_add(o, key, TAKE_PTR(pairs));
+}
+
+int vmb_json_add_u64(struct json_object *o, const char *key, uint64_t value)
+{
+	return value ? vmb_json_add(o, key, json_object_new_uint64(value)) : 0;
+}
+
+int vmb_json_add_array(struct json_object *o, const char *key, struct json_object **ret)
+{
+	struct json_object *array = json_object_new_array();
+	int r = vmb_json_add(o, key, array);
+
+	if (r == 0)
+		*ret = array;
+	return r;
+}
+
+int vmb_json_append_object(struct json_object *array, struct json_object **ret)
+{
+	struct json_object *o = json_object_new_object();
+
+	if (!o || json_object_array_add(array, o) < 0) {
+		json_object_put(o);
+		return vmb_oom();
+	}
+	*ret = o;
+	return 0;
 }

@@ -27,9 +27,19 @@ int vmb_json_u64(struct json_object *o, const char *key, uint64_t *ret);
 int vmb_json_string(struct json_object *o, const char *key, size_t max, char **ret);
 int vmb_json_strings(struct json_object *o, const char *key, size_t max_n, size_t max, char ***ret);
 
+/* The names of an object's members; and a list of name, value, name, value, … of strings. */
+int vmb_json_keys(struct json_object *o, const char *key, size_t max_n, size_t max, char ***ret);
+int vmb_json_pairs(struct json_object *o, const char *key, size_t max_n, size_t max, char ***ret);
+
 /* Writing: 0 or -ENOMEM; NULL values are left out. */
 int vmb_json_add(struct json_object *o, const char *key, struct json_object *value);
 int vmb_json_add_string(struct json_object *o, const char *key, const char *value);
 int vmb_json_add_strings(struct json_object *o, const char *key, const char *const *list);
+int vmb_json_add_pairs(struct json_object *o, const char *key, const char *const *list);
+
+/* A new array as a member; and a new object at the end of one. Both are borrowed. */
+int vmb_json_add_array(struct json_object *o, const char *key, struct json_object **ret);
+int vmb_json_append_object(struct json_object *array, struct json_object **ret);
+int vmb_json_add_u64(struct json_object *o, const char *key, uint64_t value); /* 0 is left out */
 
 #endif

@@ -4,7 +4,6 @@
 #include "archive/path.h"
 #include "base/error.h"
 #include "image/json.h"
-#include "wire/config.h"
 
 #define OCI "application/vnd.oci.image."
 #define DOCKER "application/vnd.docker."
@@ -244,49 +243,5 @@ int vmb_oci_manifest_decode(const char *json, size_t n, struct vmb_oci_manifest 
 		return r;
 	*ret = m;
 	m = (struct vmb_oci_manifest){0};
-	return 0;
-}
-
-static int decode_program(struct json_object *o, struct vmb_image_config *c)
-{
-	const size_t max = VMB_CONFIG_STRING_MAX;
-	int r;
-
-	r = vmb_json_strings(o, "Entrypoint", VMB_CONFIG_ARGS_MAX, max, &c->entrypoint);
-	if (r == 0)
-		r = vmb_json_strings(o, "Cmd", VMB_CONFIG_ARGS_MAX, max, &c->cmd);
-	if (r == 0)
-		r = vmb_json_strings(o, "Env", VMB_CONFIG_ENV_MAX, max, &c->env);
-	if (r == 0)
-		r = vmb_json_string(o, "WorkingDir", PATH_MAX - 1, &c->workdir);
-	return r < 0 ? r : vmb_json_string(o, "User", VMB_OCI_WORD_MAX, &c->user);
-}
-
-int vmb_oci_config_decode(const char *json, size_t n, struct vmb_image_config *ret, char **ret_arch)
-{
-	_cleanup_image_config_ struct vmb_image_config c = {0};
-	_cleanup_json_ struct json_object *o = NULL;
-	_cleanup_free_ char *os = NULL, *arch = NULL;
-	struct json_object *v;
-	int r;
-
-	r = vmb_json_document(json, n, &o);
-	if (r == 0)
-		r = vmb_json_string(o, "os", VMB_OCI_WORD_MAX, &os);
-	if (r == 0)
-		r = vmb_json_string(o, "architecture", VMB_OCI_WORD_MAX, &arch);
-	if (r < 0)
-		return r;
-	if (os && *os && !vmb_streq(os, "linux"))
-		return vmb_error(VMBOOT_EIMAGE, "it is for the system %s, not for linux",
-				 vmb_show(os).text);
-	r = vmb_json_object(o, "config", &v);
-	if (r > 0)
-		r = decode_program(v, &c);
-	if (r < 0)
-		return r;
-	*ret = c;
-	c = (struct vmb_image_config){0};
-	*ret_arch = TAKE_PTR(arch);
 	return 0;
 }

@@ -15,6 +15,8 @@
 enum {
 	VMB_OCI_LAYERS_MAX = 1000,
 	VMB_OCI_MANIFESTS_MAX = 10000, /* of one index */
+	VMB_OCI_HISTORY_MAX = 10000,   /* steps */
+	VMB_OCI_MEMBERS_MAX = 10000,   /* of each: ports, volumes, labels */
 	VMB_OCI_WORD_MAX = 1024,       /* bytes of media types, tags and the like */
 };
 
@@ -56,9 +58,16 @@ void vmb_oci_manifest_done(struct vmb_oci_manifest *manifest);
 int vmb_oci_index_decode(const char *json, size_t n, struct vmb_oci_index *ret);
 int vmb_oci_manifest_decode(const char *json, size_t n, struct vmb_oci_manifest *ret);
 
-/* Of the config: what it says about the program, and for which arch it is (NULL: it says not). */
-int vmb_oci_config_decode(const char *json, size_t n, struct vmb_image_config *ret,
-			  char **ret_arch);
+/*
+ * The config: what it says about the program and about itself, but for origin's layers, which the
+ * manifest lists.
+ */
+int vmb_oci_config_decode(const char *json, size_t n, struct vmb_image_config *ret_config,
+			  struct vmb_image_origin *ret_origin);
+
+/* The part of it that is about itself: into an empty struct, which is the caller's also on failure. */
+struct json_object;
+int vmb_oci_origin_decode(struct json_object *config, struct vmb_image_origin *origin);
 
 /* "sha256:" and 64 lower-case hex digits: those digits, else NULL. Sets no error. */
 const char *vmb_digest_hex(const char *digest);

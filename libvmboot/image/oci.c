@@ -279,25 +279,42 @@ static int read_manifest(const char *dir, const struct vmb_oci_blob *blob,
 	return r;
 }
 
-static int read_config(const char *dir, const struct vmb_oci_blob *blob,
-		       struct vmb_image_config *ret)
+static int read_config(const char *dir, const struct vmb_oci_blob *blob, struct vmb_image *image)
 {
-	_cleanup_image_config_ struct vmb_image_config config = {0};
-	_cleanup_free_ char *json = NULL, *arch = NULL;
+	_cleanup_free_ char *json = NULL;
+	const char *arch;
 	size_t n;
 	int r = read_blob(dir, blob, &json, &n);
 
 	if (r < 0)
 		return r;
-	r = vmb_oci_config_decode(json, n, &config, &arch);
+	r = vmb_oci_config_decode(json, n, &image->config, &image->origin);
 	if (r < 0)
 		return vmb_error_prefix("config sha256:%s in %s", blob->hex, dir);
+	arch = image->origin.arch;
 	if (arch && *arch && !vmb_streq(arch, host_arch()))
 		return vmb_error(VMBOOT_EIMAGE, "oci:%s is for %s, and this host is %s", dir,
 				 vmb_show(arch).text, host_arch());
-	*ret = config;
-	config = (struct vmb_image_config){0};
 	return 0;
+}
+
+/* The layers, for the record. */
+static int note_layers(const struct vmb_oci_index *layers, struct vmb_image_origin *origin)
+{
+	int r = 0;
+
+	origin->layers = calloc(layers->n ? layers->n : 1, sizeof(*origin->layers));
+	if (!origin->layers)
+		return vmb_oom();
+	for (size_t i = 0; r == 0 && i < layers->n; i++) {
+		struct vmb_image_layer *l = &origin->layers[origin->n_layers++];
+
+		l->bytes = layers->blobs[i].size;
+		r = vmb_asprintf(&l->digest, "sha256:%s", layers->blobs[i].hex);
+		if (r == 0)
+			r = vmb_strdup(layers->blobs[i].media_type, &l->media_type);
+	}
+	return r;
 }
 
 static int resolve(const struct vmb_source *source, const struct vmb_store *store,
@@ -314,7 +331,9 @@ static int resolve(const struct vmb_source *source, const struct vmb_store *stor
 	if (r == 0)
 		r = read_manifest(source->path, &blob, &manifest);
 	if (r == 0)
-		r = read_config(source->path, &manifest.config, &image->config);
+		r = read_config(source->path, &manifest.config, image);
+	if (r == 0)
+		r = note_layers(&manifest.layers, &image->origin);
 	if (r == 0)
 		r = vmb_asprintf(&image->digest, "sha256:%s", blob.hex);
 	return r < 0 ? r : vmb_strdup("squashfs", &image->fstype);

@@ -1,36 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "image/record.h"
 
-#include <limits.h>
-
 #include "base/error.h"
 #include "image/json.h"
 #include "image/oci-json.h"
+#include "image/record-parts.h"
 #include "wire/config.h"
 
 enum { FORMAT = 1 };
-
-static int config_object(const struct vmb_image_config *c, struct json_object **ret)
-{
-	_cleanup_json_ struct json_object *o = json_object_new_object();
-	int r;
-
-	if (!o)
-		return vmb_oom();
-	r = vmb_json_add_strings(o, "entrypoint", vmb_list_const(c->entrypoint));
-	if (r == 0)
-		r = vmb_json_add_strings(o, "cmd", vmb_list_const(c->cmd));
-	if (r == 0)
-		r = vmb_json_add_strings(o, "env", vmb_list_const(c->env));
-	if (r == 0)
-		r = vmb_json_add_string(o, "workdir", c->workdir);
-	if (r == 0)
-		r = vmb_json_add_string(o, "user", c->user);
-	if (r < 0)
-		return r;
-	*ret = TAKE_PTR(o);
-	return 0;
-}
 
 static int to_text(struct json_object *o, int flags, char **ret)
 {
@@ -42,7 +19,7 @@ static int to_text(struct json_object *o, int flags, char **ret)
 int vmb_config_json(const struct vmb_image_config *config, char **ret)
 {
 	_cleanup_json_ struct json_object *o = NULL;
-	int r = config_object(config, &o);
+	int r = vmb_record_config(config, &o);
 
 	return r < 0 ? r : to_text(o, JSON_C_TO_STRING_PLAIN, ret);
 }
@@ -50,6 +27,7 @@ int vmb_config_json(const struct vmb_image_config *config, char **ret)
 int vmb_record_encode(const struct vmb_image *image, char **ret)
 {
 	_cleanup_json_ struct json_object *o = json_object_new_object(), *config = NULL;
+	_cleanup_free_ char *text = NULL;
 	int r;
 
 	if (!o)
@@ -66,25 +44,21 @@ int vmb_record_encode(const struct vmb_image *image, char **ret)
 	if (r == 0)
 		r = vmb_json_add(o, "imported", json_object_new_int64(image->imported));
 	if (r == 0)
-		r = config_object(&image->config, &config);
+		r = vmb_record_add_origin(o, &image->origin);
+	if (r == 0)
+		r = vmb_record_config(&image->config, &config);
 	if (r == 0)
 		r = vmb_json_add(o, "config", TAKE_PTR(config));
-	return r < 0 ? r : to_text(o, JSON_C_TO_STRING_PRETTY, ret);
-}
-
-static int decode_config(struct json_object *o, struct vmb_image_config *c)
-{
-	const size_t max = VMB_CONFIG_STRING_MAX;
-	int r;
-
-	r = vmb_json_strings(o, "entrypoint", VMB_CONFIG_ARGS_MAX, max, &c->entrypoint);
 	if (r == 0)
-		r = vmb_json_strings(o, "cmd", VMB_CONFIG_ARGS_MAX, max, &c->cmd);
-	if (r == 0)
-		r = vmb_json_strings(o, "env", VMB_CONFIG_ENV_MAX, max, &c->env);
-	if (r == 0)
-		r = vmb_json_string(o, "workdir", PATH_MAX - 1, &c->workdir);
-	return r < 0 ? r : vmb_json_string(o, "user", VMB_OCI_WORD_MAX, &c->user);
+		r = to_text(o, JSON_C_TO_STRING_PRETTY, &text);
+	if (r < 0)
+		return r;
+	if (strlen(text) > VMB_IMAGE_JSON_MAX)
+		return vmb_error(VMBOOT_EIMAGE,
+				 "what the image says about itself takes more than %d bytes",
+				 VMB_IMAGE_JSON_MAX);
+	*ret = TAKE_PTR(text);
+	return 0;
 }
 
 static int decode_members(struct json_object *o, struct vmb_image *image)
@@ -108,9 +82,11 @@ static int decode_members(struct json_object *o, struct vmb_image *image)
 		r = vmb_json_u64(o, "imported", &imported);
 	image->imported = (int64_t)imported;
 	if (r >= 0)
+		r = vmb_record_read_origin(o, &image->origin);
+	if (r >= 0)
 		r = vmb_json_object(o, "config", &config);
 	if (r > 0)
-		r = decode_config(config, &image->config);
+		r = vmb_record_read_config(config, &image->config);
 	return r < 0 ? r : 0;
 }
 

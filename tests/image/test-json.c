@@ -50,7 +50,7 @@ static void reads_documents_that_say_less(void)
 	_cleanup_oci_manifest_ struct vmb_oci_manifest m = {0};
 	_cleanup_oci_index_ struct vmb_oci_index index = {0};
 	_cleanup_image_config_ struct vmb_image_config config = {0};
-	_cleanup_free_ char *arch = NULL;
+	_cleanup_image_origin_ struct vmb_image_origin origin = {0};
 	static const char empty[] = "{\"config\":{\"Cmd\":null,\"Env\":null,\"Entrypoint\":null}}";
 
 	ASSERT_OK(vmb_oci_index_decode(index_json, strlen(index_json), &index));
@@ -58,7 +58,7 @@ static void reads_documents_that_say_less(void)
 	ASSERT_OK(vmb_oci_manifest_decode(json, strlen(json), &m));
 	CU_ASSERT_EQUAL(m.config.type, VMB_OCI_CONFIG);
 	CU_ASSERT_EQUAL(m.layers.blobs[0].type, VMB_OCI_LAYER);
-	ASSERT_OK(vmb_oci_config_decode(empty, strlen(empty), &config, &arch));
+	ASSERT_OK(vmb_oci_config_decode(empty, strlen(empty), &config, &origin));
 	CU_ASSERT_PTR_NULL(config.cmd);
 }
 
@@ -152,16 +152,50 @@ static void decodes_a_config(void)
 {
 	static const char json[] =
 		"{\"os\":\"linux\",\"architecture\":\"arm64\",\"config\":{\"Entrypoint\":null,"
-		"\"Cmd\":[\"a\",\"\"],\"Env\":[],\"User\":\"0\",\"Labels\":{\"x\":1}}}";
+		"\"Cmd\":[\"a\",\"\"],\"Env\":[],\"User\":\"0\"}}";
 	_cleanup_image_config_ struct vmb_image_config c = {0};
-	_cleanup_free_ char *arch = NULL, *text = NULL;
+	_cleanup_image_origin_ struct vmb_image_origin origin = {0};
+	_cleanup_free_ char *text = NULL;
 
-	ASSERT_OK(vmb_oci_config_decode(json, strlen(json), &c, &arch));
-	ASSERT_STR(arch, "arm64");
+	ASSERT_OK(vmb_oci_config_decode(json, strlen(json), &c, &origin));
+	ASSERT_STR(origin.arch, "arm64");
 	CU_ASSERT_PTR_NULL(c.entrypoint);
 	CU_ASSERT_PTR_NULL(c.workdir);
 	ASSERT_OK(vmb_config_json(&c, &text));
 	ASSERT_STR(text, "{\"cmd\":[\"a\",\"\"],\"env\":[],\"user\":\"0\"}");
+}
+
+static void decodes_all_fields_of_a_config(void)
+{
+	static const char json[] =
+		"{\"created\":\"2026-01-31T12:00:00Z\",\"author\":\"a\",\"architecture\":\"amd64\","
+		"\"variant\":\"v2\",\"history\":[{\"created\":\"c\",\"created_by\":\"RUN x\"},"
+		"{\"comment\":\"k\",\"empty_layer\":true}],\"config\":{\"StopSignal\":\"SIGRTMIN+"
+		"3\","
+		"\"ExposedPorts\":{\"80/tcp\":{},\"53/udp\":null},\"Volumes\":{\"/data\":{}},"
+		"\"Labels\":{\"a=b\":\"c=d\",\"e\":\"\"},\"Healthcheck\":{\"Test\":[\"CMD\","
+		"\"true\"],"
+		"\"Interval\":1500000001,\"Timeout\":3000000000,\"StartPeriod\":0,"
+		"\"StartInterval\":1000000,\"Retries\":3}}}";
+	_cleanup_image_config_ struct vmb_image_config c = {0};
+	_cleanup_image_origin_ struct vmb_image_origin origin = {0};
+	_cleanup_free_ char *text = NULL;
+
+	ASSERT_OK(vmb_oci_config_decode(json, strlen(json), &c, &origin));
+	ASSERT_OK(vmb_config_json(&c, &text));
+	ASSERT_STR(text,
+		   "{\"stop_signal\":\"SIGRTMIN+3\",\"exposed_ports\":[\"80/tcp\",\"53/udp\"],"
+		   "\"volumes\":[\"/data\"],\"labels\":{\"a=b\":\"c=d\",\"e\":\"\"},"
+		   "\"healthcheck\":{\"test\":[\"CMD\",\"true\"],\"interval_ms\":1501,"
+		   "\"timeout_ms\":3000,\"start_interval_ms\":1,\"retries\":3}}");
+	ASSERT_STR(origin.created, "2026-01-31T12:00:00Z");
+	ASSERT_STR(origin.author, "a");
+	ASSERT_STR(origin.variant, "v2");
+	CU_ASSERT_EQUAL_FATAL(origin.n_history, 2);
+	ASSERT_STR(origin.history[0].created_by, "RUN x");
+	CU_ASSERT_FALSE(origin.history[0].empty);
+	ASSERT_STR(origin.history[1].comment, "k");
+	CU_ASSERT_TRUE(origin.history[1].empty);
 }
 
 static void refuses_bad_configs(void)
@@ -174,40 +208,65 @@ static void refuses_bad_configs(void)
 		{"{\"config\":{\"Cmd\":[1]}}", "\"Cmd\" has something that is not a string"},
 		{"{\"config\":{\"Cmd\":[null]}}", "\"Cmd\" has something that is not a string"},
 		{"{\"config\":{\"Env\":[\"A=\\u0000\"]}}", "\"Env\" has a 0 byte"},
+		{"{\"config\":{\"StopSignal\":2}}", "\"StopSignal\" is not of the type string"},
+		{"{\"config\":{\"ExposedPorts\":[\"80\"]}}", "not of the type object"},
+		{"{\"config\":{\"Labels\":{\"x\":1}}}", "\"Labels\" has something"},
+		{"{\"config\":{\"Healthcheck\":{\"Interval\":-1}}}", "\"Interval\" is negative"},
+		{"{\"config\":{\"Healthcheck\":{\"Test\":\"x\"}}}", "not of the type array"},
+		{"{\"history\":[7]}", "history[0]: it is not an object"},
+		{"{\"history\":[{\"created_by\":{}}]}", "\"created_by\" is not"},
 		{"{\"config\":{\"WorkingDir\":{}}}", "\"WorkingDir\" is not of the type string"},
 	};
 	_cleanup_buf_ struct vmb_buf large = {0}, many = {0};
 	struct vmb_image_config c;
-	char *arch;
+	struct vmb_image_origin origin;
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		ASSERT_ERROR(vmb_oci_config_decode(table[i].json, strlen(table[i].json), &c, &arch),
+		ASSERT_ERROR(vmb_oci_config_decode(table[i].json, strlen(table[i].json), &c,
+						   &origin),
 			     VMBOOT_EIMAGE, table[i].words);
 	vmb_buf_str(&large, "{\"config\":{\"Env\":[\"A=");
 	for (int i = 0; i < 1 << 17; i++)
 		vmb_buf_str(&large, "x");
 	vmb_buf_str(&large, "\"]}}");
-	ASSERT_ERROR(vmb_oci_config_decode(large.data, large.len, &c, &arch), VMBOOT_EIMAGE,
+	ASSERT_ERROR(vmb_oci_config_decode(large.data, large.len, &c, &origin), VMBOOT_EIMAGE,
 		     "\"Env\" has a string of more than 131071 bytes");
 	vmb_buf_str(&many, "{\"config\":{\"Cmd\":[\"x\"");
 	for (int i = 0; i < 1024; i++)
 		vmb_buf_str(&many, ",\"x\"");
 	vmb_buf_str(&many, "]}}");
-	ASSERT_ERROR(vmb_oci_config_decode(many.data, many.len, &c, &arch), VMBOOT_EIMAGE,
+	ASSERT_ERROR(vmb_oci_config_decode(many.data, many.len, &c, &origin), VMBOOT_EIMAGE,
 		     "\"Cmd\" has more than 1024 elements");
 }
 
 static void a_record_comes_back_as_it_was(void)
 {
 	char *cmd[] = {(char *)"a b", (char *)"\"\n", NULL}, *none[] = {NULL};
+	struct vmb_image_layer layer = {(char *)"sha256:" HEX, (char *)"m/t", 1 << 20};
+	struct vmb_image_step step = {(char *)"c", (char *)"by", (char *)"k", true};
 	struct vmb_image image = {.digest = (char *)"sha256:" HEX,
 				  .source = (char *)"oci:/x:1",
 				  .fstype = (char *)"erofs",
 				  .bytes = UINT64_C(1) << 40,
 				  .imported = 1700000000,
-				  .config = {.cmd = cmd, .env = none, .user = (char *)"u"}};
+				  .config = {.cmd = cmd,
+					     .env = none,
+					     .user = (char *)"u",
+					     .stop_signal = (char *)"2",
+					     .exposed_ports = cmd,
+					     .volumes = cmd,
+					     .labels = cmd,
+					     .health = {cmd, 1, 2, 3, 4, 5}},
+				  .origin = {.created = (char *)"c",
+					     .author = (char *)"a",
+					     .arch = (char *)"b",
+					     .variant = (char *)"v",
+					     .layers = &layer,
+					     .n_layers = 1,
+					     .history = &step,
+					     .n_history = 1}};
 	_cleanup_image_ struct vmb_image back = {0};
-	_cleanup_free_ char *json = NULL, *a = NULL, *b = NULL;
+	_cleanup_free_ char *json = NULL, *again = NULL, *a = NULL, *b = NULL;
 
 	ASSERT_OK(vmb_record_encode(&image, &json));
 	ASSERT_OK(vmb_record_decode(json, strlen(json), &back));
@@ -219,6 +278,10 @@ static void a_record_comes_back_as_it_was(void)
 	ASSERT_OK(vmb_config_json(&image.config, &a));
 	ASSERT_OK(vmb_config_json(&back.config, &b));
 	ASSERT_STR(b, a);
+	ASSERT_OK(vmb_record_encode(&back, &again));
+	ASSERT_STR(again, json);
+	CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"empty_layer\":true"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"media_type\":\"m/t\""));
 }
 
 static void refuses_bad_records(void)
@@ -229,6 +292,7 @@ static void refuses_bad_records(void)
 		{"{\"format\":1}", "digest or fstype"},
 		{"{\"format\":1,\"digest\":\"sha256:" HEX "\",\"fstype\":\"../../x\"}",
 		 "digest or fstype"},
+		{"{\"format\":1,\"layers\":[{}]}", "a layer's digest"},
 		{"{\"format\":1,\"digest\":7}", "\"digest\" is not"},
 	};
 	struct vmb_image image;
@@ -242,6 +306,7 @@ TEST_MAIN("image/json", {"reads documents that say less", reads_documents_that_s
 	  {"decodes an index", decodes_an_index}, {"refuses bad indexes", refuses_bad_indexes},
 	  {"decodes a manifest", decodes_a_manifest},
 	  {"refuses bad manifests", refuses_bad_manifests}, {"decodes a config", decodes_a_config},
+	  {"decodes all fields of a config", decodes_all_fields_of_a_config},
 	  {"refuses bad configs", refuses_bad_configs},
 	  {"a record comes back as it was", a_record_comes_back_as_it_was},
 	  {"refuses bad records", refuses_bad_records})
