@@ -10,42 +10,44 @@
  * operand, the image, or behind "--", as the command; others take flags between operands too.
  */
 
+#include <stdint.h>
+
 #include "common.h"
 
 /* The tool's own flags: a verb's row has the bits of those that it takes. */
-enum flag_id {
-	FLAG_HELP = 1U << 0,
-	FLAG_VERBOSE = 1U << 1,
-	FLAG_VERSION = 1U << 2,
-	FLAG_JSON = 1U << 3,
-	FLAG_QUIET = 1U << 4,
-	FLAG_ALL = 1U << 5,
-	FLAG_FORCE = 1U << 6,
-	FLAG_FOLLOW = 1U << 7,
-	FLAG_CONSOLE = 1U << 8,
-	FLAG_DETACH = 1U << 9,
-	FLAG_REPORT = 1U << 10,
-	FLAG_RM = 1U << 11,
-	FLAG_REQUEST = 1U << 12,
-	FLAG_PHASE = 1U << 13,
-	FLAG_STOP_TIME = 1U << 14,
-	FLAG_WAIT_TIME = 1U << 15,
-	FLAG_NAME = 1U << 16,
-	FLAG_DRY_RUN = 1U << 17,
-	FLAG_INTERACTIVE = 1U << 18,
-	FLAG_TTY = 1U << 19,
-	FLAG_PROGRAM = 1U << 20, /* env, workdir and user of a program in a VM */
-	FLAG_DEREFERENCE = 1U << 21,
-	FLAG_CHART = 1U << 22,
-	FLAG_SVG = 1U << 23,
-	FLAG_TAIL = 1U << 24,
-	FLAG_EACH = 1U << 25, /* each VM of the store, in place of names */
-	FLAG_ALL_STORES = 1U << 26,
-	FLAG_YES = 1U << 27,
-	FLAG_MACHINE = 1U << 28, /* fields of the machine under the names that podman has */
-	FLAG_FORMAT = 1U << 29,
-	FLAG_FILTER = 1U << 30,
-};
+typedef uint64_t flag_set;
+#define FLAG_BIT(n) (UINT64_C(1) << (n))
+#define FLAG_HELP FLAG_BIT(0)
+#define FLAG_VERBOSE FLAG_BIT(1)
+#define FLAG_VERSION FLAG_BIT(2)
+#define FLAG_JSON FLAG_BIT(3)
+#define FLAG_QUIET FLAG_BIT(4)
+#define FLAG_ALL FLAG_BIT(5)
+#define FLAG_FORCE FLAG_BIT(6)
+#define FLAG_FOLLOW FLAG_BIT(7)
+#define FLAG_CONSOLE FLAG_BIT(8)
+#define FLAG_DETACH FLAG_BIT(9)
+#define FLAG_REPORT FLAG_BIT(10)
+#define FLAG_RM FLAG_BIT(11)
+#define FLAG_REQUEST FLAG_BIT(12)
+#define FLAG_PHASE FLAG_BIT(13)
+#define FLAG_STOP_TIME FLAG_BIT(14)
+#define FLAG_WAIT_TIME FLAG_BIT(15)
+#define FLAG_NAME FLAG_BIT(16)
+#define FLAG_DRY_RUN FLAG_BIT(17)
+#define FLAG_INTERACTIVE FLAG_BIT(18)
+#define FLAG_TTY FLAG_BIT(19)
+#define FLAG_PROGRAM FLAG_BIT(20) /* env, workdir and user of a program in a VM */
+#define FLAG_DEREFERENCE FLAG_BIT(21)
+#define FLAG_CHART FLAG_BIT(22)
+#define FLAG_SVG FLAG_BIT(23)
+#define FLAG_TAIL FLAG_BIT(24)
+#define FLAG_EACH FLAG_BIT(25) /* each VM of the store, in place of names */
+#define FLAG_ALL_STORES FLAG_BIT(26)
+#define FLAG_YES FLAG_BIT(27)
+#define FLAG_MACHINE FLAG_BIT(28) /* fields of the machine under the names that podman has */
+#define FLAG_FORMAT FLAG_BIT(29)
+#define FLAG_FILTER FLAG_BIT(30)
 
 /* Which fields of the library's table are flags of a verb. */
 enum verb_fields {
@@ -75,7 +77,7 @@ struct verb {
 	const char *help;     /* one line */
 	const char *more;     /* a few lines, or NULL */
 	int (*fn)(struct args *args);
-	unsigned flags; /* enum flag_id */
+	flag_set flags;
 	enum verb_fields fields;
 	bool command; /* its operands are IMAGE [CMD…] */
 	bool rest;    /* its first operand ends the flags */

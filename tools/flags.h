@@ -16,7 +16,7 @@ enum flag_kind {
 };
 
 struct flag {
-	enum flag_id id;
+	flag_set id;
 	const char *name;
 	char short_flag;
 	enum flag_kind kind;
