@@ -8,7 +8,7 @@
 
 #include "args.h"
 
-enum { REQUEST_MAX = 1 << 20 };
+enum { REQUEST_MAX = VMBOOT_REQUEST_MAX };
 
 /* The whole of f, at most REQUEST_MAX bytes and one more, ended by 0; NULL with errno set. */
 static char *read_all(FILE *f, size_t *ret_n)

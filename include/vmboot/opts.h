@@ -137,6 +137,9 @@ struct vmboot_opts {
 	uint64_t log_max_mib;	      /**< what is kept of each of the guest's logs, MiB; 0: 64 */
 };
 
+/** The most bytes of a request in JSON: 16 MiB, 1 MiB in 0.1. Since 0.2. */
+#define VMBOOT_REQUEST_MAX (16 << 20)
+
 /** An initialiser: size set, all else as written or default. */
 #define VMBOOT_OPTS(...)                                                                           \
 	{                                                                                          \
@@ -189,7 +192,7 @@ VMBOOT_API int vmboot_opts_new(struct vmboot_opts **ret_opts);
 /**
  * vmboot_opts_from_json: opts from a request such as
  * `{"name": "my-instance", "image": "node:20", "skip_kernel_headers": true}`.
- * @json: one JSON object, at most 1 MiB.
+ * @json: one JSON object, at most VMBOOT_REQUEST_MAX bytes.
  * @ret_opts: (out) freed with vmboot_opts_free().
  *
  * Unknown fields, wrong types and values out of range are refused with the field's name, the value

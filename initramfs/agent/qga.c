@@ -8,7 +8,7 @@
 #include <sys/reboot.h>
 #include <sys/socket.h>
 
-enum { PROC_MAX = 1 << 20 };
+enum { PROC_MAX = VMB_CONFIG_SIZE_MAX };
 
 int agent_qga_init(struct agent_qga *q, struct init *init, const char *const *env, int control)
 {

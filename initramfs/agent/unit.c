@@ -15,21 +15,23 @@
  * over lies in INIT_RUN.
  */
 
-enum { ENVIRONMENT_MAX = VMB_CONFIG_SIZE_MAX };
-
 extern char **environ;
 
 /* The list lives as long as the agent. */
 static const char *const *read_environment(const struct init *init)
 {
 	char path[INIT_PATH_MAX], *text = NULL;
-	const char **env = calloc(VMB_CONFIG_ENV_MAX + 1, sizeof(*env));
+	const char **env;
 	size_t n = 0;
 	long len = qga_read_proc(init_path(init, path, INIT_ENVIRONMENT), &text);
 
-	if (!env || len < 0)
+	for (long i = 0; i < len; i++)
+		n += text[i] == '\0';
+	env = len < 0 ? NULL : calloc(n + 1, sizeof(*env));
+	if (!env)
 		return (const char *const *)environ;
-	for (char *p = text; p < text + len && n < VMB_CONFIG_ENV_MAX; p += strlen(p) + 1)
+	n = 0;
+	for (char *p = text; p < text + len; p += strlen(p) + 1)
 		env[n++] = p;
 	return env;
 }

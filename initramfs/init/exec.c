@@ -9,6 +9,15 @@
 
 enum { FILES = 1048576 }; /* open files: what podman gives, and the kernel's own bound */
 
+static size_t count(const char *const *list)
+{
+	size_t n = 0;
+
+	while (list && list[n])
+		n++;
+	return n;
+}
+
 /* The value of a key in a list of "K=V", or NULL. */
 static const char *env_value(char *const *env, const char *key)
 {
@@ -37,13 +46,12 @@ static int add_default(char **env, size_t *n, const char *key, const char *value
 /* PID 1 makes one environment in its life: the strings are never freed one by one. */
 char **init_environment(const struct vmb_guest_config *config)
 {
-	char **env = calloc(VMB_CONFIG_ENV_MAX + 4, sizeof(*env));
+	const size_t own = count(config->env);
+	char **env = calloc(own + 4, sizeof(*env));
 	size_t n = 0;
 
-	while (env && config->env[n]) {
+	for (; env && n < own; n++)
 		env[n] = (char *)(uintptr_t)config->env[n];
-		n++;
-	}
 	if (!env || add_default(env, &n, "PATH", INIT_DEFAULT_PATH) < 0 ||
 	    add_default(env, &n, "HOSTNAME", config->hostname) < 0)
 		return NULL;
@@ -70,10 +78,11 @@ static bool misleads(const char *entry)
 /* The kernel gives PID 1 HOME and TERM. */
 char **init_system_environment(const struct vmb_guest_config *config)
 {
-	char **env = calloc(VMB_CONFIG_ENV_MAX + 4, sizeof(*env));
+	const size_t own = count(config->env);
+	char **env = calloc(own + 4, sizeof(*env));
 	size_t n = 0;
 
-	for (size_t i = 0; env && config->env[i]; i++)
+	for (size_t i = 0; env && i < own; i++)
 		if (!misleads(config->env[i]))
 			env[n++] = (char *)(uintptr_t)config->env[i];
 	if (!env || add_default(env, &n, "PATH", INIT_DEFAULT_PATH) < 0 ||

@@ -122,13 +122,13 @@ static int save_environment(const struct init *init)
 	char path[INIT_PATH_MAX];
 	size_t n = 0;
 
-	for (size_t i = 0; env[i]; i++)
+	for (size_t i = 0; env && env[i]; i++)
 		n += strlen(env[i]) + 1;
 	text = malloc(n + 1);
 	if (!text)
 		return -ENOMEM;
 	n = 0;
-	for (size_t i = 0; env[i]; i++) {
+	for (size_t i = 0; env && env[i]; i++) {
 		strcpy(text + n, env[i]);
 		n += strlen(env[i]) + 1;
 	}

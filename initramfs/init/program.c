@@ -150,7 +150,7 @@ int init_program(struct init *init, struct init_report *report)
 {
 	int r;
 
-	if (!init->config.args[0])
+	if (!init->config.args || !init->config.args[0])
 		return init_failed(report, EINVAL,
 				   "no command: neither the image nor the request has one");
 	r = init->config.init_mode == VMBOOT_INIT_SYSTEMD ? start_system(init, report)

@@ -59,9 +59,9 @@ static int make_request(const struct vmboot_exec_opts *opts, struct vmb_exec_req
 	r = check_env(opts);
 	if (r < 0)
 		return r;
-	if (n_args > VMB_CONFIG_ARGS_MAX || n_env > VMB_CONFIG_ENV_MAX)
+	if (n_args > VMB_EXEC_LIST_MAX || n_env > VMB_EXEC_LIST_MAX)
 		return vmb_error(E2BIG, "over %d arguments, or over %d variables",
-				 VMB_CONFIG_ARGS_MAX, VMB_CONFIG_ENV_MAX);
+				 VMB_EXEC_LIST_MAX, VMB_EXEC_LIST_MAX);
 	request = calloc(1, sizeof(*request));
 	if (!request)
 		return vmb_oom();

@@ -82,6 +82,7 @@ static int add_programs(struct vmb_agent *agent, const char *const *over, char *
 	for (size_t i = 0; config->env[i] && r == 0; i++)
 		if (!sets(over, config->env[i]))
 			r = vmb_list_add(list, config->env[i]);
+	vmb_config_done(config);
 	return r;
 }
 

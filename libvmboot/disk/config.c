@@ -7,12 +7,10 @@
 static int refuse(long code)
 {
 	if (code == -E2BIG)
-		return vmb_error(
-			E2BIG,
-			"the program's arguments and environment are larger than the guest "
-			"takes: %d arguments, %d variables, %d KiB each, %d KiB together",
-			VMB_CONFIG_ARGS_MAX, VMB_CONFIG_ENV_MAX, (VMB_CONFIG_STRING_MAX + 1) / 1024,
-			VMB_CONFIG_SIZE_MAX / 1024);
+		return vmb_error(E2BIG,
+				 "the program's arguments and environment are larger than Linux "
+				 "takes: %d KiB each, %d KiB together",
+				 (VMB_CONFIG_STRING_MAX + 1) / 1024, VMB_CONFIG_STRINGS_MAX / 1024);
 	return vmb_error((int)code, "the guest config holds a value that it cannot have");
 }
 

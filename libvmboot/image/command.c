@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "image/command.h"
 
+#include <search.h>
+
 #include "base/error.h"
-#include "wire/config.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -16,10 +17,11 @@ void vmb_command_done(struct vmb_command *command)
 
 static int add_all(char ***list, const char *const *more)
 {
+	size_t n = vmb_list_len(vmb_list_const(*list));
 	int r = 0;
 
 	for (; more && *more && r == 0; more++)
-		r = vmb_list_add(list, *more);
+		r = vmb_list_add_at(list, n++, *more);
 	return r;
 }
 
@@ -46,70 +48,88 @@ static int make_args(const struct vmb_image *image, const struct vmboot_opts *op
 	if (!*args[0])
 		return vmb_error(VMBOOT_EIMAGE, "the command of the image %s is empty",
 				 image->name);
-	if (vmb_list_len(vmb_list_const(args)) > VMB_CONFIG_ARGS_MAX)
-		return vmb_error(VMBOOT_EIMAGE,
-				 "the command of the image %s has more than %d parts", image->name,
-				 VMB_CONFIG_ARGS_MAX);
 	*ret = TAKE_PTR(args);
 	return 0;
 }
 
-/* The length of "KEY=" in "KEY=value", or 0 where there is no key. */
-static size_t key_length(const char *s)
+/* "KEY=" comes before "KEY=value"; 0: they have the same key. */
+static int compare_keys(const void *a, const void *b)
 {
-	const char *equals = strchr(s, '=');
+	const char *x = *(char *const *)a, *y = *(char *const *)b;
 
-	return equals && equals != s ? (size_t)(equals - s) + 1 : 0;
+	while (*x == *y && *x != '=') {
+		x++;
+		y++;
+	}
+	return (unsigned char)*x - (unsigned char)*y;
+}
+
+/* The variables, and a tree of them by key; both have room for all that may come. */
+struct environment {
+	char **list;
+	size_t n;
+	void *by_key;
+};
+
+static void do_nothing(void *node)
+{
+	(void)node;
+}
+
+static void environment_done(struct environment *env)
+{
+	tdestroy(env->by_key, do_nothing);
+	vmb_list_free(env->list);
 }
 
 /* A key that is there already gets its new value in its old place. */
-static int set_env(char ***env, const char *s)
+static int set_env(struct environment *env, const char *s)
 {
-	size_t n = key_length(s);
-	char *copy;
-	int r;
+	char ***node, **slot = &env->list[env->n];
+	int r = vmb_strdup(s, slot);
 
-	if (n == 0)
-		return 0;
-	for (char **e = *env; e && *e; e++) {
-		if (strncmp(*e, s, n) != 0)
-			continue;
-		r = vmb_strdup(s, &copy);
-		if (r == 0) {
-			free(*e);
-			*e = copy;
-		}
+	if (r < 0)
 		return r;
+	node = tsearch(slot, &env->by_key, compare_keys);
+	if (!node)
+		return vmb_oom();
+	if (*node == slot) {
+		env->n++;
+		return 0;
 	}
-	return vmb_list_add(env, s);
+	free(**node);
+	**node = TAKE_PTR(*slot);
+	return 0;
 }
 
-static int set_all(char ***env, const char *const *more)
+static int set_all(struct environment *env, const char *const *more)
 {
 	int r = 0;
 
 	for (; more && *more && r == 0; more++)
-		r = set_env(env, *more);
+		if (**more != '=' && strchr(*more, '='))
+			r = set_env(env, *more);
 	return r;
 }
 
 static int make_env(const struct vmb_image *image, const struct vmboot_opts *opts, char ***ret)
 {
-	_cleanup_list_ char **env = NULL;
-	int r = vmb_list_add(&env, DEFAULT_PATH);
+	static const char *const defaults[] = {DEFAULT_PATH, NULL};
+	const char *const *const lists[] = {defaults, vmb_list_const(image->config.env), opts->env};
+	vmb_cleanup(environment_done) struct environment env = {0};
+	size_t n = 0;
+	int r = 0;
 
-	if (r == 0)
-		r = set_all(&env, vmb_list_const(image->config.env));
-	if (r == 0)
-		r = set_all(&env, opts->env);
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		n += vmb_list_len(lists[i]);
+	env.list = calloc(n + 1, sizeof(*env.list));
+	if (!env.list)
+		return vmb_oom();
+	for (size_t i = 0; i < ARRAY_SIZE(lists) && r == 0; i++)
+		r = set_all(&env, lists[i]);
 	if (r < 0)
 		return r;
-	if (vmb_list_len(vmb_list_const(env)) > VMB_CONFIG_ENV_MAX)
-		return vmb_error(VMBOOT_EIMAGE,
-				 "the image %s and the request have more than %d "
-				 "environment variables together",
-				 image->name, VMB_CONFIG_ENV_MAX);
-	*ret = TAKE_PTR(env);
+	*ret = TAKE_PTR(env.list);
 	return 0;
 }
 

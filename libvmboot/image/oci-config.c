@@ -10,11 +10,11 @@ static int decode_program(struct json_object *o, struct vmb_image_config *c)
 	const size_t max = VMB_CONFIG_STRING_MAX;
 	int r;
 
-	r = vmb_json_strings(o, "Entrypoint", VMB_CONFIG_ARGS_MAX, max, &c->entrypoint);
+	r = vmb_json_strings(o, "Entrypoint", VMB_CONFIG_LIST_MAX, max, &c->entrypoint);
 	if (r == 0)
-		r = vmb_json_strings(o, "Cmd", VMB_CONFIG_ARGS_MAX, max, &c->cmd);
+		r = vmb_json_strings(o, "Cmd", VMB_CONFIG_LIST_MAX, max, &c->cmd);
 	if (r == 0)
-		r = vmb_json_strings(o, "Env", VMB_CONFIG_ENV_MAX, max, &c->env);
+		r = vmb_json_strings(o, "Env", VMB_CONFIG_LIST_MAX, max, &c->env);
 	if (r == 0)
 		r = vmb_json_string(o, "WorkingDir", PATH_MAX - 1, &c->workdir);
 	if (r == 0)
@@ -49,7 +49,7 @@ static int decode_health(struct json_object *o, struct vmb_image_health *h)
 {
 	int r;
 
-	r = vmb_json_strings(o, "Test", VMB_CONFIG_ARGS_MAX, VMB_CONFIG_STRING_MAX, &h->test);
+	r = vmb_json_strings(o, "Test", VMB_CONFIG_LIST_MAX, VMB_CONFIG_STRING_MAX, &h->test);
 	if (r == 0)
 		r = decode_time(o, "Interval", &h->interval_ms);
 	if (r == 0)

@@ -70,7 +70,7 @@ static int read_health(struct json_object *config, struct vmb_image_health *h)
 
 	if (r <= 0)
 		return r;
-	r = vmb_json_strings(o, "test", VMB_CONFIG_ARGS_MAX, VMB_CONFIG_STRING_MAX, &h->test);
+	r = vmb_json_strings(o, "test", VMB_CONFIG_LIST_MAX, VMB_CONFIG_STRING_MAX, &h->test);
 	if (r >= 0)
 		r = vmb_json_u64(o, "interval_ms", &h->interval_ms);
 	if (r >= 0)
@@ -87,11 +87,11 @@ static int read_program(struct json_object *o, struct vmb_image_config *c)
 	const size_t max = VMB_CONFIG_STRING_MAX;
 	int r;
 
-	r = vmb_json_strings(o, "entrypoint", VMB_CONFIG_ARGS_MAX, max, &c->entrypoint);
+	r = vmb_json_strings(o, "entrypoint", VMB_CONFIG_LIST_MAX, max, &c->entrypoint);
 	if (r == 0)
-		r = vmb_json_strings(o, "cmd", VMB_CONFIG_ARGS_MAX, max, &c->cmd);
+		r = vmb_json_strings(o, "cmd", VMB_CONFIG_LIST_MAX, max, &c->cmd);
 	if (r == 0)
-		r = vmb_json_strings(o, "env", VMB_CONFIG_ENV_MAX, max, &c->env);
+		r = vmb_json_strings(o, "env", VMB_CONFIG_LIST_MAX, max, &c->env);
 	if (r == 0)
 		r = vmb_json_string(o, "workdir", PATH_MAX - 1, &c->workdir);
 	if (r == 0)

@@ -6,7 +6,6 @@
 #include "base/sized.h"
 #include "base/str.h"
 #include "opts/opts.h"
-#include "wire/config.h"
 #include "wire/text.h"
 
 /* Of a program that was built with 0.1: whatever was added since, it says this. */
@@ -14,9 +13,6 @@ enum { OPTS_SIZE_0_1 = 216 };
 
 _Static_assert(offsetof(struct vmboot_opts, progress_data) + sizeof(void *) == OPTS_SIZE_0_1,
 	       "members are added behind all that 0.1 had");
-_Static_assert((int)VMB_OPTS_LIST_MAX == (int)VMB_CONFIG_ARGS_MAX &&
-		       (int)VMB_OPTS_LIST_MAX == (int)VMB_CONFIG_ENV_MAX,
-	       "what a request may ask for is what a guest config can hold");
 
 static int refuse(const struct vmb_field *field, const char *value, const char *quote,
 		  const char *type)

@@ -8,7 +8,7 @@
 #include "opts/opts.h"
 #include "opts/set.h"
 
-enum { REQUEST_MAX = 1 << 20, REQUEST_DEPTH = 4 };
+enum { REQUEST_DEPTH = 4 };
 
 VMB_DEFINE_CLEANUP(opts_freep, struct vmboot_opts *, vmboot_opts_free)
 
@@ -110,8 +110,8 @@ int vmboot_opts_from_json(const char *json, struct vmboot_opts **ret_opts)
 	struct json_object_iter it;
 	int r;
 
-	if (strlen(json) > REQUEST_MAX)
-		return vmb_error(E2BIG, "the request is larger than %d bytes", REQUEST_MAX);
+	if (strlen(json) > VMBOOT_REQUEST_MAX)
+		return vmb_error(E2BIG, "the request is larger than %d bytes", VMBOOT_REQUEST_MAX);
 	r = vmb_json_parse(json, strlen(json), REQUEST_DEPTH, VMBOOT_EOPTS, "the request", &root);
 	if (r < 0)
 		return r;

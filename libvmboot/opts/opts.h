@@ -10,9 +10,11 @@
 
 #include <vmboot/opts.h>
 
+#include "wire/config.h"
+
 enum {
-	VMB_OPTS_LIST_MAX = 1024,  /* strings in a LIST; more do not fit into a guest config */
-	VMB_OPTS_LOG_MAX_MIB = 64, /* log_max_mib's default */
+	VMB_OPTS_LIST_MAX = VMB_CONFIG_LIST_MAX, /* strings in a LIST */
+	VMB_OPTS_LOG_MAX_MIB = 64,		 /* log_max_mib's default */
 };
 
 /* A row of the table: the public part and the rule that words cannot check. */

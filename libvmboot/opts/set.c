@@ -4,15 +4,31 @@
 #include "base/str.h"
 #include "opts/opts.h"
 
+/* Opts of ours; how long their lists are is kept, as some are long. */
+struct own_opts {
+	struct vmboot_opts pub;
+	size_t lengths[]; /* by field */
+};
+
 int vmboot_opts_new(struct vmboot_opts **ret_opts)
 {
-	struct vmboot_opts *opts = calloc(1, sizeof(*opts));
+	struct own_opts *own;
+	size_t n;
 
-	if (!opts)
+	vmb_fields(&n);
+	own = calloc(1, sizeof(*own) + n * sizeof(own->lengths[0]));
+	if (!own)
 		return vmb_oom();
-	opts->size = sizeof(*opts);
-	*ret_opts = opts;
+	own->pub.size = sizeof(own->pub);
+	*ret_opts = &own->pub;
 	return 0;
+}
+
+static size_t *list_length(struct vmboot_opts *opts, const struct vmb_field *field)
+{
+	size_t n;
+
+	return &((struct own_opts *)opts)->lengths[field - vmb_fields(&n)];
 }
 
 void vmboot_opts_free(struct vmboot_opts *opts)
@@ -50,11 +66,15 @@ int vmb_opts_set_string(struct vmboot_opts *opts, const struct vmb_field *field,
 int vmb_opts_add(struct vmboot_opts *opts, const struct vmb_field *field, const char *value)
 {
 	char ***member = vmb_field_member(field, opts);
+	size_t *length = list_length(opts, field);
 	int r = vmb_field_check_text(field, value);
 
 	if (r == 0)
-		r = vmb_field_check_length(field, vmb_list_len(vmb_list_const(*member)) + 1);
-	return r < 0 ? r : vmb_list_add(member, value);
+		r = vmb_field_check_length(field, *length + 1);
+	if (r == 0)
+		r = vmb_list_add_at(member, *length, value);
+	*length += r == 0;
+	return r;
 }
 
 int vmb_opts_empty(struct vmboot_opts *opts, const struct vmb_field *field)
@@ -66,6 +86,7 @@ int vmb_opts_empty(struct vmboot_opts *opts, const struct vmb_field *field)
 		return vmb_oom();
 	vmb_list_free(*member);
 	*member = empty;
+	*list_length(opts, field) = 0;
 	return 0;
 }
 

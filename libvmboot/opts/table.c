@@ -70,18 +70,18 @@ static const struct vmb_field fields[] = {
 	{
 		.pub = {MEMBER(entrypoint), .type = VMBOOT_FIELD_LIST, .max = 131071,
 			.metavar = "ARG",
-			.rule = "a list of at most 1024 strings, each at most 131071 bytes",
+			.rule = "a list of strings, each at most 131071 bytes, 2 MiB in all",
 			.help = "replaces the image's entrypoint and cmd", .since = "0.1"},
 	},
 	{
 		.pub = {MEMBER(cmd), .type = VMBOOT_FIELD_LIST, .max = 131071, .metavar = "ARG",
-			.rule = "a list of at most 1024 strings, each at most 131071 bytes",
+			.rule = "a list of strings, each at most 131071 bytes, 2 MiB in all",
 			.help = "replaces the image's cmd", .since = "0.1"},
 	},
 	{
 		.pub = {MEMBER(env), .type = VMBOOT_FIELD_LIST, .max = 131071,
 			.metavar = "KEY=VALUE",
-			.rule = "a list of at most 1024 KEY=VALUE, each at most 131071 bytes, KEY "
+			.rule = "a list of KEY=VALUE, each at most 131071 bytes, 2 MiB in all, KEY "
 				"not empty",
 			.help = "adds a variable to the image's environment, or replaces one",
 			.since = "0.1", .short_flag = 'e'},

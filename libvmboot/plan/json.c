@@ -67,7 +67,7 @@ static void add_key(struct json_object *o, const struct vmb_config_key *key,
 		vmb_json_str(o, key->name, key->words[*(const unsigned *)member]);
 		break;
 	case VMB_KEY_LIST:
-		vmb_json_list(o, key->name, member);
+		vmb_json_list(o, key->name, *(const char *const *const *)member);
 		break;
 	case VMB_KEY_DISKS: /* see disks_json() */
 		break;

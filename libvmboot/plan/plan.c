@@ -149,15 +149,6 @@ static int add_guest_disks(const struct vmb_plan *plan, struct vmb_guest_config 
 
 int vmb_plan_guest_config(const struct vmb_plan *plan, struct vmb_guest_config *ret)
 {
-	size_t n_args = vmb_list_len(vmb_list_const(plan->command.args));
-	size_t n_env = vmb_list_len(vmb_list_const(plan->command.env));
-
-	if (n_args > VMB_CONFIG_ARGS_MAX)
-		return vmb_error(E2BIG, "the program has %zu arguments; at most %d fit", n_args,
-				 VMB_CONFIG_ARGS_MAX);
-	if (n_env > VMB_CONFIG_ENV_MAX)
-		return vmb_error(E2BIG, "the program has %zu environment variables; at most %d fit",
-				 n_env, VMB_CONFIG_ENV_MAX);
 	*ret = (struct vmb_guest_config){
 		.hostname = plan->hostname,
 		.init_mode = plan->init_mode,
@@ -171,11 +162,23 @@ int vmb_plan_guest_config(const struct vmb_plan *plan, struct vmb_guest_config *
 		.nameserver = networks[plan->network].nameserver,
 		.user = plan->command.user ? plan->command.user : "",
 		.workdir = plan->command.workdir,
+		.args = vmb_list_const(plan->command.args),
+		.env = vmb_list_const(plan->command.env),
 	};
-	memcpy(ret->args, plan->command.args, n_args * sizeof(char *));
-	if (n_env > 0)
-		memcpy(ret->env, plan->command.env, n_env * sizeof(char *));
 	return add_guest_disks(plan, ret);
+}
+
+/* For the program's path, and the variables that init adds. */
+enum { EXEC_RESERVE = 8192 };
+
+/* What exec(2) counts of them: the strings, and a pointer to each. */
+static uint64_t exec_bytes(char *const *list)
+{
+	uint64_t n = 0;
+
+	for (; list && *list; list++)
+		n += strlen(*list) + 1 + sizeof(char *);
+	return n;
 }
 
 /* Both ends check the bounds; this end first, while nothing has been made. */
@@ -190,10 +193,13 @@ static int check_guest_config(const struct vmb_plan *plan)
 	if (r < 0)
 		return (int)r;
 	r = vmb_config_encode(config, NULL, 0);
-	if (r == -E2BIG)
-		return vmb_error(E2BIG,
-				 "the program's arguments and environment are larger than %d bytes",
-				 VMB_CONFIG_SIZE_MAX);
+	if (r == -E2BIG || exec_bytes(plan->command.args) + exec_bytes(plan->command.env) >
+				   VMB_CONFIG_STRINGS_MAX - EXEC_RESERVE)
+		return vmb_error(
+			E2BIG,
+			"the program's arguments and environment are larger than Linux takes, "
+			"%d bytes with a pointer for each",
+			VMB_CONFIG_STRINGS_MAX - EXEC_RESERVE);
 	return r < 0 ? vmb_errno((int)r, "the guest config cannot be written") : 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "wire/crc32.h"
@@ -56,8 +57,8 @@ static const struct vmb_config_key keys[] = {
 	{"nameserver", VMB_KEY_TEXT, AT(nameserver), 0, NULL},
 	{"user", VMB_KEY_TEXT, AT(user), 0, NULL},
 	{"workdir", VMB_KEY_TEXT, AT(workdir), 0, NULL},
-	{"args", VMB_KEY_LIST, AT(args), VMB_CONFIG_ARGS_MAX, NULL},
-	{"env", VMB_KEY_LIST, AT(env), VMB_CONFIG_ENV_MAX, NULL},
+	{"args", VMB_KEY_LIST, AT(args), VMB_CONFIG_LIST_MAX, NULL},
+	{"env", VMB_KEY_LIST, AT(env), VMB_CONFIG_LIST_MAX, NULL},
 	{"disks", VMB_KEY_DISKS, AT(disks), VMB_CONFIG_DISKS_MAX, NULL},
 #undef WORDS
 #undef AT
@@ -167,7 +168,7 @@ static int put_key(struct out *o, const struct vmb_guest_config *c,
 		   const struct vmb_config_key *key)
 {
 	const void *member = (const char *)c + key->offset;
-	const char *const *list = member;
+	const char *const *list;
 	const char *text;
 	int r = 0;
 
@@ -180,7 +181,8 @@ static int put_key(struct out *o, const struct vmb_guest_config *c,
 	case VMB_KEY_CHOICE:
 		return put_choice(o, key, *(const unsigned *)member);
 	case VMB_KEY_LIST:
-		for (size_t i = 0; r == 0 && i <= key->max && list[i]; i++)
+		list = *(const char *const *const *)member;
+		for (size_t i = 0; r == 0 && list && list[i]; i++)
 			r = i == key->max ? -E2BIG : put_record(o, key, list[i]);
 		return r;
 	case VMB_KEY_DISKS:
@@ -333,7 +335,7 @@ static int take_value(struct vmb_guest_config *c, const struct vmb_config_key *k
 	case VMB_KEY_CHOICE:
 		return take_choice(member, key, value);
 	case VMB_KEY_LIST:
-		((const char **)member)[seen] = value;
+		(*(const char ***)member)[seen] = value;
 		return 0;
 	case VMB_KEY_DISKS:
 		c->n_disks = seen + 1;
@@ -342,19 +344,60 @@ static int take_value(struct vmb_guest_config *c, const struct vmb_config_key *k
 	return -EBADMSG;
 }
 
+/* How many records each key has; -EBADMSG: one is none of ours. */
+static int count_records(const char *p, const char *end, size_t counts[N_KEYS], const char **why)
+{
+	int i;
+
+	*why = "unknown key";
+	for (; p < end; p += strlen(p) + 1) {
+		const char *eq = strchr(p, '=');
+
+		if (!eq || !find_key(p, (size_t)(eq - p), &i))
+			return -EBADMSG;
+		counts[i]++;
+	}
+	return 0;
+}
+
+/* One allocation for the pointers of all lists. */
+static int make_lists(struct vmb_guest_config *c, const size_t counts[N_KEYS], const char **why)
+{
+	const char **next;
+	size_t n = 0;
+
+	for (int i = 0; i < N_KEYS; i++) {
+		*why = keys[i].name;
+		if (keys[i].type == VMB_KEY_LIST && counts[i] > keys[i].max)
+			return -EBADMSG;
+		n += keys[i].type == VMB_KEY_LIST ? counts[i] + 1 : 0;
+	}
+	*why = "no memory for its lists";
+	c->lists = next = calloc(n, sizeof(*next));
+	if (!next)
+		return -ENOMEM;
+	for (int i = 0; i < N_KEYS; i++)
+		if (keys[i].type == VMB_KEY_LIST) {
+			*(const char ***)(void *)((char *)c + keys[i].offset) = next;
+			next += counts[i] + 1;
+		}
+	return 0;
+}
+
 static int decode_records(const char *p, const char *end, struct vmb_guest_config *c,
 			  const char **why)
 {
-	size_t seen[N_KEYS] = {0};
-	int i;
+	size_t counts[N_KEYS] = {0}, seen[N_KEYS] = {0};
+	int i = 0, r = count_records(p, end, counts, why);
 
+	if (r == 0)
+		r = make_lists(c, counts, why);
+	if (r < 0)
+		return r;
 	for (; p < end; p += strlen(p) + 1) {
 		const char *eq = strchr(p, '=');
-		const struct vmb_config_key *key = eq ? find_key(p, (size_t)(eq - p), &i) : NULL;
+		const struct vmb_config_key *key = find_key(p, (size_t)(eq - p), &i);
 
-		*why = "unknown key";
-		if (!key)
-			return -EBADMSG;
 		*why = key->name;
 		if (take_value(c, key, eq + 1, seen[i]) < 0)
 			return -EBADMSG;
@@ -421,9 +464,17 @@ int vmb_config_decode(const uint8_t *bytes, size_t n, struct vmb_guest_config *r
 	if (!records)
 		return r;
 	r = decode_records(records, (const char *)bytes + length, &config, why);
-	if (r < 0)
+	if (r < 0) {
+		vmb_config_done(&config);
 		return r;
+	}
 	*why = "";
 	*ret = config;
 	return 0;
+}
+
+void vmb_config_done(struct vmb_guest_config *config)
+{
+	free(config->lists);
+	*config = (struct vmb_guest_config){0};
 }

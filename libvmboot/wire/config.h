@@ -15,8 +15,8 @@
  *   env=PATH=/usr/bin
  *   disks=vmboot-root vda squashfs ro lower
  *
- * Encoder and decoder do no I/O; the decoder allocates nothing: the strings of the result point
- * into the bytes that it was given. Both refuse what is over the bounds.
+ * Encoder and decoder do no I/O. The strings of the result point into the bytes that the decoder was
+ * given; the pointers of its lists are one allocation. Both refuse what is over the bounds.
  */
 
 #include <stdbool.h>
@@ -25,9 +25,13 @@
 #include <vmboot/opts.h>
 
 enum {
-	VMB_CONFIG_SIZE_MAX = 1 << 20, /* of the file, bytes */
-	VMB_CONFIG_ARGS_MAX = 1024,
-	VMB_CONFIG_ENV_MAX = 1024,
+	/*
+	 * Linux's bound for the arguments and environment of a program, with a pointer for each: a quarter
+	 * of its stack's limit. It bounds how many there may be, too: each takes 9 bytes at least.
+	 */
+	VMB_CONFIG_STRINGS_MAX = 2 << 20,
+	VMB_CONFIG_LIST_MAX = VMB_CONFIG_STRINGS_MAX / 9,
+	VMB_CONFIG_SIZE_MAX = VMB_CONFIG_STRINGS_MAX + (64 << 10), /* of the file, bytes */
 	VMB_CONFIG_DISKS_MAX = 72,
 	VMB_CONFIG_STRING_MAX = 128 * 1024 - 1, /* Linux's MAX_ARG_STRLEN, less its 0 */
 	VMB_CONFIG_BLOCK = 512,			/* of the archive */
@@ -60,10 +64,12 @@ struct vmb_guest_config {
 	const char *gateway, *nameserver; /* likewise, without "/24" */
 	const char *user;    /* "", "name", "1000", "name:group", …: looked up in the image */
 	const char *workdir; /* absolute */
-	const char *args[VMB_CONFIG_ARGS_MAX + 1]; /* NULL-ended */
-	const char *env[VMB_CONFIG_ENV_MAX + 1];   /* NULL-ended, "K=V" */
+	/* NULL-ended lists; NULL is as empty when encoding, and never the result of decoding */
+	const char *const *args;
+	const char *const *env; /* "K=V" */
 	struct vmb_config_disk disks[VMB_CONFIG_DISKS_MAX];
 	size_t n_disks;
+	void *lists; /* the decoder's allocation, in which the lists are; NULL: they are the caller's */
 };
 
 /* The one table of keys, which encoder, decoder and the plan's JSON walk. */
@@ -95,9 +101,12 @@ long vmb_config_length(const uint8_t block[VMB_CONFIG_BLOCK]);
 /*
  * Decodes n bytes (header block and file; bytes behind the file are ignored). 0; or
  * -EBADMSG: not a config, damaged, or over a bound; -EPROTONOSUPPORT: another version. ret_why, if
- * not NULL, gets a static text that says what.
+ * not NULL, gets a static text that says what. -ENOMEM.
  */
 int vmb_config_decode(const uint8_t *bytes, size_t n, struct vmb_guest_config *ret,
 		      const char **ret_why);
+
+/* Frees what the decoder allocated. */
+void vmb_config_done(struct vmb_guest_config *config);
 
 #endif

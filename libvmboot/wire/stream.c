@@ -97,8 +97,8 @@ static const struct key {
 	{"columns", NUMBER, AT(columns), 0},
 	{"user", TEXT, AT(user), 0},
 	{"workdir", TEXT, AT(workdir), 0},
-	{"arg", LIST, AT(args), VMB_CONFIG_ARGS_MAX},
-	{"env", LIST, AT(env), VMB_CONFIG_ENV_MAX},
+	{"arg", LIST, AT(args), VMB_EXEC_LIST_MAX},
+	{"env", LIST, AT(env), VMB_EXEC_LIST_MAX},
 #undef AT
 };
 

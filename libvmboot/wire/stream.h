@@ -91,6 +91,7 @@
 enum {
 	VMB_FRAME_HEAD = 24,
 	VMB_FRAME_PAYLOAD_MAX = 65536,
+	VMB_EXEC_LIST_MAX = 1024,
 	VMB_EXEC_REQUEST_MAX = (2 << 20) + 65536,
 	VMB_STREAM_SESSIONS_MAX = 128, /* at once, on one connection */
 	VMB_STREAM_WINDOW = 262144,    /* credit that a side has out at most, bytes */
@@ -144,9 +145,8 @@ struct vmb_exec_request {
 	bool tty;
 	unsigned rows, columns;	    /* at most 65535 */
 	const char *user, *workdir; /* "": root; "/". Absolute. NULL is as "" when encoding */
-	const char
-		*args[VMB_CONFIG_ARGS_MAX + 1];	 /* NULL-ended; one at least, and that not empty */
-	const char *env[VMB_CONFIG_ENV_MAX + 1]; /* NULL-ended, "K=V" */
+	const char *args[VMB_EXEC_LIST_MAX + 1]; /* NULL-ended; one at least, and that not empty */
+	const char *env[VMB_EXEC_LIST_MAX + 1];	 /* NULL-ended, "K=V" */
 };
 
 /*

@@ -245,8 +245,8 @@ static void tar_reads_the_config_disk(void)
 	struct stat st;
 	mode_t mask = umask(0);
 
-	config.args[0] = "/bin/true";
-	config.env[0] = "SECRET=1";
+	config.args = TEST_LIST("/bin/true");
+	config.env = TEST_LIST("SECRET=1");
 	ASSERT_OK(vmb_config_disk_create(path, &config));
 	umask(mask);
 	CU_ASSERT_EQUAL(stat(path, &st), 0);
@@ -261,11 +261,13 @@ static void says_which_bound_was_passed(void)
 {
 	const char *path = test_path("%s/config.img", test_tmpdir());
 	struct vmb_guest_config config = sound_config();
+	char *arg = test_alloc(VMB_CONFIG_STRING_MAX + 2);
 
-	for (int i = 0; i < VMB_CONFIG_ARGS_MAX + 1; i++)
-		config.args[i] = "x";
-	ASSERT_ERROR(vmb_config_disk_create(path, &config), E2BIG, "1024 arguments");
-	config.args[0] = NULL;
+	memset(arg, 'x', VMB_CONFIG_STRING_MAX + 1);
+	config.args = TEST_LIST(arg);
+	ASSERT_ERROR(vmb_config_disk_create(path, &config), E2BIG,
+		     "128 KiB each, 2048 KiB together");
+	config.args = NULL;
 	config.init_mode = VMBOOT_INIT_AUTO;
 	ASSERT_ERROR(vmb_config_disk_create(path, &config), EINVAL, "guest config");
 	CU_ASSERT(!vmb_exists(path));

@@ -51,6 +51,8 @@ static void decode(const uint8_t *disk, size_t n)
 	FUZZ_CHECK(again && vmb_config_encode(&c, again, (size_t)size) == size);
 	FUZZ_CHECK(vmb_config_decode(again, (size_t)size, &back, &why) == 0);
 	check_same(&c, &back);
+	vmb_config_done(&c);
+	vmb_config_done(&back);
 	free(again);
 }
 

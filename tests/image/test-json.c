@@ -4,6 +4,7 @@
 #include "image/oci-json.h"
 #include "image/record.h"
 #include "test.h"
+#include "wire/config.h"
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define BLOB(type) "{\"mediaType\":\"" type "\",\"digest\":\"sha256:" HEX "\",\"size\":7}"
@@ -232,11 +233,11 @@ static void refuses_bad_configs(void)
 	ASSERT_ERROR(vmb_oci_config_decode(large.data, large.len, &c, &origin), VMBOOT_EIMAGE,
 		     "\"Env\" has a string of more than 131071 bytes");
 	vmb_buf_str(&many, "{\"config\":{\"Cmd\":[\"x\"");
-	for (int i = 0; i < 1024; i++)
+	for (int i = 0; i < VMB_CONFIG_LIST_MAX; i++)
 		vmb_buf_str(&many, ",\"x\"");
 	vmb_buf_str(&many, "]}}");
 	ASSERT_ERROR(vmb_oci_config_decode(many.data, many.len, &c, &origin), VMBOOT_EIMAGE,
-		     "\"Cmd\" has more than 1024 elements");
+		     "\"Cmd\" has more than 233016 elements");
 }
 
 static void a_record_comes_back_as_it_was(void)

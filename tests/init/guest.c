@@ -102,6 +102,7 @@ void guest_free(struct init *init)
 		vmb_closep(&init->ports[i]);
 	vmb_closep(&init->uevents);
 	vmb_closep(&init->signals);
+	vmb_config_done(&init->config);
 	free(init->config_bytes);
 	free(init);
 }

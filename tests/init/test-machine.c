@@ -48,7 +48,8 @@ static struct init *machine(const char *program)
 		CU_ASSERT_FATAL(vmb_mkdir_p(test_path("%s/%s", init->root, folders[i]), 0755) >= 0);
 	init->config.init_mode = VMBOOT_INIT_SYSTEMD;
 	init->config.hostname = "box";
-	init->config.args[0] = program;
+	init->config.args = TEST_LIST(program);
+	init->config.env = TEST_LIST(NULL);
 	init->agent.wanted = true;
 	init->overlay = open(test_path("%s/overlay", init->root), O_RDONLY | O_CLOEXEC);
 	init->self = open("/", O_RDONLY | O_CLOEXEC);
@@ -178,9 +179,7 @@ static void hides_containers_from_init_systems(void)
 	struct init_report report = {0};
 	char **env;
 
-	init->config.env[0] = "container=docker";
-	init->config.env[1] = "A=1";
-	init->config.env[2] = "LD_PRELOAD=/x.so";
+	init->config.env = TEST_LIST("container=docker", "A=1", "LD_PRELOAD=/x.so");
 	env = init_system_environment(&init->config);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(env);
 	ASSERT_STR(env[0], "A=1");

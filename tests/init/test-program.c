@@ -142,7 +142,8 @@ static struct init *guest_with(const char *command)
 		.kernel_note = "",
 		.user = "",
 		.workdir = "/",
-		.args = {"/bin/sh", "-c", command},
+		.args = TEST_LIST("/bin/sh", "-c", command),
+		.env = TEST_LIST(NULL),
 	};
 	return init;
 }
@@ -332,7 +333,7 @@ static struct init *guest_running(const char *name)
 {
 	struct init *init = guest_with("");
 
-	init->config.args[0] = name;
+	init->config.args = TEST_LIST(name);
 	return init;
 }
 
@@ -388,9 +389,10 @@ static void other_failures_are_no_missing_command(void)
 
 static void the_environment_has_defaults(void)
 {
-	static const struct vmb_guest_config bare = {.hostname = "web", .env = {"PATHX=x"}};
-	static const struct vmb_guest_config full = {
-		.hostname = "web", .env = {"HOME=/mine", "A=1", "PATH=/p", "HOSTNAME=", "PATHS=x"}};
+	const struct vmb_guest_config bare = {.hostname = "web", .env = TEST_LIST("PATHX=x")};
+	const struct vmb_guest_config full = {.hostname = "web",
+					      .env = TEST_LIST("HOME=/mine", "A=1", "PATH=/p",
+							       "HOSTNAME=", "PATHS=x")};
 	char **env = init_environment(&bare);
 
 	ASSERT_STR(env[0], "PATHX=x");
@@ -418,9 +420,9 @@ static void path_is_searched_in_order(void)
 	tmp_file("a/prog", "#!/bin/sh\necho a $PWD\n", 0644); /* not executable: passed over */
 	tmp_file("b/prog", "#!/bin/sh\necho b $HOME\n", 0755);
 	tmp_file("c/prog", "#!/bin/sh\necho c\n", 0755);
-	init->config.args[0] = "prog";
-	init->config.env[0] = test_path("PATH=/nowhere:%s/a:%s/b:%s/c", dir, dir, dir);
-	init->config.env[1] = "HOME=/there";
+	init->config.args = TEST_LIST("prog");
+	init->config.env =
+		TEST_LIST(test_path("PATH=/nowhere:%s/a:%s/b:%s/c", dir, dir, dir), "HOME=/there");
 	vm = vm_start(init);
 	ASSERT_STR(vm_read(vm.out, NULL), "b /there\n");
 	vm_end(&vm);
@@ -432,7 +434,7 @@ static void refused_in_path_is_told(void)
 
 	CU_ASSERT_EQUAL(mkdir(test_path("%s/a", test_tmpdir()), 0755), 0);
 	tmp_file("a/onlyhere", "x", 0644);
-	init->config.env[0] = test_path("PATH=%s/a:/nowhere", test_tmpdir());
+	init->config.env = TEST_LIST(test_path("PATH=%s/a:/nowhere", test_tmpdir()));
 	expect_failure(init, EACCES, "cannot run \"onlyhere\"");
 }
 

@@ -43,6 +43,18 @@ void *test_alloc(size_t n)
 	return link + 1;
 }
 
+const char **test_list(const char *const *list)
+{
+	const char **copy;
+	size_t n = 0;
+
+	while (list[n])
+		n++;
+	copy = test_alloc((n + 1) * sizeof(*copy));
+	memcpy(copy, list, n * sizeof(*copy));
+	return copy;
+}
+
 static const char *keep(char *s)
 {
 	char *kept = test_alloc(strlen(s) + 1);

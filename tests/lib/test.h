@@ -40,6 +40,10 @@ const char *test_path(const char *fmt, ...) __attribute__((format(printf, 1, 2))
 /* Zeroed memory that lives as long, for any thread. */
 void *test_alloc(size_t n);
 
+/* A NULL-ended list of strings that lives as long; the strings themselves are not copied. */
+#define TEST_LIST(...) test_list((const char *const[]){__VA_ARGS__, NULL})
+const char **test_list(const char *const *list);
+
 /* Write or read a whole text file; abort on failure. The text lives as above. */
 void test_write(const char *path, const char *text);
 const char *test_read(const char *path);

@@ -98,7 +98,7 @@ class Request(unittest.TestCase):
                 self.assertEqual(caught.exception.field, field)
                 self.assertTrue(str(caught.exception))
         with self.assertRaisesRegex(vmboot.VmbootError, "larger than"):
-            vmboot.check(name="web", image="x" * (1 << 20))
+            vmboot.check(name="web", image="x" * (16 << 20))
 
     def test_connection(self) -> None:
         """Only what libvirt-python made is taken for a pointer."""
