@@ -2,6 +2,7 @@
 #ifndef VMB_AGENT_LOOP_H
 #define VMB_AGENT_LOOP_H
 
+#include "clock.h"
 #include "qga.h"
 
 /* main.c: the one loop, and all that it serves. */
@@ -17,6 +18,7 @@ struct agent {
 	struct vmb_deadline until;
 	struct agent_stream stream;
 	struct agent_qga qga;
+	struct agent_clock clock;
 	struct agent_polls polls;
 };
 

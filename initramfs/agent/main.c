@@ -75,7 +75,7 @@ static bool all_ports(const struct agent *agent)
 static void step(struct agent *agent)
 {
 	struct agent_polls *polls = &agent->polls;
-	int signals, uevents, control, wait_ms;
+	int signals, uevents, control, wait_ms, n;
 
 	polls->n = 0;
 	signals = agent_poll_add(polls, agent->signals, POLLIN);
@@ -84,8 +84,12 @@ static void step(struct agent *agent)
 	agent_stream_poll(&agent->stream, polls);
 	agent_qga_poll(&agent->qga, polls);
 	wait_ms = vmb_deadline_poll(agent->until, agent_stream_wait_ms(&agent->stream));
-	if (poll(polls->p, polls->n, wait_ms) < 0 && errno != EINTR)
+	if (agent->clock.on)
+		wait_ms = vmb_deadline_poll(agent->clock.next, wait_ms);
+	n = poll(polls->p, polls->n, wait_ms);
+	if (n < 0 && errno != EINTR)
 		return;
+	agent_clock_serve(&agent->clock, agent->init, n != 0);
 	if (agent_poll_hit(polls, control))
 		agent->ending = true; /* PID 1 says nothing: it has gone */
 	if (agent_poll_hit(polls, signals))
@@ -172,6 +176,7 @@ int agent_main(struct init *init, int argc, char **argv)
 	}
 	if (agent_setup(&agent, init, env) < 0)
 		return 1;
+	agent_clock_init(&agent.clock, init);
 	agent_run(&agent);
 	return 0;
 }

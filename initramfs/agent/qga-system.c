@@ -219,7 +219,18 @@ static int write_clock(struct agent_qga *q, time_t now)
 	return 0;
 }
 
-/* With a time: that, and the hardware clock after it. Without: the hardware clock's. */
+/* Whoever sets a clock that is right already would take the part of the second from it. */
+static bool is_right(struct agent_qga *q, time_t now)
+{
+	time_t is;
+
+	return read_clock(q, &is) == 0 && is >= now - 1 && is <= now + 1;
+}
+
+/*
+ * With a time: that, and the hardware clock after it. Without: the hardware clock's, which is between
+ * its second and the next.
+ */
 QGA_COMMAND(set_time)
 {
 	const struct ajson *time = call->args[0];
@@ -231,12 +242,14 @@ QGA_COMMAND(set_time)
 	if (time) {
 		now.tv_sec = (time_t)(time->number / NS);
 		now.tv_nsec = (long)(time->number % NS);
-	} else if (read_clock(q, &now.tv_sec) < 0) {
-		return -1;
+	} else {
+		now.tv_nsec = NS / 2;
+		if (read_clock(q, &now.tv_sec) < 0)
+			return -1;
 	}
 	if (clock_settime(CLOCK_REALTIME, &now) < 0)
 		return qga_fail_errno(q, "failed to set the time", "");
-	return time ? write_clock(q, now.tv_sec) : 0;
+	return time && !is_right(q, now.tv_sec) ? write_clock(q, now.tv_sec) : 0;
 }
 
 QGA_COMMAND(get_timezone)
