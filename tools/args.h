@@ -62,6 +62,7 @@ enum operand {
 	OPERAND_VM,
 	OPERAND_VM_STOPPED,
 	OPERAND_VM_RUNNING,
+	OPERAND_VM_PAUSED,
 	OPERAND_VM_FIRST, /* one that runs, then what is in the guest */
 	OPERAND_VM_PATH,  /* NAME:PATH or a file */
 	OPERAND_IMAGE,

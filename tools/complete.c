@@ -191,6 +191,8 @@ static void offer_operand(const struct words *w)
 		return offer_vms(w, stopped, "");
 	case OPERAND_VM_RUNNING:
 		return offer_vms(w, running, "");
+	case OPERAND_VM_PAUSED:
+		return offer_vms(w, 1U << VMBOOT_STATE_PAUSED, "");
 	case OPERAND_VM_FIRST:
 		return first ? offer_vms(w, running, "") : (void)0;
 	case OPERAND_VM_PATH:

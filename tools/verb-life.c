@@ -121,6 +121,32 @@ int verb_stop(struct args *args)
 	return each_vm(args, STATES_ACTIVE, stop);
 }
 
+static int pause_vm(struct args *args, struct vmboot_vm *vm)
+{
+	int r = vmboot_pause(vm);
+
+	(void)args;
+	return done(r == -EALREADY ? 0 : r, vm);
+}
+
+int verb_pause(struct args *args)
+{
+	return each_vm(args, STATE_BIT(VMBOOT_STATE_RUNNING), pause_vm);
+}
+
+static int unpause(struct args *args, struct vmboot_vm *vm)
+{
+	int r = vmboot_unpause(vm);
+
+	(void)args;
+	return done(r == -EALREADY ? 0 : r, vm);
+}
+
+int verb_unpause(struct args *args)
+{
+	return each_vm(args, STATE_BIT(VMBOOT_STATE_PAUSED), unpause);
+}
+
 /* As for containers: one that is stopped is started. */
 static int restart(struct args *args, struct vmboot_vm *vm)
 {

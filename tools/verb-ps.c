@@ -12,7 +12,7 @@
 /* A VM with what its ledger adds. */
 struct row {
 	const struct vmboot_info *info;
-	bool exited;
+	bool exited, saved;
 	int exit_code; /* as a shell has it */
 	int64_t ended; /* when its newest boot ended, seconds since 1970; 0: not known */
 };
@@ -45,6 +45,7 @@ static void read_ledger(const struct args *args, struct row *row)
 	if (!ledger->n_events || !row->info->started)
 		return;
 	last = ledger->events[ledger->n_events - 1];
+	row->saved = last->phase == VMBOOT_PHASE_STOPPED && strcmp(last->detail, "saved") == 0;
 	row->ended = row->info->started + last->end_us / 1000000;
 }
 
@@ -81,7 +82,9 @@ static char *status(const struct row *row)
 	if (row->info->state != VMBOOT_STATE_STOPPED)
 		return up_status(row);
 	since = ago(row->ended);
-	if (row->exited)
+	if (row->saved)
+		text = xasprintf("Saved %s", since);
+	else if (row->exited)
 		text = xasprintf("Exited (%d) %s", row->exit_code, since);
 	else
 		text = xasprintf("Stopped %s", since);

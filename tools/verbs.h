@@ -13,6 +13,7 @@ int verb_gc(struct args *args);
 int verb_images(struct args *args);
 int verb_import(struct args *args);
 int verb_logs(struct args *args);
+int verb_pause(struct args *args);
 int verb_plan(struct args *args);
 int verb_ps(struct args *args);
 int verb_report(struct args *args);
@@ -24,6 +25,7 @@ int verb_run(struct args *args);
 int verb_start(struct args *args);
 int verb_stat(struct args *args);
 int verb_stop(struct args *args);
+int verb_unpause(struct args *args);
 int verb_wait(struct args *args);
 int verb_xml(struct args *args);
 

@@ -31,6 +31,8 @@ enum vmboot_phase {
 	VMBOOT_PHASE_DISKS = 5,	  /**< overlay and config disk made */
 	VMBOOT_PHASE_XML = 6,	  /**< domain XML rendered */
 	VMBOOT_PHASE_LIBVIRT = 7, /**< libvirt has started the domain */
+	VMBOOT_PHASE_RESUMED = 9, /**< libvirt has restored the guest from its saved state; the boot
+				     goes on. Since 0.2 */
 
 	/* the guest */
 	VMBOOT_PHASE_FIRMWARE = 32,	  /**< from libvirt's start, or the reset of a guest that

@@ -208,7 +208,11 @@ VMBOOT_API void vmboot_list_free(struct vmboot_info **infos);
  * vmboot_start: start a stopped VM from its own disks; its logs and ledger begin again.
  * @vm: the handle.
  *
- * Returns: 0; -EALREADY, it runs; -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a negative errno.
+ * If libvirt has a saved state of the VM (`virsh managedsave`, which libvirt-guests uses when the host
+ * shuts down), the guest is restored from that: the boot, its logs and its ledger go on, and the ledger
+ * has a row VMBOOT_PHASE_RESUMED.
+ *
+ * Returns: 0; -EALREADY, it runs or is paused; -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a negative errno.
  * Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_start(struct vmboot_vm *vm);
@@ -242,8 +246,33 @@ VMBOOT_API int vmboot_stop(struct vmboot_vm *vm, int timeout_ms);
 VMBOOT_API int vmboot_reboot(struct vmboot_vm *vm, int timeout_ms);
 
 /**
+ * vmboot_pause: stop the guest's CPUs; it keeps its memory, and uses no CPU time.
+ * @vm: the handle.
+ *
+ * vmboot_unpause() lets it go on. A guest that is paused answers nothing: vmboot_exec() and the like
+ * wait, and vmboot_stop() cuts its power at once.
+ *
+ * Returns: 0; -EALREADY, it is paused; -VMBOOT_EENDED, it is not running; -VMBOOT_ENOVM,
+ * -VMBOOT_ELIBVIRT; or a negative errno. Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_pause(struct vmboot_vm *vm);
+
+/**
+ * vmboot_unpause: let a paused guest go on, and have its agent set its clock.
+ * @vm: the handle.
+ *
+ * A guest's clock stands still while it is paused. Without an agent it stays behind. A guest that
+ * another program lets go on (`virsh resume`) and that has our agent sets its clock itself, within
+ * about five seconds.
+ *
+ * Returns: 0; -EALREADY, it is not paused; -VMBOOT_EENDED, it is not running; -VMBOOT_ENOVM,
+ * -VMBOOT_ELIBVIRT; or a negative errno. Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_unpause(struct vmboot_vm *vm);
+
+/**
  * vmboot_destroy: remove the VM with its disks and logs; cut its power if it is running. The image
- * is kept. Afterwards, the handle can only be passed to vmboot_close().
+ * is kept. A saved state, and libvirt's records of snapshots, go with it. Afterwards, the handle can only be passed to vmboot_close().
  * @vm: the handle.
  *
  * Returns: 0 (also if it was gone already), -VMBOOT_ELIBVIRT or a negative errno. Thread-safe.

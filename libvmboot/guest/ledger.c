@@ -37,10 +37,35 @@ void vmb_host_phases_mark(struct vmb_host_phases *p, enum vmboot_phase phase)
 	p->n++;
 }
 
+void vmb_host_phases_add_resume(struct vmb_host_phases *p, const struct vmb_resume *resume)
+{
+	if (p->n_resumes < VMB_RESUMES_MAX)
+		p->n_resumes++;
+	p->resumes[p->n_resumes - 1] = *resume;
+}
+
 int64_t vmb_host_phases_now(const struct vmb_host_phases *p)
 {
 	return p->start_mono_us ? vmb_monotonic_us() - p->start_mono_us
 				: vmb_realtime_us() - p->start_real_us;
+}
+
+static void add_resumes(struct json_object *o, const struct vmb_host_phases *p)
+{
+	struct json_object *list = p->n_resumes ? json_object_new_array() : NULL;
+
+	for (size_t i = 0; i < p->n_resumes; i++) {
+		struct json_object *row = json_object_new_object();
+
+		vmb_json_int(row, "start_us", p->resumes[i].start_us);
+		vmb_json_int(row, "end_us", p->resumes[i].end_us);
+		vmb_json_int(row, "boot", (int64_t)p->resumes[i].boot);
+		vmb_json_int(row, "events", (int64_t)p->resumes[i].events);
+		vmb_json_int(row, "offset_us", p->resumes[i].offset_us);
+		json_object_array_add(list, row);
+	}
+	if (list)
+		json_object_object_add(o, "resumes", list);
 }
 
 int vmb_host_phases_save(const struct vmb_host_phases *p, const char *path)
@@ -60,6 +85,7 @@ int vmb_host_phases_save(const struct vmb_host_phases *p, const char *path)
 		json_object_array_add(phases, row);
 	}
 	json_object_object_add(o, "phases", phases);
+	add_resumes(o, p);
 	r = vmb_json_text(o, &text);
 	return r < 0 ? r : vmb_write_file_atomic(path, text, strlen(text), 0600);
 }
@@ -77,6 +103,37 @@ static int load_row(struct json_object *row, struct vmb_host_phases *p)
 	p->list[p->n].start_us = start;
 	p->list[p->n].end_us = end;
 	p->n++;
+	return 0;
+}
+
+static int load_resume(struct json_object *row, struct vmb_host_phases *p)
+{
+	const struct vmb_resume resume = {
+		.start_us = vmb_json_get_int(row, "start_us", -1),
+		.end_us = vmb_json_get_int(row, "end_us", -1),
+		.boot = (size_t)vmb_json_get_int(row, "boot", 0),
+		.events = (size_t)vmb_json_get_int(row, "events", 0),
+		.offset_us = vmb_json_get_int(row, "offset_us", 0),
+	};
+
+	if (resume.start_us < 0 || resume.end_us < resume.start_us || resume.end_us > TIME_MAX_US ||
+	    resume.offset_us > TIME_MAX_US || resume.offset_us < -TIME_MAX_US ||
+	    p->n_resumes == VMB_RESUMES_MAX)
+		return -EBADMSG;
+	p->resumes[p->n_resumes++] = resume;
+	return 0;
+}
+
+/* A ledger without any has no list of them. */
+static int load_resumes(struct json_object *o, const char *what, struct vmb_host_phases *p)
+{
+	struct json_object *list = vmb_json_get(o, "resumes");
+
+	if (!json_object_is_type(list, json_type_array))
+		return 0;
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		if (load_resume(json_object_array_get_idx(list, i), p) < 0)
+			return vmb_error(EBADMSG, "%s is damaged: its resume %zu is none", what, i);
 	return 0;
 }
 
@@ -99,6 +156,9 @@ int vmb_host_phases_parse(const char *text, size_t n, const char *what, struct v
 	for (size_t i = 0; i < json_object_array_length(phases); i++)
 		if (load_row(json_object_array_get_idx(phases, i), &p) < 0)
 			return vmb_error(EBADMSG, "%s is damaged: its phase %zu is none", what, i);
+	r = load_resumes(o, what, &p);
+	if (r < 0)
+		return r;
 	*ret = p;
 	return 0;
 }
@@ -178,7 +238,7 @@ static int add_guest_row(struct ledger *l, const struct vmb_event *e, int64_t of
 static void add_host_rows(struct ledger *l, const struct vmb_host_phases *host,
 			  const struct vmb_boot *boot)
 {
-	int64_t started = 0;
+	int64_t started = 0, up = vmb_boot_offset(boot, 0);
 
 	for (size_t i = 0; i < host->n; i++) {
 		add_row(l, host->list[i].phase, host->list[i].start_us, host->list[i].end_us);
@@ -187,13 +247,20 @@ static void add_host_rows(struct ledger *l, const struct vmb_host_phases *host,
 	/* What lies between libvirt's answer and the kernel's first tick nobody sees directly. The
 	 * guest runs before libvirt answers, so it can be nothing. */
 	if (boot->n > 0)
-		add_row(l, VMBOOT_PHASE_FIRMWARE,
-			started < boot->offset_us ? started : boot->offset_us, boot->offset_us);
+		add_row(l, VMBOOT_PHASE_FIRMWARE, started < up ? started : up, up);
+}
+
+int64_t vmb_boot_offset(const struct vmb_boot *boot, size_t event)
+{
+	for (size_t i = 0; i < boot->n_resumes; i++)
+		if (boot->resumes[i].boot == boot->number && event < boot->resumes[i].events)
+			return boot->resumes[i].offset_us;
+	return boot->offset_us;
 }
 
 int64_t vmb_boot_began(const struct vmb_boot *boot)
 {
-	int64_t up = boot->n > 0 ? boot->offset_us : boot->reset_us;
+	int64_t up = boot->n > 0 ? vmb_boot_offset(boot, 0) : boot->reset_us;
 
 	if (boot->number <= 1)
 		return 0;
@@ -203,11 +270,21 @@ int64_t vmb_boot_began(const struct vmb_boot *boot)
 /* A guest that rebooted: the host did nothing for this boot, and it began with the reset. */
 static int add_reset_row(struct ledger *l, const struct vmb_boot *boot)
 {
-	int64_t up = boot->n > 0 ? boot->offset_us - vmb_boot_began(boot) : 0;
+	int64_t up = boot->n > 0 ? vmb_boot_offset(boot, 0) - vmb_boot_began(boot) : 0;
 	struct vmboot_event *row = add_row(l, VMBOOT_PHASE_FIRMWARE, 0, up);
 
 	row->value = (int64_t)boot->number - 1;
 	return keep(l, boot->reset_why ? boot->reset_why : "", &row->detail);
+}
+
+static void add_resume_rows(struct ledger *l, const struct vmb_boot *boot)
+{
+	int64_t began = vmb_boot_began(boot);
+
+	for (size_t i = 0; i < boot->n_resumes; i++)
+		if (boot->resumes[i].boot == boot->number)
+			add_row(l, VMBOOT_PHASE_RESUMED, boot->resumes[i].start_us - began,
+				boot->resumes[i].end_us - began);
 }
 
 /* When nobody watched it go: after the last that is known of it. */
@@ -259,7 +336,7 @@ static int by_start(const void *a, const void *b)
 int vmb_ledger_make(const char *name, const struct vmb_host_phases *host,
 		    const struct vmb_boot *boot, struct vmboot_ledger **ret)
 {
-	struct ledger *l = new_ledger(name, host->n + boot->n + 2);
+	struct ledger *l = new_ledger(name, host->n + boot->n + boot->n_resumes + 2);
 	int r = 0;
 
 	if (!l)
@@ -269,7 +346,9 @@ int vmb_ledger_make(const char *name, const struct vmb_host_phases *host,
 	else
 		add_host_rows(l, host, boot);
 	for (size_t i = 0; i < boot->n && r == 0; i++)
-		r = add_guest_row(l, &boot->events[i], boot->offset_us - vmb_boot_began(boot));
+		r = add_guest_row(l, &boot->events[i],
+				  vmb_boot_offset(boot, i) - vmb_boot_began(boot));
+	add_resume_rows(l, boot);
 	if (r == 0)
 		r = add_stopped_row(l, boot);
 	if (r < 0) {

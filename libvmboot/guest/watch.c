@@ -204,6 +204,11 @@ bool vmb_watch_renewed(struct vmb_watch *w)
 	return renewed;
 }
 
+void vmb_watch_resumed(struct vmb_watch *w)
+{
+	w->live = false;
+}
+
 int vmb_watch_fd(const struct vmb_watch *w)
 {
 	return w->epoll;
@@ -446,6 +451,8 @@ struct vmb_boot vmb_watch_boot(const struct vmb_watch *w, const struct vmb_host_
 		.reset_why = w->why,
 		.aborted = w->aborted,
 		.stopped_us = -1,
+		.resumes = host->resumes,
+		.n_resumes = host->n_resumes,
 	};
 
 	if (w->live) {

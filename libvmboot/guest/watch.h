@@ -41,6 +41,9 @@ int vmb_watch_restart(struct vmb_watch *watch);
  */
 bool vmb_watch_renewed(struct vmb_watch *watch);
 
+/* The guest was restored from its saved state: what was known of its clock is void. */
+void vmb_watch_resumed(struct vmb_watch *watch);
+
 int vmb_watch_fd(const struct vmb_watch *watch); /* readable: call vmb_watch_take() */
 
 /* Another descriptor that is to wake who waits on vmb_watch_fd(), until it is closed. */

@@ -12,6 +12,7 @@
 #include "opts/opts.h"
 #include "probe/accel.h"
 #include "probe/facts.h"
+#include "virt/undefine.h"
 #include "vm/files.h"
 #include "vm/vm.h"
 
@@ -34,7 +35,7 @@ static void undo(struct creation *c)
 	if (!c->done && c->domain) {
 		virDomainDestroy(c->domain);
 		if (!c->plan.ephemeral)
-			virDomainUndefine(c->domain);
+			(void)vmb_domain_undefine(c->domain, &c->vm->log);
 	}
 	/* before the files are removed, which takes descriptors: they may have run out */
 	if (c->domain)

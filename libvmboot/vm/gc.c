@@ -11,6 +11,7 @@
 #include "probe/facts.h"
 #include "store/shared.h"
 #include "virt/domains.h"
+#include "virt/undefine.h"
 #include "vm/files.h"
 #include "vm/vm.h"
 
@@ -102,14 +103,12 @@ static const char *why_remove(const struct vmb_plan_files *files, int *ret_lock)
 
 /* 1; or 0 if somebody else did so. Without a lock the files, if there are any, are of another VM. */
 static int remove_half_made(const struct vmb_domains_row *row, const struct vmb_plan_files *files,
-			    int lock)
+			    int lock, const struct vmb_log *log)
 {
-	if (virDomainUndefine(row->domain) < 0) {
-		if (vmb_libvirt_code() == VIR_ERR_NO_DOMAIN)
-			return 0;
-		return vmb_libvirt_error("cannot remove the domain \"%s\"",
-					 virDomainGetName(row->domain));
-	}
+	int r = vmb_domain_undefine(row->domain, log);
+
+	if (r <= 0)
+		return r;
 	if (lock >= 0)
 		(void)vmb_store_remove_folder(files->folder);
 	return 1;
@@ -133,7 +132,7 @@ static int collect_domain(struct gc *gc, const struct vmb_domains_row *row)
 	why = why_remove(&files, &lock);
 	if (!why || vmb_vm_state(row->domain, &state, NULL) < 0 || state != VMBOOT_STATE_STOPPED)
 		return 0;
-	r = gc->dry ? 1 : remove_half_made(row, &files, lock);
+	r = gc->dry ? 1 : remove_half_made(row, &files, lock, &gc->vm->log);
 	if (r > 0)
 		report(gc, "domain", name, why);
 	return r < 0 ? r : 0;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/sigpipe.h"
 #include "probe/tsc.h"
+#include "virt/undefine.h"
 #include "vm/files.h"
 #include "vm/vm.h"
 
@@ -98,6 +99,49 @@ static int start_again(struct vmboot_vm *vm, virDomainPtr d)
 	return r < 0 ? r : vmb_host_phases_save(&phases, vm->files.ledger);
 }
 
+static int restore(struct vmboot_vm *vm, virDomainPtr d)
+{
+	VMB_KEEP_SIGPIPE;
+
+	if (virDomainCreate(d) < 0)
+		return vmb_libvirt_error(
+			"cannot restore the VM \"%s\" from its saved state; `virsh "
+			"managedsave-remove %s` drops that, and it boots anew then",
+			vm->name, vm->name);
+	return 0;
+}
+
+/*
+ * From the state that `virsh managedsave` wrote, as libvirt-guests does when the host shuts down: the
+ * boot goes on, and so do its logs and its ledger.
+ */
+static int resume_saved(struct vmboot_vm *vm, virDomainPtr d)
+{
+	struct vmb_host_phases phases = {0};
+	struct vmb_resume resume;
+	int r = vmb_libvirt_descriptors();
+
+	if (r < 0)
+		return r;
+	VMB_LOCK(vm);
+	r = vmb_listen_last_words(vm, &resume);
+	phases = vm->phases;
+	vm->listener.starting = r == 0;
+	VMB_UNLOCK(vm);
+	if (r < 0)
+		return r;
+	r = restore(vm, d);
+	if (r == 0) {
+		resume.end_us = vmb_host_phases_now(&phases);
+		vmb_host_phases_add_resume(&phases, &resume);
+		r = vmb_host_phases_save(&phases, vm->files.ledger);
+	}
+	VMB_LOCK(vm);
+	vmb_listen_resumed(vm, &phases);
+	VMB_UNLOCK(vm);
+	return r;
+}
+
 int vmboot_start(struct vmboot_vm *vm)
 {
 	VMB_NO_SIGPIPE;
@@ -116,7 +160,10 @@ int vmboot_start(struct vmboot_vm *vm)
 	if (r < 0)
 		return r;
 	if (state != VMBOOT_STATE_STOPPED)
-		return vmb_error(EALREADY, "the VM \"%s\" is running", vm->name);
+		return vmb_error(EALREADY, "the VM \"%s\" is %s", vm->name,
+				 state == VMBOOT_STATE_PAUSED ? "paused" : "running");
+	if (virDomainHasManagedSaveImage(d, 0) > 0)
+		return resume_saved(vm, d);
 	/* it has powered off, but QEMU is there yet: its logs must not go before a start that fails */
 	if (r > 0)
 		r = vmb_vm_cut_power(vm->name, d);
@@ -195,10 +242,10 @@ static int remove_domain(struct vmboot_vm *vm)
 	if (r < 0)
 		return r == -VMBOOT_ENOVM ? 0 : r;
 	r = vmb_vm_cut_power(vm->name, d);
-	if (r == 0 && !vm->metadata.ephemeral && virDomainUndefine(d) < 0 &&
-	    vmb_libvirt_code() != VIR_ERR_NO_DOMAIN)
-		r = vmb_libvirt_error("cannot remove the VM \"%s\"", vm->name);
-	return r;
+	if (r < 0 || vm->metadata.ephemeral)
+		return r;
+	r = vmb_domain_undefine(d, &vm->log);
+	return r < 0 ? r : 0;
 }
 
 /* Files that are gone were removed by somebody else, perhaps without the domain. */

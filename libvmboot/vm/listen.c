@@ -155,6 +155,17 @@ int vmb_listen_anew(struct vmboot_vm *vm)
 	return r;
 }
 
+void vmb_listen_resumed(struct vmboot_vm *vm, const struct vmb_host_phases *phases)
+{
+	struct vmb_listener *l = &vm->listener;
+
+	vm->phases = *phases;
+	l->stopped_delivered = l->starting = false;
+	if (l->watch)
+		vmb_watch_resumed(l->watch);
+	vmb_listen_forget_state(vm);
+}
+
 /* ---- taking in ---- */
 
 /* What a start by another handle, or in another process, wrote down. */
@@ -283,7 +294,7 @@ static int queue_guest_events(struct vmboot_vm *vm)
 	l->queued_boot = boot.number;
 	for (; l->queued < boot.n && r == 0; l->queued++)
 		r = queue_event(vm, &boot.events[l->queued],
-				boot.offset_us - vmb_boot_began(&boot));
+				vmb_boot_offset(&boot, l->queued) - vmb_boot_began(&boot));
 	return r;
 }
 
@@ -447,6 +458,25 @@ static int take_all(struct vmboot_vm *vm)
 		r = vmb_listen_take(vm);
 	while (r >= 0 && vmb_listen_more(vm));
 	return r;
+}
+
+int vmb_listen_last_words(struct vmboot_vm *vm, struct vmb_resume *ret)
+{
+	struct vmb_boot boot;
+	int r = take_all(vm);
+
+	if (r < 0)
+		return r;
+	if (!vm->phases.start_real_us)
+		load_phases(vm);
+	boot = vmb_listen_boot(vm);
+	*ret = (struct vmb_resume){
+		.start_us = vmb_host_phases_now(&vm->phases),
+		.boot = boot.number,
+		.events = boot.n,
+		.offset_us = boot.offset_us,
+	};
+	return 0;
 }
 
 /*

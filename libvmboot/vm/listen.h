@@ -81,6 +81,13 @@ int vmb_listen_anew(struct vmboot_vm *vm);
 void vmb_listen_forget_state(struct vmboot_vm *vm);
 
 /*
+ * What the guest had said when its state was saved, for the resume that follows, which begins now; and
+ * libvirt has restored it: the same boot goes on.
+ */
+int vmb_listen_last_words(struct vmboot_vm *vm, struct vmb_resume *ret);
+void vmb_listen_resumed(struct vmboot_vm *vm, const struct vmb_host_phases *phases);
+
+/*
  * Takes in what there is, at most to the end of a boot: while vmb_listen_more(), there is more. Returns
  * 0, or -VMBOOT_EGUEST or another error of reading what the guest says.
  */

@@ -18,6 +18,7 @@ static const struct {
 	{VMBOOT_PHASE_DISKS, "disks", "overlay and config disk were made"},
 	{VMBOOT_PHASE_XML, "xml", "the domain XML was generated"},
 	{VMBOOT_PHASE_LIBVIRT, "libvirt", "libvirt started the domain"},
+	{VMBOOT_PHASE_RESUMED, "resumed", "libvirt restored the guest from its saved state"},
 	{VMBOOT_PHASE_FIRMWARE, "firmware", "from libvirt's start to the kernel's clock"},
 	{VMBOOT_PHASE_KERNEL, "kernel", "the kernel, up to init's first instruction"},
 	{VMBOOT_PHASE_MOUNTS, "mounts", "/dev, /proc and /sys are mounted"},

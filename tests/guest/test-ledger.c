@@ -294,6 +294,45 @@ static void saved_and_loaded(void)
 #define FILE_OF(rows) "{\"start_real_us\": 1700000000000000, \"phases\": [" rows "]}"
 #define XML_ROW ROW("xml", "0", "1")
 
+/* The guest's clock stood still while its state was saved: the rows before that keep their times. */
+static void a_boot_that_was_resumed(void)
+{
+	const char *path = test_path("%s/ledger", test_tmpdir());
+	struct vmb_event e[] = {
+		{.phase = VMBOOT_PHASE_PROGRAM, .start_us = 1000, .end_us = 2000},
+		{.phase = VMBOOT_PHASE_EXIT, .start_us = 5000, .end_us = 5000},
+	};
+	struct vmb_host_phases h = {.start_real_us = 1}, loaded;
+	struct vmb_resume resume = {.start_us = 3600000000,
+				    .end_us = 3600500000,
+				    .boot = 1,
+				    .events = 1,
+				    .offset_us = 7000};
+	struct vmb_boot boot = {.events = e, .n = 2, .number = 1, .offset_us = 3600400000};
+	_cleanup_ledger_ struct vmboot_ledger *l = NULL;
+
+	for (int i = 0; i < 2 * VMB_RESUMES_MAX; i++)
+		vmb_host_phases_add_resume(&h, &resume);
+	CU_ASSERT_EQUAL(h.n_resumes, VMB_RESUMES_MAX);
+	h.n_resumes = 1;
+	ASSERT_OK(vmb_host_phases_save(&h, path));
+	ASSERT_OK(vmb_host_phases_load(path, &loaded));
+	CU_ASSERT_EQUAL_FATAL(loaded.n_resumes, 1);
+	CU_ASSERT_EQUAL(memcmp(loaded.resumes, h.resumes, sizeof(resume)), 0);
+	boot.resumes = loaded.resumes;
+	boot.n_resumes = loaded.n_resumes;
+	ASSERT_OK(vmb_ledger_make("resumed", &loaded, &boot, &l));
+	CU_ASSERT_EQUAL_FATAL(l->n_events, 4);
+	CU_ASSERT_EQUAL(l->events[0]->phase, VMBOOT_PHASE_FIRMWARE);
+	CU_ASSERT_EQUAL(l->events[0]->end_us, 7000);
+	CU_ASSERT_EQUAL(l->events[1]->start_us, 8000);
+	CU_ASSERT_EQUAL(l->program_us, 9000);
+	CU_ASSERT_EQUAL(l->events[2]->phase, VMBOOT_PHASE_RESUMED);
+	CU_ASSERT_EQUAL(l->events[2]->start_us, resume.start_us);
+	CU_ASSERT_EQUAL(l->events[3]->phase, VMBOOT_PHASE_EXIT);
+	CU_ASSERT_EQUAL(l->events[3]->start_us, 3600405000);
+}
+
 static void what_is_no_ledger(void)
 {
 	static const struct {
@@ -366,4 +405,5 @@ TEST_MAIN("guest/ledger", {"a whole boot", a_whole_boot},
 	  {"the strings are the ledger's own", the_strings_are_the_ledgers_own},
 	  {"marks follow each other", marks_follow_each_other},
 	  {"saved and loaded", saved_and_loaded}, {"what is no ledger", what_is_no_ledger},
+	  {"a boot that was resumed", a_boot_that_was_resumed},
 	  {"a file that cannot be read", a_file_that_cannot_be_read})

@@ -39,6 +39,7 @@ static void some_names_and_numbers_for_good(void)
 		{VMBOOT_PHASE_VALIDATE, 1, "validate"},
 		{VMBOOT_PHASE_LIBVIRT, 7, "libvirt"},
 		{VMBOOT_PHASE_KERNEL_DISK, 8, "kernel-disk"},
+		{VMBOOT_PHASE_RESUMED, 9, "resumed"},
 		{VMBOOT_PHASE_KERNEL, 33, "kernel"},
 		{VMBOOT_PHASE_SETTLE_CONFIG, 38, "settle-config"},
 		{VMBOOT_PHASE_HEADERS, 41, "headers"},

@@ -118,6 +118,8 @@ class Phase(_OpenEnum):
     XML = 6
     #: libvirt has started the domain
     LIBVIRT = 7
+    #: libvirt has restored the guest from its saved state; the boot goes on. Since 0.2
+    RESUMED = 9
     #: from libvirt's start, or the reset of a guest that rebooted (value: number of
     #: reboots), to the start of the kernel's clock
     FIRMWARE = 32
@@ -714,6 +716,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_opts_new": (c_int, (POINTER(POINTER(Opts)),)),
     "vmboot_opts_set": (c_int, (POINTER(Opts), c_char_p, c_char_p)),
     "vmboot_opts_to_json": (c_int, (POINTER(Opts), POINTER(c_void_p))),
+    "vmboot_pause": (c_int, (c_void_p,)),
     "vmboot_phase_from_name": (c_int, (c_char_p,)),
     "vmboot_phase_help": (c_char_p, (c_uint,)),
     "vmboot_phase_name": (c_char_p, (c_uint,)),
@@ -727,6 +730,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_stop": (c_int, (c_void_p, c_int)),
     "vmboot_store_path": (c_int, (POINTER(Opts), POINTER(c_void_p))),
     "vmboot_strerror": (c_char_p, (c_int,)),
+    "vmboot_unpause": (c_int, (c_void_p,)),
     "vmboot_version": (c_char_p, ()),
     "vmboot_version_number": (c_int, ()),
     "vmboot_wait": (c_int, (c_void_p, c_uint, c_int)),

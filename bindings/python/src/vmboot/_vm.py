@@ -176,6 +176,24 @@ class VM(ExecMixin):
         with self._handle.use() as pointer:
             return call("vmboot_reboot", pointer, deadline.left_ms()) == 0
 
+    def pause(self) -> bool:
+        """Stop the guest's CPUs; it keeps its memory. False: it is paused already."""
+        return self._pause_or_not("vmboot_pause")
+
+    def unpause(self) -> bool:
+        """Let the guest go on, and have its agent set its clock. False: it is not paused."""
+        return self._pause_or_not("vmboot_unpause")
+
+    def _pause_or_not(self, function: str) -> bool:
+        try:
+            with self._handle.use() as pointer:
+                call(function, pointer)
+            return True
+        except errors.ErrnoError as error:
+            if error.name == "EALREADY":
+                return False
+            raise
+
     def destroy(self) -> None:
         """Cut its power if it runs, and remove it with its disks and logs. The image is kept."""
         with self._handle.use() as pointer:

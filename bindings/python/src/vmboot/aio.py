@@ -328,6 +328,14 @@ class VM:
         """As :meth:`vmboot.VM.reboot`."""
         return await _in_thread(lambda: self.sync.reboot(timeout))
 
+    async def pause(self) -> bool:
+        """As :meth:`vmboot.VM.pause`."""
+        return await _in_thread(self.sync.pause)
+
+    async def unpause(self) -> bool:
+        """As :meth:`vmboot.VM.unpause`."""
+        return await _in_thread(self.sync.unpause)
+
     async def destroy(self) -> None:
         """As :meth:`vmboot.VM.destroy`."""
         await _in_thread(self.sync.destroy)
