@@ -169,8 +169,8 @@ static int failed(int r)
 }
 
 /*
- * An agent of the image's own cannot stream, and ours does so for one process at a time: then what
- * the program prints comes when it has ended.
+ * An agent of the image's own cannot stream, and ours has no port for more than 25 processes: then
+ * what the program prints comes when it has ended.
  */
 static int run_to_its_end(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
 			  int *ret_status)

@@ -94,10 +94,10 @@ VMBOOT_API void vmboot_exec_result_free(struct vmboot_exec_result *result);
  * @ret_status: (out) exit code, or 256 + signal.
  *
  * Blocks until the program has ended and all its output is written. Several programs may run at once, from
- * several threads. One that is stuck does not stop the others.
+ * several threads and processes. One that is stuck does not stop the others.
  *
- * Returns: as vmboot_exec(); -ETIMEDOUT, it reached opts->timeout_ms and was killed. Thread-safe.
- * Since 0.1.
+ * Returns: as vmboot_exec(); -ETIMEDOUT, it reached opts->timeout_ms and was killed; -EBUSY, 25 other
+ * handles use the VM's agent, or libvirt refuses to add a port for this one. Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_exec_stream(struct vmboot_vm *vm, const struct vmboot_exec_opts *opts,
 				  const int fds[3], int control_fd, int *ret_status);

@@ -4,12 +4,12 @@
 
 /*
  * The agent: one process, one poll loop, no threads, no write that blocks. It is the same program
- * as init, called "vmboot-agent". In: a socket to PID 1, a folder on the overlay disk, two
+ * as init, called "vmboot-agent". In: a socket to PID 1, a folder on the overlay disk, its
  * virtio-serial ports. Out: answers on the ports, and programs that it runs.
  *
- *   main.c     the loop          port.c   a port and what waits to be sent on it
- *   stream.c   the stream port   spawn.c  what its programs have in common, see init/start.h
- *   session.c  one of its programs
+ *   main.c     the loop             port.c    a port and what waits to be sent on it
+ *   streams.c  the stream ports     stream.c  one of them
+ *   session.c  one of its programs  spawn.c   what these have in common, see init/start.h
  *   qga.c      the port of the QEMU guest agent; see qga.h
  *   tar-*.c    the two programs for copying that wire/stream.h names
  *
@@ -35,7 +35,8 @@ enum {
 
 /* ---- polls ---- */
 
-enum { AGENT_POLLS_MAX = 1024 };
+/* four for each session, and what else there is */
+enum { AGENT_POLLS_MAX = 4 * VMB_STREAM_PORTS_MAX * VMB_STREAM_SESSIONS_MAX + 512 };
 
 struct agent_polls {
 	size_t n;
@@ -73,6 +74,10 @@ struct agent_port {
 
 int agent_port_init(struct agent_port *port, const char *name, size_t size); /* 0 or -ENOMEM */
 void agent_port_take(struct agent_port *port, int fd); /* from now on it is that one */
+/* Calls fn for each port of the guest that has a name, with its path in /dev. */
+void agent_ports_each(const struct init *init,
+		      void (*fn)(const char *name, const char *path, void *data), void *data);
+int agent_port_open_path(struct agent_port *port, const char *path); /* 0 or -errno */
 /* True if it is open by now. */
 bool agent_port_open(struct agent_port *port, const struct init *init);
 /* Sees whether the host side is open, by the last polls if it was in them; true if it is not any
@@ -94,7 +99,7 @@ void agent_port_queued(struct agent_port *port, size_t n);
 int agent_spawn(const struct init *init, struct init_start *what, struct init_child *ret);
 void agent_kill(pid_t pid, int sig); /* its process group */
 
-/* ---- stream.c, session.c ---- */
+/* ---- streams.c, stream.c, session.c ---- */
 
 enum agent_session_state {
 	AGENT_SESSION_FREE,
@@ -135,12 +140,11 @@ struct agent_stream {
 	struct agent_session sessions[VMB_STREAM_SESSIONS_MAX];
 };
 
-int agent_stream_init(struct agent_stream *s, const struct init *init, const char *const *env);
-void agent_stream_done(struct agent_stream *s);
-/* True if its port is open by now. A host that talked with an agent before is told of its end. */
-bool agent_stream_open(struct agent_stream *s);
-/* In PID 1, when there will be no agent any more: tells that host. */
-void agent_stream_give_up(const struct init *init);
+/* NULL: no memory. */
+struct agent_stream *agent_stream_new(const struct init *init, const char *const *env);
+void agent_stream_free(struct agent_stream *s);
+/* A host that talked with an agent before learns that it has ended. 0 or -errno. */
+int agent_stream_open(struct agent_stream *s, const char *path);
 void agent_stream_poll(struct agent_stream *s, struct agent_polls *polls);
 /* How long a poll may take, in milliseconds, or -1. */
 int agent_stream_wait_ms(const struct agent_stream *s);
@@ -149,6 +153,28 @@ void agent_stream_serve(struct agent_stream *s, const struct agent_polls *polls)
 bool agent_stream_reap(struct agent_stream *s, pid_t pid, uint32_t status);
 bool agent_stream_busy(const struct agent_stream *s); /* programs run, or output waits */
 void agent_stream_kill(const struct agent_stream *s, int sig);
+
+/* All stream ports. */
+struct agent_streams {
+	const struct init *init;
+	const char *const *env;				/* of the VM's program */
+	struct agent_stream *all[VMB_STREAM_PORTS_MAX]; /* NULL: there is no such port yet */
+};
+
+void agent_streams_init(struct agent_streams *streams, const struct init *init,
+			const char *const *env);
+void agent_streams_done(struct agent_streams *streams);
+/* Opens those ports that have come. */
+void agent_streams_look(struct agent_streams *streams);
+/* In PID 1, when there will be no agent any more: the hosts that talk with it learn of it. */
+void agent_streams_give_up(const struct init *init);
+/* As those of one stream. */
+void agent_streams_poll(struct agent_streams *streams, struct agent_polls *polls);
+int agent_streams_wait_ms(const struct agent_streams *streams);
+void agent_streams_serve(struct agent_streams *streams, const struct agent_polls *polls);
+bool agent_streams_reap(struct agent_streams *streams, pid_t pid, uint32_t status);
+bool agent_streams_busy(const struct agent_streams *streams);
+void agent_streams_kill(const struct agent_streams *streams, int sig);
 
 /* Queues a frame; there must be room for it, which STREAM_ROOM keeps. */
 void agent_stream_send(struct agent_stream *s, enum vmb_frame_type type, uint32_t session,

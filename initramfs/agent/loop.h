@@ -16,7 +16,7 @@ struct agent {
 	uint64_t start_us;
 	bool ending; /* PID 1 ends everything */
 	struct vmb_deadline until;
-	struct agent_stream stream;
+	struct agent_streams streams;
 	struct agent_qga qga;
 	struct agent_clock clock;
 	struct agent_polls polls;

@@ -28,7 +28,7 @@ static void reap(struct agent *agent)
 		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG) < 0 || si.si_pid == 0)
 			return;
 		status = (uint32_t)(si.si_code == CLD_EXITED ? si.si_status : 256 + si.si_status);
-		if (!agent_stream_reap(&agent->stream, si.si_pid, status))
+		if (!agent_streams_reap(&agent->streams, si.si_pid, status))
 			agent_qga_reap(&agent->qga, si.si_pid, status);
 	}
 }
@@ -45,17 +45,17 @@ static void take_signals(struct agent *agent)
 			agent->ending = true;
 			agent->until = vmb_deadline_in(agent->unit ? AGENT_UNIT_END_MS : -1);
 			if (agent->unit) {
-				agent_stream_kill(&agent->stream, SIGTERM);
-				agent_stream_kill(&agent->stream, SIGHUP);
+				agent_streams_kill(&agent->streams, SIGTERM);
+				agent_streams_kill(&agent->streams, SIGHUP);
 			}
 		}
 	}
 }
 
-/* Ports can come late; each change of one is a kernel event. */
+/* Ports can come late, or while the guest runs; each change of one is a kernel event. */
 static void look_for_ports(struct agent *agent)
 {
-	agent_stream_open(&agent->stream);
+	agent_streams_look(&agent->streams);
 	agent_port_open(&agent->qga.port, agent->init);
 	if (agent->qga.port.fd >= 0 && !agent->ready) {
 		agent->ready = true;
@@ -63,11 +63,6 @@ static void look_for_ports(struct agent *agent)
 			agent_unit_tell(agent, agent->start_us);
 		qga_say(&agent->qga, AGENT_SAYS_READY);
 	}
-}
-
-static bool all_ports(const struct agent *agent)
-{
-	return agent->stream.port.fd >= 0 && agent->qga.port.fd >= 0;
 }
 
 /* ---- the loop ---- */
@@ -79,11 +74,11 @@ static void step(struct agent *agent)
 
 	polls->n = 0;
 	signals = agent_poll_add(polls, agent->signals, POLLIN);
-	uevents = agent_poll_add(polls, all_ports(agent) ? -1 : agent->uevents, POLLIN);
+	uevents = agent_poll_add(polls, agent->uevents, POLLIN);
 	control = agent_poll_add(polls, agent->control, POLLIN);
-	agent_stream_poll(&agent->stream, polls);
+	agent_streams_poll(&agent->streams, polls);
 	agent_qga_poll(&agent->qga, polls);
-	wait_ms = vmb_deadline_poll(agent->until, agent_stream_wait_ms(&agent->stream));
+	wait_ms = vmb_deadline_poll(agent->until, agent_streams_wait_ms(&agent->streams));
 	if (agent->clock.on)
 		wait_ms = vmb_deadline_poll(agent->clock.next, wait_ms);
 	n = poll(polls->p, polls->n, wait_ms);
@@ -94,11 +89,9 @@ static void step(struct agent *agent)
 		agent->ending = true; /* PID 1 says nothing: it has gone */
 	if (agent_poll_hit(polls, signals))
 		take_signals(agent);
-	if (agent_poll_hit(polls, uevents)) {
-		init_uevent_wait(agent->uevents, 0);
+	if (agent_poll_hit(polls, uevents) && init_uevent_names(agent->uevents, "/virtio-ports/"))
 		look_for_ports(agent);
-	}
-	agent_stream_serve(&agent->stream, polls);
+	agent_streams_serve(&agent->streams, polls);
 	agent_qga_serve(&agent->qga, polls);
 }
 
@@ -115,7 +108,7 @@ static bool ended(struct agent *agent)
 		return false;
 	if (agent->until.at_us == INT64_MAX)
 		agent->until = vmb_deadline_in(LAST_WORDS_MS);
-	return !agent_stream_busy(&agent->stream);
+	return !agent_streams_busy(&agent->streams);
 }
 
 int agent_setup(struct agent *agent, struct init *init, const char *const *env)
@@ -136,7 +129,8 @@ int agent_setup(struct agent *agent, struct init *init, const char *const *env)
 	if (agent->signals < 0)
 		return -errno;
 	agent_qga_init(&agent->qga, init, env, agent->control);
-	return agent_stream_init(&agent->stream, init, env);
+	agent_streams_init(&agent->streams, init, env);
+	return 0;
 }
 
 void agent_run(struct agent *agent)
@@ -144,7 +138,7 @@ void agent_run(struct agent *agent)
 	look_for_ports(agent);
 	while (!ended(agent))
 		step(agent);
-	agent_stream_done(&agent->stream);
+	agent_streams_done(&agent->streams);
 	agent_qga_done(&agent->qga);
 	vmb_closep(&agent->signals);
 	vmb_closep(&agent->uevents);

@@ -24,29 +24,47 @@ void agent_port_take(struct agent_port *port, int fd)
 	agent_port_went(port, NULL);
 }
 
-bool agent_port_open(struct agent_port *port, const struct init *init)
+void agent_ports_each(const struct init *init,
+		      void (*fn)(const char *name, const char *path, void *data), void *data)
 {
 	char path[INIT_PATH_MAX], name[64];
 	struct dirent *e;
 	DIR *d;
 
-	if (port->fd >= 0)
-		return true;
 	d = opendir(init_path(init, path, "/sys/class/virtio-ports"));
-	while (d && port->fd < 0 && (e = readdir(d))) {
+	while (d && (e = readdir(d))) {
 		if (e->d_name[0] == '.')
 			continue;
 		init_path(init, path, "/sys/class/virtio-ports/%s/name", e->d_name);
-		if (init_read_text(path, name, sizeof(name)) <= 0 || strcmp(name, port->name) != 0)
-			continue;
-		init_path(init, path, "/dev/%s", e->d_name);
-		int fd = open(path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-
-		if (fd >= 0)
-			agent_port_take(port, fd);
+		if (init_read_text(path, name, sizeof(name)) > 0)
+			fn(name, init_path(init, path, "/dev/%s", e->d_name), data);
 	}
 	if (d)
 		closedir(d);
+}
+
+int agent_port_open_path(struct agent_port *port, const char *path)
+{
+	int fd = open(path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	agent_port_take(port, fd);
+	return 0;
+}
+
+static void open_if_named(const char *name, const char *path, void *data)
+{
+	struct agent_port *port = data;
+
+	if (port->fd < 0 && strcmp(name, port->name) == 0)
+		agent_port_open_path(port, path);
+}
+
+bool agent_port_open(struct agent_port *port, const struct init *init)
+{
+	if (port->fd < 0)
+		agent_ports_each(init, open_if_named, port);
 	return port->fd >= 0;
 }
 

@@ -6,30 +6,35 @@
 
 enum { IN_SIZE = 2 * (VMB_FRAME_HEAD + VMB_FRAME_PAYLOAD_MAX) };
 
-int agent_stream_init(struct agent_stream *s, const struct init *init, const char *const *env)
-{
-	memset(s, 0, sizeof(*s));
-	s->init = init;
-	s->env = env;
-	s->lost = true;
-	s->in = malloc(IN_SIZE);
-	return s->in ? agent_port_init(&s->port, VMB_STREAM_PORT, AGENT_STREAM_OUT) : -ENOMEM;
-}
-
 static void drop_all(struct agent_stream *s)
 {
 	for (size_t i = 0; i < VMB_STREAM_SESSIONS_MAX; i++)
 		agent_session_drop(&s->sessions[i]);
 }
 
-void agent_stream_done(struct agent_stream *s)
+void agent_stream_free(struct agent_stream *s)
 {
 	drop_all(s);
 	vmb_closep(&s->port.fd);
 	free(s->port.out);
 	free(s->in);
-	s->port.fd = -1;
-	s->port.out = s->in = NULL;
+	free(s);
+}
+
+struct agent_stream *agent_stream_new(const struct init *init, const char *const *env)
+{
+	struct agent_stream *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->init = init;
+	s->env = env;
+	s->lost = true;
+	s->in = malloc(IN_SIZE);
+	if (agent_port_init(&s->port, NULL, AGENT_STREAM_OUT) == 0 && s->in)
+		return s;
+	agent_stream_free(s);
+	return NULL;
 }
 
 void agent_stream_send(struct agent_stream *s, enum vmb_frame_type type, uint32_t session,
@@ -58,24 +63,15 @@ static void say_hello_anew(struct agent_stream *s)
 		agent_stream_send(s, VMB_FRAME_HELLO, 0, 0, NULL, 0);
 }
 
-bool agent_stream_open(struct agent_stream *s)
+int agent_stream_open(struct agent_stream *s, const char *path)
 {
-	if (s->port.fd >= 0)
-		return true;
-	if (!agent_port_open(&s->port, s->init))
-		return false;
+	int r = agent_port_open_path(&s->port, path);
+
+	if (r < 0)
+		return r;
 	say_hello_anew(s);
 	agent_port_flush(&s->port);
-	return true;
-}
-
-void agent_stream_give_up(const struct init *init)
-{
-	struct agent_stream s;
-
-	if (agent_stream_init(&s, init, NULL) == 0)
-		agent_stream_open(&s);
-	agent_stream_done(&s);
+	return 0;
 }
 
 /* ---- what comes ---- */

@@ -317,6 +317,8 @@ void init_modules_late(struct init *init);
 /* uevent.c: wakes on any kernel event on the socket, or after timeout_ms; fd may be -1. */
 int init_uevent_open(void);
 void init_uevent_wait(int fd, int timeout_ms);
+/* Takes the events that are there. True if the path of a device in one has these words. */
+bool init_uevent_names(int fd, const char *words);
 
 /* ports.c: opens the ports that are there by now; or waits for them, if any can come. */
 bool init_ports_look(struct init *init);

@@ -90,7 +90,7 @@ static void power_off(int how)
 }
 
 static const struct init_ops real = {load_module, load_bytes, become,	 do_mount,
-				     mknod,	  kill_rest,  power_off, agent_stream_give_up};
+				     mknod,	  kill_rest,  power_off, agent_streams_give_up};
 
 /* 0 or -errno; the events say the rest. */
 static int run_phase(struct init *init, const struct phase *phase)

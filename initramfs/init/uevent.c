@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <linux/netlink.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "init.h"
@@ -18,6 +20,22 @@ int init_uevent_open(void)
 		fd = -1;
 	}
 	return fd;
+}
+
+bool init_uevent_names(int fd, const char *words)
+{
+	char message[512];
+	bool names = false;
+	ssize_t n;
+
+	for (int i = 0; i < DRAIN_MAX; i++) {
+		n = recv(fd, message, sizeof(message) - 1, MSG_DONTWAIT);
+		if (n < 0)
+			return names || errno == ENOBUFS; /* some were lost */
+		message[n] = '\0';
+		names |= strstr(message, words) != NULL;
+	}
+	return true;
 }
 
 /* What an event says does not matter: it is a hint that another look may be worth it. */

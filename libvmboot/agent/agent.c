@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/agent.h"
 
-#include "agent/link.h"
+#include "agent/ports.h"
 #include "domain/domain.h"
 #include "wire/event.h"
 
@@ -75,7 +75,7 @@ static int connect_stream(struct vmb_agent *a, struct vmb_deadline until, struct
 	if (r == 0)
 		r = a->vm.check_same(a->vm.data, d);
 	if (r == 0)
-		r = vmb_link_open(d, VMB_STREAM_PORT, &link, &fd);
+		r = vmb_ports_open(d, &link, &fd);
 	if (r < 0)
 		return r;
 	r = vmb_stream_open(fd, until, ret_stream);

@@ -67,7 +67,7 @@ int vmb_agent_wanted(struct vmb_agent *agent);
 
 /*
  * The connection, given back with vmb_agent_put(). -ENOENT: the VM has no stream port; -EBUSY:
- * another program has it; -ETIMEDOUT: nobody answers there; -VMBOOT_EENDED, -VMBOOT_EGUEST.
+ * no more processes can have one; -ETIMEDOUT: nobody answers there; -VMBOOT_EENDED, -VMBOOT_EGUEST.
  */
 int vmb_agent_get(struct vmb_agent *agent, struct vmb_deadline until, struct vmb_stream **ret);
 void vmb_agent_put(struct vmb_agent *agent);

@@ -275,7 +275,7 @@ static void flush(struct vmb_link *link)
 /* ---- open and close ---- */
 
 /* libvirt has no code for that. */
-static bool lacks_channel(virDomainPtr d, const char *channel)
+bool vmb_link_is_missing(virDomainPtr d, const char *channel)
 {
 	struct vmb_saved_error *saved = vmb_error_save();
 	_cleanup_free_ char *xml = virDomainGetXMLDesc(d, 0);
@@ -295,9 +295,7 @@ static int open_channel(virDomainPtr d, const char *channel, virStreamPtr st)
 		return 0;
 	switch (vmb_libvirt_code()) {
 	case VIR_ERR_OPERATION_FAILED:
-		return vmb_error(EBUSY,
-				 "another program (vmboot exec, vmboot cp or virsh) is using the "
-				 "channel %s of the VM \"%s\", which serves one at a time",
+		return vmb_error(EBUSY, "another process is using the channel %s of the VM \"%s\"",
 				 channel, name);
 	case VIR_ERR_OPERATION_INVALID:
 		return vmb_error(VMBOOT_EENDED, "the VM \"%s\" is not running", name);
@@ -305,7 +303,7 @@ static int open_channel(virDomainPtr d, const char *channel, virStreamPtr st)
 		break;
 	}
 	vmb_libvirt_error("cannot open the channel %s of the VM \"%s\"", channel, name);
-	if (lacks_channel(d, channel))
+	if (vmb_link_is_missing(d, channel))
 		return vmb_error(ENOENT, "the VM \"%s\" has no channel %s", name, channel);
 	return -VMBOOT_ELIBVIRT;
 }

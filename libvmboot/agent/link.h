@@ -22,6 +22,9 @@ struct vmb_link;
  */
 int vmb_link_open(virDomainPtr d, const char *channel, struct vmb_link **ret, int *ret_fd);
 
+/* The domain runs, and has no channel of that name. The thread's last error stays. */
+bool vmb_link_is_missing(virDomainPtr d, const char *channel);
+
 /* Gives the channel back, after the client closed its descriptor; then others can have it. */
 void vmb_link_close(struct vmb_link *link);
 

@@ -11,6 +11,21 @@ enum { MAGIC_SIZE = 4, CRC_AT = 4, CHECKED_AT = 8, FRAME_VERSION = 1, NUMBER_MAX
 
 static const uint8_t magic[MAGIC_SIZE] = {'V', 'M', 'B', 'S'};
 
+int vmb_stream_port_number(const char *name)
+{
+	const size_t prefix = strlen(VMB_STREAM_PORTS);
+	int number = 0;
+
+	if (strncmp(name, VMB_STREAM_PORTS, prefix) != 0)
+		return -1;
+	name += prefix;
+	if (!*name || (*name == '0' && name[1]))
+		return -1;
+	for (; *name >= '0' && *name <= '9' && number < VMB_STREAM_PORTS_MAX; name++)
+		number = number * 10 + (*name - '0');
+	return *name || number >= VMB_STREAM_PORTS_MAX ? -1 : number;
+}
+
 /* ---- frames ---- */
 
 static uint32_t checksum(const uint8_t *head)

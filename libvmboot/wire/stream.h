@@ -3,8 +3,10 @@
 #define VMB_WIRE_STREAM_H
 
 /*
- * Streaming exec and copying: frames on the virtio-serial port VMB_STREAM_PORT, both ways,
- * little-endian.
+ * Streaming exec and copying: frames on a virtio-serial port, both ways, little-endian. A port is a
+ * connection, which one process on the host has at a time. VMB_STREAM_PORT is there from the start;
+ * when it is taken, the host plugs more into the running guest, named VMB_STREAM_PORTS and a number
+ * below VMB_STREAM_PORTS_MAX. They stay for the next process that needs one.
  *
  *   offset size
  *        0    4  0x53424d56 "VMBS"
@@ -84,11 +86,14 @@
 
 #include "wire/config.h"
 
-#define VMB_STREAM_PORT "org.vmboot.stream.0"
+#define VMB_STREAM_PORTS "org.vmboot.stream."
+#define VMB_STREAM_PORT VMB_STREAM_PORTS "0"
 #define VMB_TAR_OUT "@vmboot-tar-out"
 #define VMB_TAR_IN "@vmboot-tar-in"
 
 enum {
+	/* a virtio-serial device has 30 ports for channels, and the guest's others take five */
+	VMB_STREAM_PORTS_MAX = 25,
 	VMB_FRAME_HEAD = 24,
 	VMB_FRAME_PAYLOAD_MAX = 65536,
 	VMB_EXEC_LIST_MAX = 1024,
@@ -118,6 +123,9 @@ struct vmb_frame {
 	const uint8_t *payload; /* points into the bytes that were decoded */
 	size_t length;
 };
+
+/* The number of a stream port by its name; -1: it is another port. */
+int vmb_stream_port_number(const char *name);
 
 /* Writes the head for a frame whose payload follows it. */
 void vmb_frame_head(const struct vmb_frame *frame, uint8_t out[VMB_FRAME_HEAD]);

@@ -19,7 +19,10 @@ static void __attribute__((noreturn)) be_agent(struct init *init, int stream, in
 	agent.control = control;
 	if (agent_setup(&agent, init, env) < 0)
 		_exit(3);
-	agent_port_take(&agent.stream.port, stream);
+	agent.streams.all[0] = agent_stream_new(init, env);
+	if (!agent.streams.all[0])
+		_exit(3);
+	agent_port_take(&agent.streams.all[0]->port, stream);
 	agent_port_take(&agent.qga.port, qga);
 	agent_run(&agent);
 	_exit(0);

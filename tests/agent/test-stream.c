@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 
+#include "base/file.h"
 #include "client.h"
 
 /* Runs a script to its end. */
@@ -534,12 +537,78 @@ static void copying(void)
 	client_done(c);
 }
 
+/* A port in a guest that is a folder: a terminal in raw mode, of which the other end is ours. */
+static int make_port(const char *root, const char *node, const char *name)
+{
+	const char *folder = test_path("%s/sys/class/virtio-ports/%s", root, node);
+	struct termios raw;
+	int fd, port;
+
+	ASSERT_OK(vmb_mkdir_p(folder, 0755));
+	ASSERT_OK(vmb_mkdir_p(test_path("%s/dev", root), 0755));
+	test_write(test_path("%s/name", folder), test_path("%s\n", name));
+	CU_ASSERT_EQUAL_FATAL(openpty(&fd, &port, NULL, NULL, NULL), 0);
+	CU_ASSERT_EQUAL(tcgetattr(port, &raw), 0);
+	cfmakeraw(&raw);
+	CU_ASSERT_EQUAL(tcsetattr(port, TCSANOW, &raw), 0);
+	CU_ASSERT_EQUAL_FATAL(symlink(ttyname(port), test_path("%s/dev/%s", root, node)), 0);
+	close(port);
+	return fd;
+}
+
+/* Greets on a port, and reads until the greeting comes back. */
+static void greet(int fd, uint32_t nonce)
+{
+	const struct vmb_frame hello = {VMB_FRAME_HELLO, 0, nonce, NULL, 0};
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	uint8_t head[VMB_FRAME_HEAD], in[VMB_FRAME_HEAD];
+	size_t n = 0;
+	ssize_t got;
+
+	vmb_frame_head(&hello, head);
+	CU_ASSERT_EQUAL(write(fd, head, sizeof(head)), sizeof(head));
+	for (;;) {
+		CU_ASSERT_FATAL(poll(&ready, 1, CLIENT_WAIT_MS) == 1);
+		got = read(fd, in + n, sizeof(in) - n);
+		CU_ASSERT_FATAL(got > 0);
+		n += (size_t)got;
+		if (n < sizeof(in))
+			continue;
+		if (memcmp(in, head, sizeof(head)) == 0)
+			return;
+		n = 0;
+	}
+}
+
+/* Each is a connection of its own, and what else has a name is left alone. */
+static void many_ports(void)
+{
+	const char *root = test_path("%s/root", test_tmpdir());
+	int first = make_port(root, "vport0p30", VMB_STREAM_PORTS "1");
+	int second = make_port(root, "vport0p7", VMB_STREAM_PORTS "24");
+	int other = make_port(root, "vport0p8", VMB_STREAM_PORTS "25");
+	struct client *c = client_new(root);
+	struct pollfd ready = {.fd = other, .events = POLLIN};
+
+	greet(first, 17);
+	greet(second, 18);
+	client_hello(c, 19);
+	greet(first, 20);
+	CU_ASSERT_FALSE(poll(&ready, 1, 0) == 1 && (ready.revents & POLLIN));
+	close(first);
+	client_hello(c, 21);
+	greet(second, 22);
+	close(second);
+	close(other);
+	client_done(c);
+}
+
 TEST_MAIN("agent/stream", {"output and code", output_and_code},
 	  {"every exit code", every_exit_code}, {"what cannot run", what_cannot_run},
 	  {"long requests", long_requests}, {"environment and folder", environment_and_folder},
 	  {"binary input", binary_input}, {"many at once", many_at_once},
-	  {"a stuck reader", a_stuck_reader}, {"signals", signals}, {"terminals", terminals},
-	  {"the end of a terminal's input", the_end_of_a_terminals_input},
+	  {"many ports", many_ports}, {"a stuck reader", a_stuck_reader}, {"signals", signals},
+	  {"terminals", terminals}, {"the end of a terminal's input", the_end_of_a_terminals_input},
 	  {"interrupt key", interrupt_key}, {"background", background},
 	  {"closing kills", closing_kills}, {"rules", rules}, {"noise", noise},
 	  {"session limit", session_limit}, {"nobody reads", nobody_reads}, {"copying", copying})

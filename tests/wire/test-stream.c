@@ -16,6 +16,19 @@ static size_t frame(uint8_t *out, enum vmb_frame_type type, const char *payload)
 	return VMB_FRAME_HEAD + f.length;
 }
 
+static void names_of_ports(void)
+{
+	CU_ASSERT_EQUAL(vmb_stream_port_number("org.vmboot.stream.0"), 0);
+	CU_ASSERT_EQUAL(vmb_stream_port_number("org.vmboot.stream.24"), 24);
+	CU_ASSERT_EQUAL(vmb_stream_port_number("org.vmboot.stream.25"), -1);
+	CU_ASSERT_EQUAL(vmb_stream_port_number("org.vmboot.stream.99999999999999999999"), -1);
+	CU_ASSERT_EQUAL(vmb_stream_port_number("org.vmboot.stream.01"), -1);
+	CU_ASSERT_EQUAL(vmb_stream_port_number("org.vmboot.stream.1x"), -1);
+	CU_ASSERT_EQUAL(vmb_stream_port_number("org.vmboot.stream.-1"), -1);
+	CU_ASSERT_EQUAL(vmb_stream_port_number("org.vmboot.stream."), -1);
+	CU_ASSERT_EQUAL(vmb_stream_port_number("org.vmboot.events.0"), -1);
+}
+
 static void frames_come_back(void)
 {
 	uint8_t bytes[64];
@@ -161,8 +174,8 @@ static void requests_are_bounded(void)
 	CU_ASSERT_EQUAL(vmb_exec_request_encode(&r, NULL, 0), -E2BIG);
 }
 
-TEST_MAIN("wire/stream", {"frames come back", frames_come_back}, {"damage shows", damage_shows},
-	  {"finds the next frame", finds_the_next_frame},
+TEST_MAIN("wire/stream", {"names of ports", names_of_ports}, {"frames come back", frames_come_back},
+	  {"damage shows", damage_shows}, {"finds the next frame", finds_the_next_frame},
 	  {"finds the greeting", finds_the_greeting}, {"requests come back", requests_come_back},
 	  {"nonsense is refused", nonsense_is_refused},
 	  {"requests are bounded", requests_are_bounded})
