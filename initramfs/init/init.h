@@ -376,6 +376,12 @@ int init_machine(struct init *init, struct init_report *report);
 /* units.c: first, for it makes the folder. */
 int init_units(const struct init *init, struct init_report *report);
 
+/* without.c: for systemd, what takes the place of an image's udev and kmod where it has none. */
+void init_without_tools(const struct init *init);
+
+/* netfiles.c: what network.c has set, for networkd and resolved. */
+void init_network_files(const struct init *init);
+
 /* spare.c: what systemd need not do while it starts. */
 void init_spare(const struct init *init);
 

@@ -152,7 +152,10 @@ int init_machine(struct init *init, struct init_report *report)
 		r = init_failed(report, EIO, "writing " INIT_ENVIRONMENT);
 	if (r == 0)
 		r = init_units(init, report);
-	if (r == 0)
-		init_spare(init);
-	return r;
+	if (r < 0)
+		return r;
+	init_without_tools(init);
+	init_network_files(init);
+	init_spare(init);
+	return 0;
 }

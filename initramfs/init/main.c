@@ -152,6 +152,7 @@ static const struct {
 	{INIT_SHUTDOWN_NAME, init_shutdown_main},
 	{INIT_MODPROBE_NAME, init_modprobe_main},
 	{INIT_MODPROBE_FILE, init_modprobe_main},
+	{INIT_SELF, init_modprobe_main},
 };
 
 /* The first of the kernel's words for its init; see trace.c. */

@@ -252,6 +252,8 @@ static const char *self_path(const struct init *init)
 {
 	int r;
 
+	if (init->config.init_mode == VMBOOT_INIT_SYSTEMD)
+		return INIT_SELF;
 	if (init->config.init_mode != VMBOOT_INIT_PID1)
 		return INIT_MODPROBE_NAME;
 	r = copy_self(init);

@@ -4,7 +4,7 @@
 # what tests run in it: DKMS and the source of a small module, crun, and QEMU's own guest agent.
 set -eu
 
-packages=systemd,systemd-sysv,udev,dbus,kmod,procps,iproute2,qemu-guest-agent,crun,vpoll-dkms,libc6-dev
+packages=systemd,systemd-sysv,udev,dbus,kmod,procps,iproute2,qemu-guest-agent,crun,vpoll-dkms,libc6-dev,systemd-resolved
 file=$1
 part=$file.part.$$
 

@@ -34,6 +34,7 @@ static struct vmboot_vm *debian(void)
 	if (shared)
 		return shared;
 	opts.env = env;
+	opts.network = VMBOOT_NETWORK_USER;
 	boot_import_debian();
 	ASSERT_OK(vmboot_create(&opts, &shared));
 	ASSERT_OK(vmboot_wait(shared, VMBOOT_PHASE_READY, BOOT_TIMEOUT_MS));
@@ -184,6 +185,51 @@ static void has_a_login_prompt(void)
 {
 	CU_ASSERT(console_says(debian(), "debian login:"));
 	CU_ASSERT_PTR_NULL(strstr(boot_output(shared, VMBOOT_STREAM_CONSOLE), "vmboot: "));
+}
+
+/* ---- names and the network ---- */
+
+static void can_be_renamed(void)
+{
+	ASSERT_STR(run("set -e; hostnamectl set-hostname other; uname -n; cat /etc/hostname; "
+		       "hostnamectl set-hostname debian; uname -n"),
+		   "other\nother\ndebian");
+	ASSERT_STR(run("sed -i '$a192.0.2.7 seven' /etc/hosts && getent hosts seven"),
+		   "192.0.2.7       seven");
+}
+
+/* No name is looked up, for what answers is the host's: what is asked is whether the server is known. */
+static void resolved_knows_the_name_server(void)
+{
+	ASSERT_STR(run("readlink /etc/resolv.conf; systemctl is-active systemd-resolved"),
+		   "../run/systemd/resolve/stub-resolv.conf\nactive");
+	ASSERT_STR(run("grep '^nameserver' /run/systemd/resolve/resolv.conf"),
+		   "nameserver 10.0.2.3");
+	ASSERT_STR(run("getent hosts debian; ip -o -4 addr show dev eth0 | awk '{ print $4 }'"),
+		   "127.0.1.1       debian\n10.0.2.15/24");
+}
+
+/* At the next boot; see reboots(). */
+static void hands_the_network_to_networkd(void)
+{
+	run("systemctl enable --quiet systemd-networkd systemd-networkd-wait-online; "
+	    "systemctl add-wants --quiet multi-user.target network-online.target");
+}
+
+static void networkd_has_the_network(void)
+{
+	ASSERT_STR(run("systemctl is-active network-online.target systemd-networkd-wait-online"),
+		   "active\nactive");
+	ASSERT_STR(run("networkctl status eth0 --no-pager | grep -E 'State: |DNS: ' | xargs"),
+		   "State: routable (configured) DNS: 10.0.2.3");
+	ASSERT_STR(
+		run("ip -o -4 addr show dev eth0 | awk '{ print $4 }'; ip -4 route show default"),
+		"10.0.2.15/24\ndefault via 10.0.2.2 dev eth0 proto static ");
+	ASSERT_STR(run("grep '^nameserver' /run/systemd/resolve/resolv.conf"),
+		   "nameserver 10.0.2.3");
+	ASSERT_STR(run("systemctl --failed --no-legend --plain"), "");
+	run("systemctl disable --quiet systemd-networkd systemd-networkd-wait-online; "
+	    "rm /etc/systemd/system/multi-user.target.wants/network-online.target");
 }
 
 static double microseconds(const char *property)
@@ -366,11 +412,35 @@ static void tells_of_a_crash(void)
 static void powers_off_from_inside(void)
 {
 	debian();
-	ASSERT_OK(vmboot_start(shared));
-	ASSERT_OK(vmboot_wait(shared, VMBOOT_PHASE_READY, BOOT_TIMEOUT_MS));
 	run("systemctl poweroff");
 	ASSERT_OK(vmboot_wait(shared, VMBOOT_PHASE_STOPPED, BOOT_TIMEOUT_MS));
 	assert_event(shared, VMBOOT_PHASE_POWEROFF, "poweroff");
+}
+
+/* As mmdebstrap's minbase with systemd-sysv and dbus, which brings neither udev nor kmod. */
+static void takes_udev_and_kmod_away(void)
+{
+	debian();
+	ASSERT_OK(vmboot_start(shared));
+	ASSERT_OK(vmboot_wait(shared, VMBOOT_PHASE_READY, BOOT_TIMEOUT_MS));
+	run("rm /lib/systemd/systemd-udevd /bin/udevadm /bin/kmod /sbin/modprobe; "
+	    "find /lib/systemd/system -name '*udev*' -delete; "
+	    "systemctl disable --quiet state 2>/dev/null; sync");
+}
+
+static void waits_for_nothing_without_udev_and_kmod(void)
+{
+	ASSERT_OK(vmboot_start(shared));
+	ASSERT_OK(vmboot_wait(shared, VMBOOT_PHASE_READY, BOOT_TIMEOUT_MS));
+	ASSERT_STR(run("systemctl is-system-running --wait"), "running");
+	ASSERT_STR(run("journalctl -b --no-pager | grep -i 'timed out' || true"), "");
+	ASSERT_STR(run("systemctl is-active serial-getty@ttyS0"), "active");
+	ASSERT_STR(run("systemctl show --value -p ConditionResult kmod-static-nodes"), "no");
+	/* what kmod would have made, and the kernel's own way to its modules */
+	ASSERT_STR(run("stat -c %a /dev/fuse /dev/net/tun; : </dev/net/tun && test -e "
+		       "/sys/module/tun"),
+		   "666\n666");
+	ASSERT_OK(vmboot_stop(shared, BOOT_TIMEOUT_MS));
 }
 
 /* ---- both skips, both modes ---- */
@@ -522,15 +592,20 @@ static void busybox_as_init(void)
 BOOT_MAIN("boot/systemd", {"reaches its default target", reaches_its_default_target},
 	  {"puts off only what nobody waits for", puts_off_only_what_nobody_waits_for},
 	  {"finds a machine", finds_a_machine}, {"has the VM's machine-id", has_the_vms_machine_id},
-	  {"has a login prompt", has_a_login_prompt},
+	  {"has a login prompt", has_a_login_prompt}, {"can be renamed", can_be_renamed},
+	  {"resolved knows the name server", resolved_knows_the_name_server},
 	  {"agrees with systemd-analyze", agrees_with_systemd_analyze},
 	  {"the agent works", the_agent_works},
 	  {"Debian's own agent is skipped", debians_own_agent_is_skipped},
 	  {"the agent says so in the journal", says_so_in_the_journal},
 	  {"the agent comes again when it is killed", comes_again_when_it_is_killed},
-	  {"runs a container", runs_a_container}, {"reboots", reboots},
+	  {"runs a container", runs_a_container},
+	  {"hands the network to networkd", hands_the_network_to_networkd}, {"reboots", reboots},
+	  {"networkd has the network", networkd_has_the_network},
 	  {"leaves a probe", leaves_a_probe},
 	  {"stops when it is asked to", stops_when_it_is_asked_to},
-	  {"tells of a crash", tells_of_a_crash},
-	  {"powers off from inside", powers_off_from_inside}, {"table of both skips", table},
+	  {"tells of a crash", tells_of_a_crash}, {"table of both skips", table},
+	  {"takes udev and kmod away", takes_udev_and_kmod_away},
+	  {"powers off from inside", powers_off_from_inside},
+	  {"waits for nothing without udev and kmod", waits_for_nothing_without_udev_and_kmod},
 	  {"busybox as init", busybox_as_init})

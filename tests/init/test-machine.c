@@ -48,6 +48,7 @@ static struct init *machine(const char *program)
 		CU_ASSERT_FATAL(vmb_mkdir_p(test_path("%s/%s", init->root, folders[i]), 0755) >= 0);
 	init->config.init_mode = VMBOOT_INIT_SYSTEMD;
 	init->config.hostname = "box";
+	init->config.address = init->config.gateway = init->config.nameserver = "";
 	init->config.args = TEST_LIST(program);
 	init->config.env = TEST_LIST(NULL);
 	init->agent.wanted = true;
@@ -399,6 +400,89 @@ static void spares_nothing_if_the_kernel_is_told_more(void)
 	machine_free(init);
 }
 
+/* ---- an image without udev and kmod: without.c ---- */
+
+#define TTY_DATA "run/udev/data/c4:64"
+#define KMOD_CONDITION UNITS "/kmod-static-nodes.service.d/50-vmboot.conf"
+
+static struct init *machine_with_devices(void)
+{
+	struct init *init = machine("/sbin/systemd");
+
+	init->config.address = "10.0.2.15/24";
+	init->config.gateway = "10.0.2.2";
+	init->config.nameserver = "10.0.2.3";
+	guest_write(init, "tty0 ttyS0\n", "sys/class/tty/console/active");
+	guest_write(init, "4:64\n", "sys/class/tty/ttyS0/dev");
+	guest_write(init, "0x1af4", "sys/class/net/eth0/device/vendor");
+	guest_write(init, "2\n", "sys/class/net/eth0/ifindex");
+	guest_write(init, "52:54:00:01:02:03\n", "sys/class/net/eth0/address");
+	return init;
+}
+
+static void announces_devices_where_no_udev_does(void)
+{
+	struct init *init = machine_with_devices();
+	struct init_report report = {0};
+
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(test_read(test_path("%s/" TTY_DATA, init->root)), "\nG:systemd\n"));
+	CU_ASSERT(there(init, "run/udev/tags/systemd/c4:64"));
+	CU_ASSERT(there(init, "run/udev/data/n2"));
+	CU_ASSERT(there(init, KMOD_CONDITION));
+	machine_free(init);
+}
+
+static void leaves_devices_to_udev_and_kmod(void)
+{
+	struct init *init = machine_with_devices();
+	struct init_report report = {0};
+
+	guest_write(init, "", "lib/systemd/systemd-udevd");
+	guest_write(init, "", "bin/kmod");
+	CU_ASSERT_EQUAL(chmod(test_path("%s/lib/systemd/systemd-udevd", init->root), 0755), 0);
+	CU_ASSERT_EQUAL(chmod(test_path("%s/bin/kmod", init->root), 0755), 0);
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT_FALSE(there(init, "run/udev"));
+	CU_ASSERT_FALSE(there(init, KMOD_CONDITION));
+	machine_free(init);
+}
+
+/* ---- files for networkd and resolved: netfiles.c ---- */
+
+static void writes_the_network_down(void)
+{
+	struct init *init = machine_with_devices();
+	struct init_report report = {0};
+	const char *network = test_path("%s/run/systemd/network/zz-vmboot.network", init->root);
+
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(test_read(network),
+				      "[Match]\nMACAddress=52:54:00:01:02:03\n\n"
+				      "[Network]\nAddress=10.0.2.15/24\n"
+				      "Gateway=10.0.2.2\nDNS=10.0.2.3\n"));
+	CU_ASSERT(there(init, "run/systemd/network/98-vmboot.link"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(
+		test_read(test_path("%s/run/systemd/resolved.conf.d/50-vmboot.conf", init->root)),
+		"[Resolve]\nFallbackDNS=10.0.2.3\n"));
+	/* a network without a way out */
+	init->config.gateway = init->config.nameserver = "";
+	vmb_rm_rf(test_path("%s/run/systemd", init->root));
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT_PTR_NULL(strstr(test_read(network), "Gateway"));
+	CU_ASSERT_PTR_NULL(strstr(test_read(network), "DNS"));
+	CU_ASSERT_FALSE(there(init, "run/systemd/resolved.conf.d"));
+	/* none at all */
+	vmb_rm_rf(test_path("%s/run", init->root));
+	vmb_mkdir_p(test_path("%s/run", init->root), 0755);
+	init->config.address = "";
+	CU_ASSERT_EQUAL(init_machine(init, &report), 0);
+	CU_ASSERT_FALSE(there(init, "run/systemd/network"));
+	CU_ASSERT_FALSE(there(init, "run/udev/data/n2"));
+	machine_free(init);
+}
+
 static int copy_run(const struct init *init, const char *folder)
 {
 	return init_run_copy(init, open(test_path("%s/%s", init->root, folder),
@@ -462,4 +546,7 @@ TEST_MAIN("init/machine", {"finds the init system", finds_the_init_system},
 	  {"leaves what somebody has changed", leaves_what_somebody_has_changed},
 	  {"loads no module whose mount is masked", loads_no_module_whose_mount_is_masked},
 	  {"splits no coldplug with own rules", splits_no_coldplug_with_own_rules},
+	  {"announces devices where no udev does", announces_devices_where_no_udev_does},
+	  {"leaves devices to udev and kmod", leaves_devices_to_udev_and_kmod},
+	  {"writes the network down", writes_the_network_down},
 	  {"spares nothing if the kernel is told more", spares_nothing_if_the_kernel_is_told_more})
