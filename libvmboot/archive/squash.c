@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include "base/error.h"
+#include "base/str.h"
 
 struct vmb_squash_root vmb_squash_root_of(unsigned mode, int64_t uid, int64_t gid, int64_t mtime)
 {
@@ -32,25 +33,26 @@ static void lift_memory_limit(pid_t pid)
 int vmb_squash_start(struct vmb_squash *s, const char *path, const struct vmb_squash_root *root,
 		     const struct vmb_log *log)
 {
-	_cleanup_free_ char *tool = vmb_find_tool("sqfstar");
-	/* clang-format off */
-	const char *argv[] = {
-		/* it would change all times, and cannot be had together with -mkfs-time */
-		"env", "-u", "SOURCE_DATE_EPOCH",
-		tool ? tool : "sqfstar", "-comp", "lz4", "-mkfs-time", "0",
-		"-noI", /* for squash-root.h */
-		"-no-progress", "-quiet", "-exit-on-error", path, NULL,
-	};
-	/* clang-format on */
-	int r = vmb_process_start(&s->process, tool ? argv : argv + 3, VMB_PIPE_STDIN);
+	_cleanup_free_ char *tool = NULL, *mode = NULL, *uid = NULL, *gid = NULL, *mtime = NULL;
+	int r = vmb_find_installed("vmboot-squash", "the writer of squashfs", X_OK, &tool);
 
+	if (r == 0)
+		r = vmb_asprintf(&mode, "%u", root->mode);
+	if (r == 0)
+		r = vmb_asprintf(&uid, "%u", root->uid);
+	if (r == 0)
+		r = vmb_asprintf(&gid, "%u", root->gid);
+	if (r == 0)
+		r = vmb_asprintf(&mtime, "%u", root->mtime);
+	if (r == 0)
+		r = vmb_process_start(
+			&s->process, (const char *const[]){tool, path, mode, uid, gid, mtime, NULL},
+			VMB_PIPE_STDIN);
 	if (r < 0)
 		return r;
 	lift_memory_limit(s->process.pid);
-	s->process.tool = "sqfstar";
-	s->path = path;
-	s->root = *root;
-	return vmb_tarout_init(&s->out, s->process.stdin_fd, "sqfstar", log);
+	s->process.tool = "vmboot-squash";
+	return vmb_tarout_init(&s->out, s->process.stdin_fd, "vmboot-squash", log);
 }
 
 int vmb_squash_finish(struct vmb_squash *s, int result)
@@ -63,14 +65,8 @@ int vmb_squash_finish(struct vmb_squash *s, int result)
 		return result;
 	r = vmb_process_finish(&s->process);
 	if (r == 0 && result < 0)
-		r = vmb_error(VMBOOT_EHOST, "sqfstar ended before it had read everything");
-	if (r == 0)
-		r = vmb_squash_set_root(s->path, &s->root);
-	if (r > 0)
-		vmb_log(s->out.log, VMBOOT_LOG_WARNING,
-			"the root folder belongs to %u:%u, not to %u:%u, which owns nothing else",
-			getuid(), getgid(), s->root.uid, s->root.gid);
-	return r < 0 ? r : 0;
+		r = vmb_error(VMBOOT_EHOST, "vmboot-squash ended before it had read everything");
+	return r;
 }
 
 void vmb_squash_done(struct vmb_squash *s)

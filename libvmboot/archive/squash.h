@@ -2,7 +2,7 @@
 #ifndef VMB_ARCHIVE_SQUASH_H
 #define VMB_ARCHIVE_SQUASH_H
 
-/* sqfstar: a tar stream in, a squashfs file out; needs no root and no unpacked tree. */
+/* The program vmboot-squash: a tar stream in, a squashfs file out (squash-main.c). */
 
 #include "archive/squash-root.h"
 #include "archive/tarout.h"
@@ -11,8 +11,6 @@
 struct vmb_squash {
 	struct vmb_process process;
 	struct vmb_tarout out; /* write here */
-	const char *path;
-	struct vmb_squash_root root;
 };
 #define VMB_SQUASH_INIT                                                                            \
 	{                                                                                          \
@@ -23,7 +21,7 @@ int vmb_squash_start(struct vmb_squash *s, const char *path, const struct vmb_sq
 		     const struct vmb_log *log);
 
 /*
- * Ends it. result: what the caller's writing came to; if sqfstar went away, its own words become
+ * Ends it. result: what the caller's writing came to; if the program ended early, its own words become
  * the error. 0: path is complete.
  */
 int vmb_squash_finish(struct vmb_squash *s, int result);

@@ -236,8 +236,6 @@ static int push_xattrs(struct vmb_tarout *out, const char *path, struct archive_
 	}
 	if (b.len == 0 && !b.failed)
 		return 0;
-	if (padding(b.len) == 0) /* sqfstar needs a 0 behind the last record */
-		add_record(&b, "comment", "", 0);
 	return b.failed ? vmb_oom() : push_extra(out, 'x', "pax", b.data, b.len);
 }
 

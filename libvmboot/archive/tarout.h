@@ -3,11 +3,9 @@
 #define VMB_ARCHIVE_TAROUT_H
 
 /*
- * A tar stream that sqfstar reads without loss. libarchive's own writer cannot be used for it:
- * sqfstar 4.5 strips a leading "/" or "../" from a symlink's target if that comes in a pax record
- * (so long targets break), refuses a pax mtime without a fraction, and believes owner names over
- * numbers. So: long names in GNU 'L' and 'K' records, large numbers in base 256, no owner names,
- * and pax only for xattrs.
+ * A tar stream in which every name is the bytes that it is: long names are in GNU 'L' and 'K'
+ * records (those of pax are UTF-8), large numbers in base 256, there are no owner names, and pax is
+ * only for xattrs.
  */
 
 #include <archive.h>

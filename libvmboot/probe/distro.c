@@ -18,7 +18,6 @@ static const struct family {
 	{"debian",
 	 "apt-get install",
 	 {
-		 [VMB_PACKAGE_SQUASHFS] = "squashfs-tools",
 		 [VMB_PACKAGE_E2FSPROGS] = "e2fsprogs",
 		 [VMB_PACKAGE_QEMU] = "qemu-system-x86",
 		 [VMB_PACKAGE_KERNEL] = "linux-image-cloud-amd64",
@@ -28,7 +27,6 @@ static const struct family {
 	{"ubuntu",
 	 "apt-get install",
 	 {
-		 [VMB_PACKAGE_SQUASHFS] = "squashfs-tools",
 		 [VMB_PACKAGE_E2FSPROGS] = "e2fsprogs",
 		 [VMB_PACKAGE_QEMU] = "qemu-system-x86",
 		 [VMB_PACKAGE_KERNEL] = "linux-image-virtual",
@@ -38,7 +36,6 @@ static const struct family {
 	{"rhel",
 	 "dnf install",
 	 {
-		 [VMB_PACKAGE_SQUASHFS] = "squashfs-tools",
 		 [VMB_PACKAGE_E2FSPROGS] = "e2fsprogs",
 		 [VMB_PACKAGE_QEMU] = "qemu-kvm",
 		 [VMB_PACKAGE_KERNEL] = "kernel-core",
@@ -48,7 +45,6 @@ static const struct family {
 	{"fedora",
 	 "dnf install",
 	 {
-		 [VMB_PACKAGE_SQUASHFS] = "squashfs-tools",
 		 [VMB_PACKAGE_E2FSPROGS] = "e2fsprogs",
 		 [VMB_PACKAGE_QEMU] = "qemu-system-x86-core",
 		 [VMB_PACKAGE_KERNEL] = "kernel-core",
@@ -58,7 +54,6 @@ static const struct family {
 	{"suse",
 	 "zypper install",
 	 {
-		 [VMB_PACKAGE_SQUASHFS] = "squashfs",
 		 [VMB_PACKAGE_E2FSPROGS] = "e2fsprogs",
 		 [VMB_PACKAGE_QEMU] = "qemu-x86",
 		 [VMB_PACKAGE_KERNEL] = "kernel-default",
@@ -68,7 +63,6 @@ static const struct family {
 	{NULL,
 	 "install",
 	 {
-		 [VMB_PACKAGE_SQUASHFS] = "squashfs-tools",
 		 [VMB_PACKAGE_E2FSPROGS] = "e2fsprogs",
 		 [VMB_PACKAGE_QEMU] = "QEMU for x86_64",
 		 [VMB_PACKAGE_KERNEL] = "a Linux kernel with its modules",

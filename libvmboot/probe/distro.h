@@ -4,13 +4,12 @@
 
 /*
  * How this host's distribution installs what is missing. In: os-release(5) below a root folder (""
- * in production). Out: words, such as "apt-get install squashfs-tools".
+ * in production). Out: words, such as "apt-get install e2fsprogs".
  */
 
 #include <stddef.h>
 
 enum vmb_package {
-	VMB_PACKAGE_SQUASHFS,
 	VMB_PACKAGE_E2FSPROGS,
 	VMB_PACKAGE_QEMU,
 	VMB_PACKAGE_KERNEL,

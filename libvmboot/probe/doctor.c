@@ -92,11 +92,6 @@ static enum status check_tool(struct exam *e, const char *tool, enum vmb_package
 	return ERROR;
 }
 
-static enum status check_sqfstar(struct exam *e)
-{
-	return check_tool(e, "sqfstar", VMB_PACKAGE_SQUASHFS);
-}
-
 static enum status check_mke2fs(struct exam *e)
 {
 	return check_tool(e, "mke2fs", VMB_PACKAGE_E2FSPROGS);
@@ -120,10 +115,11 @@ static enum status check_qemu(struct exam *e)
 
 static enum status check_init(struct exam *e)
 {
-	_cleanup_free_ char *path = NULL, *importer = NULL;
+	_cleanup_free_ char *path = NULL, *importer = NULL, *writer = NULL;
 
 	if (vmb_initrd_find_init(&path) < 0 ||
-	    vmb_find_installed("vmboot-import", "the importer", X_OK, &importer) < 0)
+	    vmb_find_installed("vmboot-import", "the importer", X_OK, &importer) < 0 ||
+	    vmb_find_installed("vmboot-squash", "the writer of squashfs", X_OK, &writer) < 0)
 		return failed(e, "install libvmboot's guest part, or set $VMBOOT_GUEST_DIR");
 	FOUND(e, "%s", path);
 	return OK;
@@ -383,10 +379,10 @@ static const struct {
 	const char *name;
 	enum status (*fn)(struct exam *e);
 } checks[] = {
-	{"store", check_store},	      {"sqfstar", check_sqfstar}, {"mke2fs", check_mke2fs},
-	{"init", check_init},	      {"kernel", check_kernel},	  {"modules", check_modules},
-	{"headers", check_headers},   {"libvirt", check_libvirt}, {"qemu", check_qemu},
-	{"firmware", check_firmware}, {"access", check_access},	  {"kvm", check_kvm},
+	{"store", check_store},	    {"mke2fs", check_mke2fs},	{"init", check_init},
+	{"kernel", check_kernel},   {"modules", check_modules}, {"headers", check_headers},
+	{"libvirt", check_libvirt}, {"qemu", check_qemu},	{"firmware", check_firmware},
+	{"access", check_access},   {"kvm", check_kvm},
 };
 
 static void exam_done(struct exam *e)

@@ -536,12 +536,11 @@ static void two_builders_make_one(void)
 static void a_failure_leaves_nothing(void)
 {
 	struct vmb_store store = store_in("store");
-	const char *root = new_root("r"), *path = getenv("PATH"), *old = test_path("%s", path);
+	const char *root = new_root("r"), *old;
 	struct vmb_kernel k = kernel_in(root);
 	_cleanup_headers_ struct vmb_headers h = {0}, archive = {0};
 	const char *leftovers = test_path("%s/kernels", store.path);
 	const char *odd = test_path("%s/kernel/odd", k.modules);
-	const char *bin = fresh("bin");
 
 	put_debian(root);
 	ASSERT_OK(vmb_headers_find(root, &k, NULL, &h));
@@ -550,12 +549,10 @@ static void a_failure_leaves_nothing(void)
 		     "neither file, folder nor link");
 	RUN("rm", odd);
 	/* the tool dies half-way */
-	test_write(test_path("%s/sqfstar", bin), "#!/bin/sh\nfor f; do :; done\nhead -c 3000 "
-						 ">\"$f\"\necho out of luck >&2\nexit 3\n");
-	CU_ASSERT_EQUAL(chmod(test_path("%s/sqfstar", bin), 0755), 0);
-	setenv("PATH", test_path("%s:%s", bin, path), 1);
+	old = test_replace_program(
+		"vmboot-squash", "#!/bin/sh\nhead -c 3000 >\"$1\"\necho out of luck >&2\nexit 3\n");
 	ASSERT_ERROR(vmb_kernel_disk_ensure(&store, &k, &h, &silent), VMBOOT_EHOST, "out of luck");
-	setenv("PATH", old, 1);
+	setenv("VMBOOT_GUEST_DIR", old, 1);
 	ASSERT_OK(vmb_headers_find(root, &k, hostile("/abs", S_IFREG, NULL, NULL), &archive));
 	ASSERT_ERROR(vmb_kernel_disk_ensure(&store, &k, &archive, &silent), VMBOOT_EKERNEL,
 		     "is an absolute path");

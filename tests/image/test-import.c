@@ -1039,42 +1039,24 @@ static void progress_goes_up_to_the_end(void)
 		  seen.total == 4000000);
 }
 
-static void a_failing_sqfstar_is_told_and_raises_no_signal(void)
+static void a_failing_writer_is_reported_and_raises_no_signal(void)
 {
-	const char *tar = test_path("%s/t.tar", test_tmpdir()),
-		   *bin = test_path("%s/bin", test_tmpdir());
-	_cleanup_free_ char *path = strdup(getenv("PATH"));
+	const char *tar = test_path("%s/t.tar", test_tmpdir()), *old;
 
 	RUN("sh", "-c", "head -c 4000000 /dev/urandom >\"$1\"/r && tar -C \"$1\" -cf \"$0\" r", tar,
 	    test_tmpdir());
-	RUN("mkdir", bin);
-	test_write(test_path("%s/sqfstar", bin), "#!/bin/sh\necho no room left >&2\nexit 1\n");
-	RUN("chmod", "755", test_path("%s/sqfstar", bin));
-	setenv("PATH", test_path("%s:%s", bin, path), 1);
+	old = test_replace_program("vmboot-squash", "#!/bin/sh\necho no room >&2\nexit 1\n");
 	ASSERT_ERROR(import(test_path("tar:%s", tar), NULL, NULL), VMBOOT_EHOST,
-		     "sqfstar failed with status 1: no room left");
-	test_write(test_path("%s/sqfstar", bin), "#!/bin/sh\n");
-	RUN("chmod", "755", test_path("%s/sqfstar", bin));
+		     "vmboot-squash failed with status 1: no room");
+	setenv("VMBOOT_GUEST_DIR", old, 1);
+	test_replace_program("vmboot-squash", "#!/bin/sh\n");
 	ASSERT_ERROR(import(test_path("tar:%s", tar), NULL, NULL), VMBOOT_EHOST,
-		     "sqfstar ended before it had read everything");
-	setenv("PATH", path, 1);
+		     "vmboot-squash ended before it had read everything");
+	setenv("VMBOOT_GUEST_DIR", old, 1);
 	nothing_is_left();
 }
 
 /* ---- limits ---- */
-
-/* A tool of that name, which PATH leads to first; what PATH was. */
-static const char *put_tool(const char *name, const char *script)
-{
-	const char *bin = test_path("%s/bin", test_tmpdir()),
-		   *old = test_path("%s", getenv("PATH"));
-
-	RUN("mkdir", "-p", bin);
-	test_write(test_path("%s/%s", bin, name), script);
-	RUN("chmod", "755", test_path("%s/%s", bin, name));
-	setenv("PATH", test_path("%s:%s", bin, old), 1);
-	return old;
-}
 
 static const char *big_tar(void)
 {
@@ -1126,7 +1108,7 @@ static void a_cancelled_import_leaves_nothing(void)
 		}
 }
 
-/* A sqfstar that takes all and never ends, and one that takes nothing. */
+/* A writer that takes all and never ends, and one that takes nothing. */
 static void an_import_has_a_deadline(void)
 {
 	static const char *const scripts[] = {"#!/bin/sh\ncat >/dev/null\nexec sleep 1000\n",
@@ -1135,11 +1117,11 @@ static void an_import_has_a_deadline(void)
 	const char *source = test_path("tar:%s", big_tar());
 
 	for (size_t i = 0; i < ARRAY_SIZE(scripts); i++) {
-		const char *path = put_tool("sqfstar", scripts[i]);
+		const char *old = test_replace_program("vmboot-squash", scripts[i]);
 
 		ASSERT_ERROR(vmboot_image_import(&where, source, "x", NULL), ETIMEDOUT,
 			     "the 300 ms of timeout_ms have passed while importing the image");
-		setenv("PATH", path, 1);
+		setenv("VMBOOT_GUEST_DIR", old, 1);
 		nothing_is_left();
 		CU_ASSERT(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
 	}
@@ -1210,5 +1192,5 @@ TEST_MAIN("image/import", {"a limit on files leaves nothing", a_limit_on_files_l
 	  {"a cancelled import leaves nothing", a_cancelled_import_leaves_nothing},
 	  {"an import has a deadline", an_import_has_a_deadline},
 	  {"progress goes up to the end", progress_goes_up_to_the_end},
-	  {"a failing sqfstar is told and raises no signal",
-	   a_failing_sqfstar_is_told_and_raises_no_signal})
+	  {"a failing writer is reported and raises no signal",
+	   a_failing_writer_is_reported_and_raises_no_signal})

@@ -230,12 +230,12 @@ static void one_of_another_version_says_so(void)
 	ASSERT_OK(vmb_process_finish(&p));
 }
 
-/* So does its sqfstar, which writes to a fifo when it runs, and waits. */
+/* So does its vmboot-squash, which writes to a fifo when it runs, and waits. */
 static void it_ends_with_who_started_it(void)
 {
 	const char *tar = test_path("%s/t.tar", test_tmpdir());
 	const char *fifo = test_path("%s/fifo", test_tmpdir());
-	const char *path = test_path("%s", getenv("PATH"));
+	const char *old;
 	_cleanup_process_ struct vmb_process p = VMB_PROCESS_INIT;
 	vmb_cleanup(vmb_limit_leave) struct vmb_limit limit;
 	_cleanup_close_ int fd = -1;
@@ -244,11 +244,11 @@ static void it_ends_with_who_started_it(void)
 	vmb_limit_enter(&limit, 60000, NULL, "waiting for its end");
 	fixture_tar(tar, &plain, "none");
 	RUN("mkfifo", fifo);
-	put_program(test_path("%s/sqfstar", test_tmpdir()),
-		    test_path("#!/bin/sh\nexec 3>%s\necho >&3\nexec sleep 90\n", fifo));
-	setenv("PATH", test_path("%s:%s", test_tmpdir(), path), 1);
+	old = test_replace_program("vmboot-squash",
+				   test_path("#!/bin/sh\nexec 3>%s\necho >&3\nexec sleep 90\n",
+					     fifo));
 	ASSERT_OK(start(&p, VMB_IMPORTER_PROTOCOL, tar));
-	setenv("PATH", path, 1);
+	setenv("VMBOOT_GUEST_DIR", old, 1);
 	fd = open(fifo, O_RDONLY | O_CLOEXEC);
 	CU_ASSERT_EQUAL(read(fd, c, sizeof(c)), 1);
 	ASSERT_ERROR(vmb_process_finish(&p), VMBOOT_EHOST, "killed by signal 9");

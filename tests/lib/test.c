@@ -86,6 +86,30 @@ void test_write(const char *path, const char *text)
 	}
 }
 
+const char *test_replace_program(const char *name, const char *script)
+{
+	static const char *const programs[] = {"vmboot-import", "vmboot-init", "vmboot-squash"};
+	const char *old = test_path("%s", getenv("VMBOOT_GUEST_DIR"));
+	const char *folder = test_path("%s/programs", test_tmpdir());
+
+	if (mkdir(folder, 0755) < 0 && errno != EEXIST)
+		abort();
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		const char *path = test_path("%s/%s", folder, programs[i]);
+
+		unlink(path);
+		if (strcmp(programs[i], name) == 0) {
+			test_write(path, script);
+			if (chmod(path, 0755) < 0)
+				abort();
+		} else if (symlink(test_path("%s/%s", old, programs[i]), path) < 0) {
+			abort();
+		}
+	}
+	setenv("VMBOOT_GUEST_DIR", folder, 1);
+	return old;
+}
+
 void test_copy(const char *from, const char *to)
 {
 	char *bytes;

@@ -48,6 +48,12 @@ const char **test_list(const char *const *list);
 void test_write(const char *path, const char *text);
 const char *test_read(const char *path);
 
+/*
+ * $VMBOOT_GUEST_DIR becomes a folder with what the build has, but this script in the place of one
+ * program. What it was before, to be set again.
+ */
+const char *test_replace_program(const char *name, const char *script);
+
 /* Copy a file's bytes; abort on failure. */
 void test_copy(const char *from, const char *to);
 

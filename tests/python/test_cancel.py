@@ -14,7 +14,7 @@ import vmboot
 
 
 class Limits(unittest.TestCase):
-    """Imports by a sqfstar that never ends."""
+    """Imports by a vmboot-squash that never ends."""
 
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
@@ -24,12 +24,16 @@ class Limits(unittest.TestCase):
         (tmp / "root").mkdir()
         (tmp / "root" / "file").write_text("content", encoding="utf-8")
         self.source = f"dir:{tmp / 'root'}"
-        tool = tmp / "sqfstar"
+        guest = pathlib.Path(os.environ["VMBOOT_GUEST_DIR"])
+        programs = tmp / "programs"
+        programs.mkdir()
+        for name in ("vmboot-import", "vmboot-init"):
+            (programs / name).symlink_to(guest / name)
+        tool = programs / "vmboot-squash"
         tool.write_text(f"#!/bin/sh\n: >{self.started}\nexec sleep 1000\n", encoding="utf-8")
         tool.chmod(0o755)
-        path = os.environ["PATH"]
-        self.addCleanup(os.environ.__setitem__, "PATH", path)
-        os.environ["PATH"] = f"{tmp}:{path}"
+        self.addCleanup(os.environ.__setitem__, "VMBOOT_GUEST_DIR", str(guest))
+        os.environ["VMBOOT_GUEST_DIR"] = str(programs)
 
     def tearDown(self) -> None:
         images = self.store / "images"

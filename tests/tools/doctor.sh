@@ -29,7 +29,7 @@ row libvirt error "cannot connect" "start libvirtd or virtqemud"
 [ -r /usr/share/qemu/qboot.rom ] && row firmware ok /usr/share/qemu/qboot.rom ""
 row access warning "no libvirt" "fix this first: libvirt"
 row kvm warning "no libvirt" "fix this first: libvirt"
-for name in store sqfstar mke2fs qemu init kernel modules headers libvirt firmware access kvm; do
+for name in store mke2fs qemu init kernel modules headers libvirt firmware access kvm; do
 	jq -e --arg name "$name" '[.checks[].name] | index($name)' "$tmp/json" >/dev/null ||
 		fail "nothing about $name"
 done
@@ -43,7 +43,6 @@ has out "STATUS" "error    libvirt" "-> start libvirtd"
 # tools; those in sbin are always found
 mkdir "$tmp/bin"
 doctor env PATH="$tmp/bin" "$(command -v vmboot)"
-row sqfstar error "sqfstar is not installed" "apt-get install squashfs-tools"
 row qemu error "qemu-system-x86_64 is not installed" "apt-get install qemu-system-x86"
 
 doctor env VMBOOT_GUEST_DIR="$tmp/nosuch" vmboot
