@@ -10,6 +10,24 @@
 
 #include "flags.h"
 
+bool in_group(const struct verb *verb, const char *word)
+{
+	size_t n = strlen(word);
+
+	return n && strncmp(verb->name, word, n) == 0 && verb->name[n] == ' ';
+}
+
+int verb_words(const struct verb *verb, int argc, char *const *argv)
+{
+	if (argc < 1)
+		return 0;
+	if (strcmp(verb->name, argv[0]) == 0)
+		return 1;
+	if (argc < 2 || !in_group(verb, argv[0]))
+		return 0;
+	return strcmp(verb->name + strlen(argv[0]) + 1, argv[1]) == 0 ? 2 : 0;
+}
+
 static int set_seconds(const struct verb *verb, const char *name, const char *value, int *ret)
 {
 	char *end;

@@ -48,6 +48,9 @@ typedef uint64_t flag_set;
 #define FLAG_MACHINE FLAG_BIT(28) /* fields of the machine under the names that podman has */
 #define FLAG_FORMAT FLAG_BIT(29)
 #define FLAG_FILTER FLAG_BIT(30)
+#define FLAG_IMAGES FLAG_BIT(40) /* filter and digests of images */
+#define FLAG_UNUSED FLAG_BIT(41) /* which unused images */
+#define FLAG_USERS FLAG_BIT(42)	 /* force: remove the VMs that use an image */
 
 /* Which fields of the library's table are flags of a verb. */
 enum verb_fields {
@@ -87,6 +90,12 @@ struct verb {
 	int max_operands; /* -1: any number */
 };
 
+/* How many of argv's first words are the verb's name: 1, or 2 as in "image inspect"; 0: it is not. */
+int verb_words(const struct verb *verb, int argc, char *const *argv);
+
+/* Whether the name of the verb has two words, of which this is the first. */
+bool in_group(const struct verb *verb, const char *word);
+
 struct setting {
 	const struct vmboot_field *field;
 	const char *value; /* NULL: empties a list */
@@ -98,7 +107,7 @@ struct args {
 	struct json_object *request; /* what --request read, or NULL */
 
 	bool help, verbose, version, json, chart, svg, quiet, all, force, follow, console, detach,
-		next_boot, report, rm, dry_run, interactive, tty, dereference, all_stores;
+		next_boot, report, rm, dry_run, interactive, tty, dereference, all_stores, digests;
 	const char *request_file, *phase, *name, *workdir, *user, *tail, *format;
 	const char **env, **filters; /* NULL-ended, or NULL */
 	int seconds;		     /* -1: not given */

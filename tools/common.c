@@ -233,3 +233,12 @@ void nearest_try(struct nearest *near, const char *word, const char *candidate)
 	near->best = candidate;
 	near->distance = d;
 }
+
+bool ask(const char *question)
+{
+	char answer[16] = "";
+
+	fprintf(stderr, "%s [y/N] ", question);
+	fflush(stderr);
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}

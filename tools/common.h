@@ -53,6 +53,9 @@ int usage_error(const char *verb, const char *fmt, ...) PRINTF(2, 3);
 /* The thread's last error, all of it once. Returns EXIT_USAGE for a bad option, else failed. */
 int show_error(int failed);
 
+/* Asks on standard error and reads a line of standard input: true if it begins with y. */
+bool ask(const char *question);
+
 /* Standard output, checked: what goes wrong shows in out_finish(), which gives the exit code. */
 void out(const char *fmt, ...) PRINTF(1, 2);
 void out_line(const char *text); /* with a newline unless it has one */

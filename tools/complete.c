@@ -15,6 +15,7 @@ enum {
 
 struct words {
 	const struct verb *verb;
+	const char *group;	   /* the first word of a verb that has two, or NULL */
 	struct vmboot_opts *where; /* uri and store, as given */
 	const char *word;	   /* what is to be completed, behind any "--flag=" */
 	const char *before;	   /* "--flag=", or "" */
@@ -169,11 +170,31 @@ static void offer_flag(const char *name, const char *help, void *data)
 	free(flag);
 }
 
+/* The first word of a verb that has two. */
+static void offer_group(const struct words *w, const struct verb *verb)
+{
+	char *group = xasprintf("%.*s", (int)strcspn(verb->name, " "), verb->name);
+
+	offer(w, group, "");
+	free(group);
+}
+
 static void offer_verbs(const struct words *w, const struct verb *verbs, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		offer(w, verbs[i].name, verbs[i].help);
-	offer(w, "help", "Show the help of a verb");
+	for (size_t i = 0; i < n; i++) {
+		const char *space = strchr(verbs[i].name, ' '),
+			   *before = i ? verbs[i - 1].name : "";
+
+		if (w->group && in_group(&verbs[i], w->group))
+			offer(w, space + 1, verbs[i].help);
+		else if (!w->group && !space)
+			offer(w, verbs[i].name, verbs[i].help);
+		else if (!w->group &&
+			 strncmp(before, verbs[i].name, (size_t)(space - verbs[i].name) + 1) != 0)
+			offer_group(w, &verbs[i]); /* those of one group stand together */
+	}
+	if (!w->group)
+		offer(w, "help", "Show the help of a verb");
 }
 
 static void offer_operand(const struct words *w)
@@ -259,6 +280,21 @@ static bool ends_flags(const struct verb *verb)
 	return verb->command || verb->rest;
 }
 
+static bool is_named(const struct words *w, const struct verb *verb, const char *word)
+{
+	if (!w->group)
+		return strcmp(verb->name, word) == 0;
+	return in_group(verb, w->group) && strcmp(strchr(verb->name, ' ') + 1, word) == 0;
+}
+
+static bool is_group(const struct verb *verbs, size_t n, const char *word)
+{
+	for (size_t i = 0; i < n; i++)
+		if (in_group(&verbs[i], word))
+			return true;
+	return false;
+}
+
 /* All words but the last. Returns false where nothing can be offered. */
 static bool walk(struct words *w, const struct verb *verbs, size_t n_verbs, int argc, char **argv)
 {
@@ -277,8 +313,12 @@ static bool walk(struct words *w, const struct verb *verbs, size_t n_verbs, int 
 				continue;
 			}
 			for (size_t k = 0; k < n_verbs && !w->verb->name; k++)
-				if (strcmp(verbs[k].name, argv[i]) == 0)
+				if (is_named(w, &verbs[k], argv[i]))
 					w->verb = &verbs[k];
+			if (!w->verb->name && !w->group && is_group(verbs, n_verbs, argv[i])) {
+				w->group = argv[i];
+				continue;
+			}
 			if (!w->verb->name)
 				return strcmp(argv[i], "help") == 0 && i + 1 == argc;
 			continue;

@@ -8,6 +8,7 @@
 static const struct flag flags[] = {
 #define MEMBER(m) offsetof(struct args, m)
 	{FLAG_ALL, "all", 'a', KIND_BOOL, MEMBER(all), "", "list stopped VMs, too"},
+	{FLAG_UNUSED, "all", 'a', KIND_BOOL, MEMBER(all), "", "remove images that have names, too"},
 	{FLAG_EACH, "all", 'a', KIND_BOOL, MEMBER(all), "",
 	 "all VMs of the store; no names are given"},
 	{FLAG_ALL_STORES, "all-stores", 0, KIND_BOOL, MEMBER(all_stores), "",
@@ -20,19 +21,26 @@ static const struct flag flags[] = {
 	{FLAG_MACHINE, "cpus", 0, KIND_CPUS, 0, "N", "the same as --vcpus"},
 	{FLAG_DETACH, "detach", 'd', KIND_BOOL, MEMBER(detach), "",
 	 "start the VM, print its name and leave it running"},
+	{FLAG_IMAGES, "digests", 0, KIND_BOOL, MEMBER(digests), "", "print whole digests"},
 	{FLAG_DRY_RUN, "dry-run", 'n', KIND_BOOL, MEMBER(dry_run), "",
 	 "only print what would be removed"},
 	{FLAG_PROGRAM, "env", 'e', KIND_LIST, MEMBER(env), "KEY=VALUE",
 	 "add a variable to the environment of the VM's program; may be repeated"},
 	{FLAG_FILTER, "filter", 0, KIND_LIST, MEMBER(filters), "KEY=VALUE",
 	 "only VMs with this name, image or status (running, paused, exited); may be repeated"},
+	{FLAG_IMAGES, "filter", 0, KIND_LIST, MEMBER(filters), "KEY=VALUE",
+	 "only images with this reference, dangling, label or user; may be repeated"},
+	{FLAG_UNUSED, "filter", 0, KIND_LIST, MEMBER(filters), "until=TIME",
+	 "only images that were imported before, as 24h, 10m or 2026-01-31"},
 	{FLAG_FOLLOW, "follow", 'f', KIND_BOOL, MEMBER(follow), "",
 	 "keep printing until the VM stops"},
 	{FLAG_FORCE, "force", 'f', KIND_BOOL, MEMBER(force), "",
 	 "cut the power of a running VM; a VM that does not exist is no error"},
+	{FLAG_USERS, "force", 'f', KIND_BOOL, MEMBER(force), "",
+	 "remove the VMs that use an image first, with their disks"},
 	{FLAG_YES, "force", 'f', KIND_BOOL, MEMBER(force), "", "do not ask"},
 	{FLAG_FORMAT, "format", 0, KIND_TEXT, MEMBER(format), "FORMAT",
-	 "print each VM in this format, such as \"{{.Name}} {{.Status}}\"; \"table ...\": with a "
+	 "print each one in this format, such as \"{{.Name}} {{.Status}}\"; \"table ...\": with a "
 	 "heading; "
 	 "\"json\""},
 	{FLAG_INTERACTIVE, "interactive", 'i', KIND_BOOL, MEMBER(interactive), "",

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* import, images, rmi: the store's images. */
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
+/* import, image inspect, tag, rmi: one image. */
+#include "verb-image.h"
 
-#include "verbs.h"
+static struct json_object *texts_json(const char *const *list)
+{
+	struct json_object *array = json_object_new_array();
 
-static struct json_object *image_json(const struct vmboot_image *image)
+	for (; *list; list++)
+		json_object_array_add(array, json_text(*list));
+	return array;
+}
+
+struct json_object *image_json(const struct vmboot_image *image)
 {
 	struct json_object *o = json_object_new_object();
 	struct json_object *config =
@@ -20,6 +23,8 @@ static struct json_object *image_json(const struct vmboot_image *image)
 	json_object_object_add(o, "format", json_text(image->format));
 	json_object_object_add(o, "bytes", json_object_new_uint64(image->bytes));
 	json_object_object_add(o, "imported", json_object_new_int64(image->imported));
+	json_object_object_add(o, "created", json_text(image->created));
+	json_object_object_add(o, "users", texts_json(image->users));
 	json_object_object_add(o, "config", config);
 	return o;
 }
@@ -42,74 +47,49 @@ int verb_import(struct args *args)
 	return 0;
 }
 
-static void print_json(struct vmboot_image *const *images)
+int verb_image_inspect(struct args *args)
 {
 	_cleanup_(json) struct json_object *list = json_object_new_array();
+	int status = 0;
 
-	for (; *images; images++)
-		json_object_array_add(list, image_json(*images));
-	out_json(list);
-}
+	for (int i = 0; i < args->n_operands; i++) {
+		_cleanup_(text) char *text = NULL;
 
-/* "sha256:" and 12 digits more. */
-static void digest_cell(struct table *table, const char *digest)
-{
-	const char *colon = strchr(digest, ':');
-
-	table_cell(table, "%.*s", colon ? (int)(colon - digest) + 13 : 12, digest);
-}
-
-static void size_cell(struct table *table, uint64_t bytes)
-{
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-	double size = (double)bytes;
-	size_t i = 0;
-
-	for (; size >= 1024 && i + 1 < ARRAY_SIZE(units); i++)
-		size /= 1024;
-	table_cell(table, "%.*f %s", i && size < 100 ? 1 : 0, size, units[i]);
-}
-
-static void time_cell(struct table *table, int64_t seconds)
-{
-	char text[32] = "-";
-	time_t t = (time_t)seconds;
-	struct tm tm;
-
-	if (seconds > 0 && localtime_r(&t, &tm))
-		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
-	table_cell(table, "%s", text);
-}
-
-static void print_table(struct vmboot_image *const *images)
-{
-	static const char *const heads[] = {"NAME", "DIGEST", "FORMAT", "SIZE", "IMPORTED"};
-	struct table table;
-
-	table_start(&table, heads, ARRAY_SIZE(heads));
-	for (; *images; images++) {
-		table_cell(&table, "%s", (*images)->name);
-		digest_cell(&table, (*images)->digest);
-		table_cell(&table, "%s", (*images)->format);
-		size_cell(&table, (*images)->bytes);
-		time_cell(&table, (*images)->imported);
+		if (vmboot_image_inspect(args->opts, args->operands[i], &text) < 0)
+			status = show_error(EXIT_FAILED);
+		else
+			json_object_array_add(list, json_tokener_parse(text));
 	}
-	table_print(&table);
+	out_json(list);
+	return status;
 }
 
-int verb_images(struct args *args)
+int verb_tag(struct args *args)
 {
-	_cleanup_(images) struct vmboot_image **images = NULL;
+	for (int i = 1; i < args->n_operands; i++)
+		if (vmboot_image_tag(args->opts, args->operands[0], args->operands[i]) < 0)
+			return show_error(EXIT_FAILED);
+	return 0;
+}
 
-	if (vmboot_image_list(args->opts, &images) < 0)
+/* For --force: the VMs that use the image go first. */
+static int remove_users(const struct args *args, const char *name)
+{
+	_cleanup_(json) struct json_object *image = NULL;
+	_cleanup_(text) char *text = NULL;
+	struct json_object *users = NULL;
+
+	if (vmboot_image_inspect(args->opts, name, &text) < 0)
 		return show_error(EXIT_FAILED);
-	if (args->json)
-		print_json(images);
-	else if (!args->quiet)
-		print_table(images);
-	else
-		for (struct vmboot_image **i = images; *i; i++)
-			out_name((*i)->name);
+	image = json_tokener_parse(text);
+	json_object_object_get_ex(image, "users", &users);
+	for (size_t i = 0; users && i < json_object_array_length(users); i++) {
+		_cleanup_(vm) struct vmboot_vm *vm = NULL;
+		const char *user = json_object_get_string(json_object_array_get_idx(users, i));
+
+		if (vmboot_open(args->opts, user, &vm) < 0 || vmboot_destroy(vm) < 0)
+			return show_error(EXIT_FAILED);
+	}
 	return 0;
 }
 
@@ -118,7 +98,9 @@ int verb_rmi(struct args *args)
 	int status = 0;
 
 	for (int i = 0; i < args->n_operands; i++) {
-		if (vmboot_image_remove(args->opts, args->operands[i]) < 0)
+		if (args->force && remove_users(args, args->operands[i]))
+			status = EXIT_FAILED;
+		else if (vmboot_image_remove(args->opts, args->operands[i]) < 0)
 			status = show_error(EXIT_FAILED);
 		else
 			out_name(args->operands[i]);

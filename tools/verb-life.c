@@ -194,12 +194,12 @@ int verb_rm(struct args *args)
 
 static bool is_confirmed(size_t n)
 {
-	char answer[16] = "";
+	char *question = xasprintf("Remove %zu stopped VM%s with %s disks and logs?", n,
+				   n == 1 ? "" : "s", n == 1 ? "its" : "their");
+	bool yes = ask(question);
 
-	fprintf(stderr, "Remove %zu stopped VM%s with %s disks and logs? [y/N] ", n,
-		n == 1 ? "" : "s", n == 1 ? "its" : "their");
-	fflush(stderr);
-	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+	free(question);
+	return yes;
 }
 
 int verb_prune(struct args *args)

@@ -7,9 +7,12 @@
 #include "args.h"
 
 int verb_cp(struct args *args);
+int verb_df(struct args *args);
 int verb_doctor(struct args *args);
 int verb_exec(struct args *args);
 int verb_gc(struct args *args);
+int verb_image_inspect(struct args *args);
+int verb_image_prune(struct args *args);
 int verb_images(struct args *args);
 int verb_import(struct args *args);
 int verb_logs(struct args *args);
@@ -25,6 +28,7 @@ int verb_run(struct args *args);
 int verb_start(struct args *args);
 int verb_stat(struct args *args);
 int verb_stop(struct args *args);
+int verb_tag(struct args *args);
 int verb_unpause(struct args *args);
 int verb_wait(struct args *args);
 int verb_xml(struct args *args);

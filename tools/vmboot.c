@@ -170,13 +170,34 @@ static const struct verb verbs[] = {
 	 .operands = "",
 	 .help = "List the images in the store",
 	 .fn = verb_images,
-	 .flags = COMMON | FLAG_JSON | FLAG_QUIET},
+	 .flags = COMMON | FLAG_IMAGES | FLAG_FORMAT | FLAG_JSON | FLAG_QUIET},
+	{.name = "image inspect",
+	 .operands = "NAME...",
+	 .operand = OPERAND_IMAGE,
+	 .help = "Print all that the store knows about images, as JSON",
+	 .fn = verb_image_inspect,
+	 .flags = COMMON,
+	 .min_operands = 1,
+	 .max_operands = -1},
+	{.name = "image prune",
+	 .operands = "",
+	 .help = "Remove images that no VM uses and that have no name",
+	 .fn = verb_image_prune,
+	 .flags = COMMON | FLAG_UNUSED | FLAG_DRY_RUN | FLAG_YES | FLAG_JSON},
+	{.name = "tag",
+	 .operands = "NAME NEW...",
+	 .operand = OPERAND_IMAGE,
+	 .help = "Give an image more names",
+	 .fn = verb_tag,
+	 .flags = COMMON,
+	 .min_operands = 2,
+	 .max_operands = -1},
 	{.name = "rmi",
 	 .operands = "NAME...",
 	 .operand = OPERAND_IMAGE,
 	 .help = "Remove images from the store",
 	 .fn = verb_rmi,
-	 .flags = COMMON,
+	 .flags = COMMON | FLAG_USERS,
 	 .min_operands = 1,
 	 .max_operands = -1},
 	{.name = "doctor",
@@ -185,6 +206,11 @@ static const struct verb verbs[] = {
 	 .fn = verb_doctor,
 	 .flags = COMMON | FLAG_JSON,
 	 .fields = FIELDS_DOCTOR},
+	{.name = "df",
+	 .operands = "",
+	 .help = "Print what takes how much disk space in the store",
+	 .fn = verb_df,
+	 .flags = COMMON | FLAG_JSON},
 	{.name = "gc",
 	 .operands = "",
 	 .help = "Remove what killed programs left behind, and old kernels",
@@ -195,17 +221,31 @@ static const struct verb verbs[] = {
 /* What may stand before the verb. */
 static const struct verb no_verb = {.flags = COMMON | FLAG_VERSION, .max_operands = -1};
 
-static const struct verb *find_verb(const char *name)
+/* The verb that argv begins with; *ret_n: how many words it has. */
+static const struct verb *find_verb(int argc, char *const *argv, int *ret_n)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-		if (strcmp(verbs[i].name, name) == 0)
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		*ret_n = verb_words(&verbs[i], argc, argv);
+		if (*ret_n)
 			return &verbs[i];
+	}
 	return NULL;
 }
 
-static int unknown_verb(const char *name)
+static bool is_group(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (in_group(&verbs[i], name))
+			return true;
+	return false;
+}
+
+/* argv has at least one word. */
+static int unknown_verb(int argc, char *const *argv)
 {
 	struct nearest near = {0};
+	char *name = argc > 1 && is_group(argv[0]) ? xasprintf("%s %s", argv[0], argv[1])
+						   : xasprintf("%s", argv[0]);
 	char *safe = printable(name);
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
@@ -216,6 +256,7 @@ static int unknown_verb(const char *name)
 	else
 		usage_error(NULL, "unknown verb \"%s\"", safe);
 	free(safe);
+	free(name);
 	return EXIT_USAGE;
 }
 
@@ -225,8 +266,8 @@ static int help_all(void)
 	    "Boot a container image in a virtual machine, and see how long each step takes.\n\n"
 	    "Verbs:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-		out("  %-8s  %s\n", verbs[i].name, verbs[i].help);
-	out("  %-8s  %s\n", "help", "Show the help of a verb");
+		out("  %-13s  %s\n", verbs[i].name, verbs[i].help);
+	out("  %-13s  %s\n", "help", "Show the help of a verb");
 	out("\nFlags before any verb: --uri URI, --store DIR, --debug, -v, --help, --version.\n"
 	    "See vmboot(1), and 'vmboot help VERB'.\n");
 	return 0;
@@ -235,12 +276,13 @@ static int help_all(void)
 static int help(int argc, char *const *argv)
 {
 	const struct verb *verb;
+	int words;
 
 	if (argc < 1)
 		return help_all();
-	verb = find_verb(argv[0]);
+	verb = find_verb(argc, argv, &words);
 	if (!verb)
-		return unknown_verb(argv[0]);
+		return unknown_verb(argc, argv);
 	args_help(verb);
 	return 0;
 }
@@ -267,7 +309,7 @@ static int run_verb(struct args *args, const struct verb *verb, int argc, char *
 static int run(struct args *args, int argc, char *const *argv)
 {
 	const struct verb *verb;
-	int n, r;
+	int n, words, r;
 
 	r = args_parse(args, &no_verb, argc, argv, true);
 	if (r)
@@ -284,8 +326,8 @@ static int run(struct args *args, int argc, char *const *argv)
 		return help(args->help ? n : n - 1, args->help ? argv : argv + 1);
 	if (strcmp(argv[0], "__complete") == 0)
 		return complete(verbs, ARRAY_SIZE(verbs), &no_verb, n - 1, argv + 1);
-	verb = find_verb(argv[0]);
-	return verb ? run_verb(args, verb, n - 1, argv + 1) : unknown_verb(argv[0]);
+	verb = find_verb(n, argv, &words);
+	return verb ? run_verb(args, verb, n - words, argv + words) : unknown_verb(n, argv);
 }
 
 /* If 0, 1 or 2 is closed, the next file would take its place: fill it with one that fails. */

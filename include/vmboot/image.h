@@ -29,6 +29,10 @@ struct vmboot_image {
 	uint64_t bytes;		 /**< of the root disk */
 	int64_t imported;	 /**< when, seconds since 1970 */
 	const char *config_json; /**< what it says about its program, see below */
+
+	/** Since 0.2. */
+	const char *created; /**< when it was built, as it says: RFC 3339; NULL: it does not say */
+	const char *const *users; /**< names of the VMs in this store that use it; NULL-ended */
 };
 
 /**
@@ -54,7 +58,8 @@ VMBOOT_API int vmboot_image_import(const struct vmboot_opts *where, const char *
  * @where: as above.
  * @ret_images: (out) NULL-ended; freed with vmboot_image_list_free().
  *
- * A store that does not exist has no images, and is not created.
+ * A store that does not exist has no images, and is not created. An image that lost its last name while
+ * a VM used it has the name "" and is at the end.
  *
  * Returns: how many, or a negative errno. Thread-safe. Since 0.1.
  */
@@ -71,6 +76,59 @@ VMBOOT_API int vmboot_image_list(const struct vmboot_opts *where,
  * Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_image_remove(const struct vmboot_opts *where, const char *name);
+
+/**
+ * vmboot_image_inspect: all that the store knows about an image.
+ * @where: as above.
+ * @name: e.g. "node:20"; it is looked up as in vmboot_create().
+ * @ret_json: (out) an object, described in vmboot-json(5); freed with vmboot_free().
+ *
+ * Returns: 0; -VMBOOT_ENOIMAGE; or a negative errno. Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_image_inspect(const struct vmboot_opts *where, const char *name,
+				    char **ret_json);
+
+/**
+ * vmboot_image_tag: give an image one more name.
+ * @where: as above.
+ * @name: one that it has, e.g. "node:20"; it is looked up as in vmboot_create().
+ * @new_name: the name to give it. One without a registry becomes localhost/…. If another image has
+ * this name, it loses it, as when an import takes a name over.
+ *
+ * Returns: 0; -VMBOOT_ENOIMAGE; -VMBOOT_EIMAGE, new_name is no name; or a negative errno.
+ * Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_image_tag(const struct vmboot_opts *where, const char *name,
+				const char *new_name);
+
+/** For vmboot_image_prune(): remove images that have names, too. Since 0.2. */
+#define VMBOOT_PRUNE_ALL 1U
+/** For vmboot_image_prune(): remove nothing, and report what would be removed. Since 0.2. */
+#define VMBOOT_PRUNE_DRY_RUN 2U
+
+/**
+ * vmboot_image_prune: remove images that no VM in this store uses.
+ * @where: as above.
+ * @flags: 0: only images without a name; or VMBOOT_PRUNE_ALL, VMBOOT_PRUNE_DRY_RUN.
+ * @before: only images that were imported before this time, in seconds since 1970; 0: any.
+ * @ret_json: (out, may be NULL) what was removed, described in vmboot-json(5); freed with vmboot_free().
+ *
+ * Returns: how many images were removed; -EINVAL, unknown flags; or another negative errno: what was
+ * removed before the failure stays removed. Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_image_prune(const struct vmboot_opts *where, unsigned flags, int64_t before,
+				  char **ret_json);
+
+/**
+ * vmboot_df: what takes how much disk space in the store.
+ * @where: opts of which uri, connection, store and log are read; NULL: defaults.
+ * @ret_json: (out) an array of objects, described in vmboot-json(5); freed with vmboot_free().
+ *
+ * libvirt is asked which VMs run. If it cannot be asked, no VM's space counts as reclaimable.
+ *
+ * Returns: 0 or a negative errno. Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_df(const struct vmboot_opts *where, char **ret_json);
 
 /**
  * vmboot_image_free: free one image record; the image stays.

@@ -14,6 +14,7 @@ struct owned {
 	struct vmboot_image pub; /* first */
 	struct vmb_image image;
 	char *config_json;
+	char **users;
 };
 
 void vmboot_image_free(struct vmboot_image *image)
@@ -24,6 +25,7 @@ void vmboot_image_free(struct vmboot_image *image)
 		return;
 	vmb_image_done(&o->image);
 	free(o->config_json);
+	vmb_list_free(o->users);
 	free(o);
 }
 VMB_DEFINE_CLEANUP(image_freep, struct vmboot_image *, vmboot_image_free)
@@ -37,7 +39,8 @@ void vmboot_image_list_free(struct vmboot_image **images)
 }
 
 /* Takes over what *image has. */
-static int publish(struct vmb_image *image, struct vmboot_image **ret)
+static int publish(const struct vmb_store *store, struct vmb_image *image,
+		   struct vmboot_image **ret)
 {
 	vmb_cleanup(image_freep) struct vmboot_image *pub = NULL;
 	struct owned *o = calloc(1, sizeof(*o));
@@ -49,17 +52,21 @@ static int publish(struct vmb_image *image, struct vmboot_image **ret)
 	o->image = *image;
 	*image = (struct vmb_image){0};
 	r = vmb_config_json(&o->image.config, &o->config_json);
+	if (r == 0)
+		r = vmb_index_users(store, o->image.digest, &o->users);
 	if (r < 0)
 		return r;
 	o->pub = (struct vmboot_image){
 		.size = sizeof(o->pub),
-		.name = o->image.name,
+		.name = o->image.name ? o->image.name : "",
 		.digest = o->image.digest,
 		.disk = o->image.disk,
 		.format = o->image.fstype,
 		.bytes = o->image.bytes,
 		.imported = o->image.imported,
 		.config_json = o->config_json,
+		.created = o->image.origin.created,
+		.users = vmb_list_const(o->users),
 	};
 	*ret = TAKE_PTR(pub);
 	return 0;
@@ -89,18 +96,27 @@ int vmboot_image_import(const struct vmboot_opts *where, const char *source, con
 		r = vmb_image_ensure(&store, source, name, &log, &image);
 	if (r < 0 || !ret_image)
 		return r;
-	return publish(&image, ret_image);
+	return publish(&store, &image, ret_image);
 }
 
-/* One name of the list; what went away meanwhile is left out. */
-static int add_to_list(const struct vmb_store *store, const char *name, struct vmboot_image **list,
-		       size_t *n)
+static int find_digest(const struct vmb_store *store, const char *digest, struct vmb_image *image)
 {
-	_cleanup_image_ struct vmb_image image = {0};
-	int r = vmb_image_find(store, name, &image);
+	int r = vmb_strdup(digest, &image->digest);
 
 	if (r == 0)
-		r = publish(&image, &list[*n]);
+		r = vmb_index_find(store, image);
+	return r == 0 ? -ENOENT : r < 0 ? r : 0;
+}
+
+/* One image of the list; what went away meanwhile is left out. */
+static int add_to_list(const struct vmb_store *store, const char *name, const char *digest,
+		       struct vmboot_image **list, size_t *n)
+{
+	_cleanup_image_ struct vmb_image image = {0};
+	int r = name ? vmb_image_find(store, name, &image) : find_digest(store, digest, &image);
+
+	if (r == 0)
+		r = publish(store, &image, &list[*n]);
 	if (r == 0)
 		++*n;
 	return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : 0;
@@ -110,19 +126,25 @@ int vmboot_image_list(const struct vmboot_opts *where, struct vmboot_image ***re
 {
 	vmb_cleanup(image_list_freep) struct vmboot_image **list = NULL;
 	_cleanup_store_ struct vmb_store store = {0};
-	_cleanup_list_ char **names = NULL;
+	_cleanup_list_ char **names = NULL, **nameless = NULL;
 	size_t n = 0;
 	int r = vmb_store_find(where ? where->store : NULL, &store);
 
 	if (r >= 0)
 		r = vmb_index_names(&store, NULL, &names);
+	if (r == 0)
+		r = vmb_index_nameless(&store, &nameless);
 	if (r < 0)
 		return r;
-	list = calloc(vmb_list_len(vmb_list_const(names)) + 1, sizeof(struct vmboot_image *));
+	list = calloc(vmb_list_len(vmb_list_const(names)) + vmb_list_len(vmb_list_const(nameless)) +
+			      1,
+		      sizeof(struct vmboot_image *));
 	if (!list)
 		return vmb_oom();
 	for (char **name = names; *name && r == 0; name++)
-		r = add_to_list(&store, *name, list, &n);
+		r = add_to_list(&store, *name, NULL, list, &n);
+	for (char **digest = nameless; *digest && r == 0; digest++)
+		r = add_to_list(&store, NULL, *digest, list, &n);
 	if (r < 0)
 		return r;
 	*ret_images = TAKE_PTR(list);

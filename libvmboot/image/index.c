@@ -259,37 +259,50 @@ int vmb_index_names(const struct vmb_store *store, const char *digest, char ***r
 
 /* ---- taking away ---- */
 
-/* The VM whose folder has a link to the image, or NULL. What was killed removing one uses nothing. */
-static int find_user(const struct vmb_store *store, const char *digest, char **ret_vm)
+/* Adds the VM if its folder has a link to the image. What was killed removing one uses nothing. */
+static int add_if_user(const char *vms, const char *name, const char *folder, char ***list)
 {
-	_cleanup_closedir_ DIR *dir = NULL;
-	_cleanup_free_ char *vms = NULL;
-	char folder[80], target[200];
-	struct dirent *d;
-	int r = vmb_asprintf(&vms, "%s/vms", store->path);
+	_cleanup_free_ char *link = NULL;
+	char target[200];
+	ssize_t n;
+	int r;
 
+	if (strstr(name, ".tmp-"))
+		return 0;
+	r = vmb_asprintf(&link, "%s/%s/image", vms, name);
 	if (r < 0)
 		return r;
-	folder_of(digest, folder);
-	dir = opendir(vms);
-	if (!dir && errno != ENOENT)
-		return vmb_errno(errno, "cannot read %s", vms);
-	while (dir && (d = readdir(dir))) {
-		_cleanup_free_ char *link = NULL;
-		ssize_t n;
+	n = readlink(link, target, sizeof(target) - 1);
+	target[n > 0 ? n : 0] = '\0';
+	return n > 0 && vmb_ends_with(target, folder) ? vmb_list_add(list, name) : 0;
+}
 
-		if (strstr(d->d_name, ".tmp-"))
-			continue;
-		r = vmb_asprintf(&link, "%s/%s/image", vms, d->d_name);
-		if (r < 0)
-			return r;
-		n = readlink(link, target, sizeof(target) - 1);
-		target[n > 0 ? n : 0] = '\0';
-		if (n > 0 && vmb_ends_with(target, folder))
-			return vmb_strdup(d->d_name, ret_vm);
-	}
-	*ret_vm = NULL;
+int vmb_index_users(const struct vmb_store *store, const char *digest, char ***ret)
+{
+	_cleanup_list_ char **list = NULL;
+	_cleanup_closedir_ DIR *dir = NULL;
+	_cleanup_free_ char *vms = NULL;
+	char folder[80];
+	struct dirent *d;
+	int r = open_folder(store, "vms", &vms, &dir, &list);
+
+	folder_of(digest, folder);
+	while (r == 0 && dir && (d = readdir(dir)))
+		r = add_if_user(vms, d->d_name, folder, &list);
+	if (r < 0)
+		return r;
+	qsort(list, vmb_list_len(vmb_list_const(list)), sizeof(*list), compare);
+	*ret = TAKE_PTR(list);
 	return 0;
+}
+
+/* The first VM that uses it, or NULL. */
+static int find_user(const struct vmb_store *store, const char *digest, char **ret_vm)
+{
+	_cleanup_list_ char **users = NULL;
+	int r = vmb_index_users(store, digest, &users);
+
+	return r < 0 ? r : vmb_strdup(*users, ret_vm);
 }
 
 int vmb_index_delete(const struct vmb_store *store, const char *digest)
@@ -387,17 +400,7 @@ int vmb_image_drop(const struct vmb_store *store, const char *digest)
 	return r < 0 ? r : 1;
 }
 
-static int add_if_unused(const struct vmb_store *store, const char *folder, char ***list)
-{
-	_cleanup_free_ char *digest = NULL;
-	int r = digest_of(folder, &digest);
-
-	if (r == 0)
-		r = is_unused(store, digest);
-	return r > 0 ? vmb_list_add(list, digest) : r == -ENOENT ? 0 : r;
-}
-
-int vmb_image_unused(const struct vmb_store *store, char ***ret_digests)
+int vmb_index_digests(const struct vmb_store *store, char ***ret)
 {
 	_cleanup_list_ char **list = NULL;
 	_cleanup_closedir_ DIR *dir = NULL;
@@ -407,12 +410,106 @@ int vmb_image_unused(const struct vmb_store *store, char ***ret_digests)
 
 	if (r < 0)
 		return r;
-	while (dir && r == 0 && (d = readdir(dir)))
-		r = add_if_unused(store, d->d_name, &list);
+	while (dir && (d = readdir(dir))) {
+		_cleanup_free_ char *digest = NULL;
+
+		r = digest_of(d->d_name, &digest);
+		if (r == 0)
+			r = vmb_list_add(&list, digest);
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	qsort(list, vmb_list_len(vmb_list_const(list)), sizeof(*list), compare);
+	*ret = TAKE_PTR(list);
+	return 0;
+}
+
+static int is_nameless(const struct vmb_store *store, const char *digest)
+{
+	_cleanup_list_ char **names = NULL;
+	_cleanup_free_ char *vm = NULL;
+	int r = vmb_index_names(store, digest, &names);
+
+	if (r == 0 && !*names)
+		r = find_user(store, digest, &vm);
+	return r < 0 ? r : vm != NULL;
+}
+
+/* Those of all digests for which fn gives 1. */
+static int choose_digests(const struct vmb_store *store,
+			  int (*fn)(const struct vmb_store *store, const char *digest), char ***ret)
+{
+	_cleanup_list_ char **all = NULL, **list = NULL;
+	int r = vmb_index_digests(store, &all);
+
+	if (r == 0)
+		r = vmb_list_add(&list, NULL);
+	for (char **digest = all; r >= 0 && *digest; digest++) {
+		r = fn(store, *digest);
+		if (r > 0)
+			r = vmb_list_add(&list, *digest);
+	}
 	if (r < 0)
 		return r;
-	*ret_digests = TAKE_PTR(list);
+	*ret = TAKE_PTR(list);
 	return 0;
+}
+
+int vmb_index_nameless(const struct vmb_store *store, char ***ret)
+{
+	return choose_digests(store, is_nameless, ret);
+}
+
+int vmb_image_unused(const struct vmb_store *store, char ***ret_digests)
+{
+	return choose_digests(store, is_unused, ret_digests);
+}
+
+static int remove_names(const struct vmb_store *store, char **names)
+{
+	for (; *names; names++) {
+		_cleanup_free_ char *path = NULL;
+		int r = name_path(store, *names, &path);
+
+		if (r < 0)
+			return r;
+		if (unlink(path) < 0 && errno != ENOENT)
+			return vmb_errno(errno, "cannot remove %s", path);
+	}
+	return 0;
+}
+
+int vmb_index_prune(const struct vmb_store *store, const char *digest,
+		    const struct vmb_prune *prune, struct vmb_image *ret, char ***ret_names)
+{
+	_cleanup_list_ char **names = NULL, **users = NULL;
+	_cleanup_image_ struct vmb_image image = {0};
+	_cleanup_close_ int lock = -1;
+	int r = vmb_index_lock(store, digest, &lock);
+
+	if (r == 0)
+		r = vmb_strdup(digest, &image.digest);
+	if (r == 0)
+		r = vmb_index_find(store, &image);
+	if (r >= 0)
+		r = vmb_index_names(store, digest, &names);
+	if (r == 0)
+		r = vmb_index_users(store, digest, &users);
+	if (r < 0)
+		return r;
+	if (*users || (*names && !prune->named) ||
+	    (prune->before && image.imported >= prune->before))
+		return 0;
+	if (!prune->dry)
+		r = remove_names(store, names);
+	if (r == 0 && !prune->dry)
+		r = delete_with_lock(store, digest);
+	if (r < 0)
+		return r;
+	*ret = image;
+	image = (struct vmb_image){0};
+	*ret_names = TAKE_PTR(names);
+	return 1;
 }
 
 int vmb_image_use(const struct vmb_store *store, const struct vmb_image *image, const char *folder)

@@ -42,6 +42,26 @@ int vmb_index_name(const struct vmb_store *store, const char *full, const char *
 /* All full names, sorted; of one digest, or NULL: of all. */
 int vmb_index_names(const struct vmb_store *store, const char *digest, char ***ret);
 
+/* The names of the VMs that use the image, sorted. */
+int vmb_index_users(const struct vmb_store *store, const char *digest, char ***ret);
+
+/* The digests of all images, sorted. */
+int vmb_index_digests(const struct vmb_store *store, char ***ret);
+
+/* Of those, the ones that VMs use and that have no name. */
+int vmb_index_nameless(const struct vmb_store *store, char ***ret);
+
+/* What to remove of the images that no VM uses. */
+struct vmb_prune {
+	bool named;	/* also those that have names */
+	int64_t before; /* only what was imported before that time; 0: all */
+	bool dry;	/* remove nothing */
+};
+
+/* Removes one image with its names, if it may: 1, and what it was; 0 if it stays. */
+int vmb_index_prune(const struct vmb_store *store, const char *digest,
+		    const struct vmb_prune *prune, struct vmb_image *ret, char ***ret_names);
+
 /* Takes away a name, and with the last one the image: 0, -VMBOOT_ENOIMAGE or -EBUSY. */
 int vmb_index_remove(const struct vmb_store *store, const char *full);
 

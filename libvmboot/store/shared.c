@@ -200,3 +200,21 @@ int vmb_shared_unused(const struct vmb_store *store, char ***ret_paths, char **r
 	*ret_silent = TAKE_PTR(silent);
 	return 0;
 }
+
+int vmb_shared_count(const struct vmb_store *store)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		_cleanup_free_ char *path = NULL;
+		_cleanup_closedir_ DIR *dir = NULL;
+		struct dirent *ent;
+
+		if (vmb_asprintf(&path, "%s/%s", store->path, kinds[i].folder) < 0)
+			return n;
+		dir = opendir(path);
+		while (dir && (ent = readdir(dir)))
+			n += is_called_so(&kinds[i], ent->d_name);
+	}
+	return n;
+}

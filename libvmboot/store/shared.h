@@ -34,4 +34,7 @@ int vmb_shared_use(const struct vmb_store *store, const struct vmb_shared *files
  */
 int vmb_shared_unused(const struct vmb_store *store, char ***ret_paths, char **ret_silent);
 
+/* How many shared files there are, used or not. */
+int vmb_shared_count(const struct vmb_store *store);
+
 #endif

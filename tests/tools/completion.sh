@@ -19,7 +19,9 @@ same() {
 
 same "verb" "$(offers ru)" run
 same "verbs" "$(offers '' | tr ' ' '\n' | sort)" \
-	"$({ vmboot --help | sed -n 's/^  \([a-z]*\)  .*/\1/p'; } | sort)"
+	"$({ vmboot --help | sed -n 's/^  \([a-z]*\)\( [a-z][a-z]*\)\?  .*/\1/p'; } | sort -u)"
+same "verbs of two words" "$(offers image '')" "inspect prune"
+same "flags of a verb of two words" "$(offers image prune --fil)" --filter
 same "a flag before the verb" "$(offers --uri embed --st)" --store
 for verb in $(vmboot --help | sed -n 's/^  \([a-z]*\)  .*/\1/p' | grep -vx help); do
 	same "flags of $verb" "$(offers "$verb" - | tr ' ' '\n' | sort -u)" \

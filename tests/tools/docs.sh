@@ -77,9 +77,10 @@ done
 
 # verbs and their own flags
 if [ -x "$builddir/tools/vmboot" ]; then
-	verbs=$(vmboot --help | sed -n 's/^  \([a-z]*\)  .*/\1/p')
+	verbs=$(vmboot --help | sed -n 's/^  \([a-z]*\( [a-z][a-z]*\)\?\)  .*/\1/p' | tr ' ' _)
 	[ "$(echo "$verbs" | wc -l)" -ge 15 ] || fail "too few verbs found"
 	for verb in $verbs; do
+		verb=$(echo "$verb" | tr _ ' ')
 		sed -n "/^\.It Cm $verb\b/,/^\.It Cm/p" "$docs/vmboot.1" >"$tmp/verb"
 		[ -s "$tmp/verb" ] || fail "vmboot.1 has no $verb"
 	done
@@ -87,9 +88,11 @@ if [ -x "$builddir/tools/vmboot" ]; then
 	sed '/^\.Ss/,$d' "$docs/vmboot.1" >"$tmp/common"
 	sed -n '/^\.Ss Fields/,/^\.Ss Running/p' "$docs/vmboot.1" >"$tmp/fields"
 	for verb in $verbs; do
+		verb=$(echo "$verb" | tr _ ' ')
 		[ "$verb" = help ] && continue
 		sed -n "/^\.It Cm $verb\b/,/^\(\.It Cm\|\.Ss\)/p" "$docs/vmboot.1" | sed '$d' >"$tmp/verb"
-		vmboot help "$verb" >"$tmp/help"
+		# shellcheck disable=SC2086
+		vmboot help $verb >"$tmp/help"
 		grep -q '^Fields of the request:' "$tmp/help" && cat "$tmp/fields" >>"$tmp/verb"
 		for flag in $(sed -n 's/^  .* --\([a-z-]*\).*/\1/p' "$tmp/help"); do
 			cat "$tmp/common" "$tmp/verb" | grep -q "Fl Fl $flag\b" ||
@@ -132,6 +135,8 @@ keys_of() {
 documented "VMS" $(keys_of "$srcdir/tools/verb-ps.c")
 # shellcheck disable=SC2046
 documented "IMAGES" $(keys_of "$srcdir/tools/verb-image.c")
+# shellcheck disable=SC2046
+documented "DISK SPACE" $(keys_of "$srcdir/libvmboot/vm/df.c")
 # shellcheck disable=SC2046
 documented "A PATH IN A GUEST" $(keys_of "$srcdir/tools/verb-files.c")
 # shellcheck disable=SC2046

@@ -31,6 +31,59 @@ disk=$(jq -r '.[0].disk' "$tmp/out")
 [ "$disk" = "$(jq -r '.[1].disk' "$tmp/out")" ] || fail "one image has two disks"
 [ -s "$disk" ] || fail "no disk at $disk"
 
+# names of it: tag, filters, formats
+expect 0 vmboot tag web:2 web:three quay.io/a/web:4
+expect 0 vmboot images -q --filter reference='web*' && [ "$(wc -l <"$tmp/out")" = 4 ] ||
+	fail "filter by reference: $(cat "$tmp/out")"
+expect 0 vmboot images -q --filter reference=web:two
+[ "$(cat "$tmp/out")" = localhost/web:two ] || fail "filter by name: $(cat "$tmp/out")"
+expect 0 vmboot images -q --filter dangling=true && [ ! -s "$tmp/out" ] || fail "dangling"
+expect 0 vmboot images --filter reference=web:2 --format '{{.Repository}} {{.Tag}} {{.Users}}|'
+[ "$(cat "$tmp/out")" = "localhost/web 2 |" ] || fail "format: $(cat "$tmp/out")"
+expect 2 vmboot images --filter x=y && has err reference=PATTERN
+expect 1 vmboot tag nosuch web:5 && has err nosuch
+expect 1 vmboot tag web:2 'WEB BAD' && has err 'WEB BAD'
+expect 0 vmboot image inspect web:2
+jq -e '.[0] | .name == "localhost/web:2" and (.names | length) == 4 and .architecture and
+	(.layers | length) > 0 and (.layers[0].digest | test("^sha256:")) and .layers[0].bytes > 0 and
+	(.history | length) > 0 and .users == [] and .config.workdir == "/srv"' "$tmp/out" >/dev/null ||
+	fail "inspect: $(cat "$tmp/out")"
+digest=$(jq -r '.[0].digest' "$tmp/out")
+expect 1 vmboot image inspect nosuch web:2 && has err nosuch && [ "$(jq length "$tmp/out")" = 1 ]
+expect 2 vmboot image && has err image
+expect 2 vmboot image nosuch && has err 'image nosuch'
+
+# what a VM uses stays, and has its place in the list without a name
+mkdir -p "$VMBOOT_STORE/vms/user1" && ln -s "../../images/sha256-${digest#*:}" "$VMBOOT_STORE/vms/user1/image"
+expect 0 vmboot images --filter user=user1 -q && [ "$(wc -l <"$tmp/out")" = 4 ] || fail "filter by user"
+expect 0 vmboot rmi web:three quay.io/a/web:4 web:two
+expect 1 vmboot rmi web:2 && has err "user1 uses"
+expect 0 vmboot image prune -af && [ ! -s "$tmp/out" ] || fail "prune removes what a VM uses"
+echo more >"$tmp/more"
+tar -C "$tmp" -cf "$tmp/other.tar" more
+expect 0 vmboot import --name web:2 "tar:$tmp/other.tar"
+expect 0 vmboot images && has out '<none>' user1
+expect 0 vmboot images --filter dangling=true --format '{{.Name}} {{.Users}}'
+[ "$(cat "$tmp/out")" = "<none> user1" ] || fail "dangling: $(cat "$tmp/out")"
+expect 0 vmboot df --json
+jq -e 'map({(.type): .}) | add | .images.count == 2 and .images.active == 1 and .vms.count == 1 and
+	.images.bytes > .images.reclaimable and .images.reclaimable > 0' "$tmp/out" >/dev/null ||
+	fail "df: $(cat "$tmp/out")"
+expect 0 vmboot df && has out images RECLAIMABLE
+rm -r "$VMBOOT_STORE/vms/user1"
+
+# prune: those without names; with -a all that are not used, by age
+expect 2 vmboot image prune </dev/null && has err --force
+expect 2 vmboot image prune -f --filter until=x && has err until=TIME
+expect 0 vmboot image prune -n --json && [ "$(jq -r '.[0].digest' "$tmp/out")" = "$digest" ] ||
+	fail "prune -n: $(cat "$tmp/out")"
+expect 0 vmboot image prune -f && [ "$(cat "$tmp/out")" = "$digest" ] || fail "prune: $(cat "$tmp/out")"
+expect 0 vmboot image prune -af --filter until=1h && [ ! -s "$tmp/out" ] || fail "prune until"
+expect 0 vmboot images -q && has out localhost/web:2
+expect 0 vmboot image prune -af --filter until=0s
+expect 0 vmboot image prune -af && expect 0 vmboot images -q && [ ! -s "$tmp/out" ] || fail "prune -a"
+expect 0 vmboot import --name web:2 "oci:$tmp/web:2" && expect 0 vmboot tag web:2 web:two
+
 # a closed standard output is not where the disk is written
 expect 0 vmboot rmi web:2 web:two
 [ -e "$disk" ] && fail "the disk stays when the last name goes"

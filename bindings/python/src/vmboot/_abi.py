@@ -624,6 +624,8 @@ class Image(ctypes.Structure):
     bytes: int
     imported: int
     config_json: Optional[builtins.bytes]
+    created: Optional[builtins.bytes]
+    users: ctypes._Pointer[c_char_p]
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -633,11 +635,15 @@ class Image(ctypes.Structure):
         ("bytes", c_uint64),
         ("imported", c_int64),
         ("config_json", c_char_p),
+        ("created", c_char_p),
+        ("users", POINTER(c_char_p)),
     ]
 
 
 FOREVER = -1
 GC_DRY_RUN = 1
+PRUNE_ALL = 1
+PRUNE_DRY_RUN = 2
 
 #: by their names in C
 STRUCTS: Dict[str, Any] = {
@@ -681,6 +687,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_copy_to": (c_int, (c_void_p, c_char_p, c_char_p)),
     "vmboot_create": (c_int, (POINTER(Opts), POINTER(c_void_p))),
     "vmboot_destroy": (c_int, (c_void_p,)),
+    "vmboot_df": (c_int, (POINTER(Opts), POINTER(c_void_p))),
     "vmboot_dispatch": (c_int, (c_void_p,)),
     "vmboot_doctor": (c_int, (POINTER(Opts), POINTER(c_void_p))),
     "vmboot_event_fd": (c_int, (c_void_p,)),
@@ -691,9 +698,12 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_gc": (c_int, (POINTER(Opts), c_uint, POINTER(c_void_p))),
     "vmboot_image_free": (None, (POINTER(Image),)),
     "vmboot_image_import": (c_int, (POINTER(Opts), c_char_p, c_char_p, POINTER(POINTER(Image)))),
+    "vmboot_image_inspect": (c_int, (POINTER(Opts), c_char_p, POINTER(c_void_p))),
     "vmboot_image_list": (c_int, (POINTER(Opts), POINTER(POINTER(POINTER(Image))))),
     "vmboot_image_list_free": (None, (POINTER(POINTER(Image)),)),
+    "vmboot_image_prune": (c_int, (POINTER(Opts), c_uint, c_int64, POINTER(c_void_p))),
     "vmboot_image_remove": (c_int, (POINTER(Opts), c_char_p)),
+    "vmboot_image_tag": (c_int, (POINTER(Opts), c_char_p, c_char_p)),
     "vmboot_info": (c_int, (c_void_p, POINTER(POINTER(Info)))),
     "vmboot_info_free": (None, (POINTER(Info),)),
     "vmboot_last_error": (POINTER(Error), ()),

@@ -242,16 +242,29 @@ class Image:
     #: seconds since 1970
     imported: int
     config_json: str
+    #: when it was built, as it says; "" if it does not say
+    created: str = ""
+    #: names of the VMs that use it
+    users: Tuple[str, ...] = ()
 
     @property
     def config(self) -> Dict[str, Any]:
-        """The image's entrypoint, cmd, env, workdir and user."""
+        """What the image says about its program: entrypoint, cmd, env, workdir, user, stop_signal,
+        exposed_ports, volumes, labels and healthcheck, as far as it has them."""
         found: Dict[str, Any] = json.loads(self.config_json or "{}")
         return found
 
     @property
     def imported_at(self) -> datetime.datetime:
         return datetime.datetime.fromtimestamp(self.imported, datetime.timezone.utc)
+
+
+def _texts(pointer: Any) -> Tuple[str, ...]:
+    """A NULL-ended list of strings."""
+    found: List[str] = []
+    while pointer and pointer[len(found)]:
+        found.append(text(pointer[len(found)]))
+    return tuple(found)
 
 
 def image(pointer: Any) -> Image:
@@ -264,7 +277,30 @@ def image(pointer: Any) -> Image:
         bytes=struct.bytes,
         imported=struct.imported,
         config_json=text(struct.config_json),
+        created=text(struct.created),
+        users=_texts(struct.users),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Pruned:
+    """One image that :func:`vmboot.images.prune` removed, or would."""
+
+    digest: str
+    names: List[str]
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class DiskSpace:
+    """What one part of the store takes on disk, in bytes."""
+
+    #: "images", "vms", "kernels" or "caches"
+    type: str
+    count: int
+    active: int
+    bytes: int
+    reclaimable: int
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,16 +7,18 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any, List, Optional
+import datetime
+import json
+from typing import Any, Dict, List, Optional
 
 from . import _abi, _results
-from ._lib import call, encoded, lib
+from ._lib import call, call_for_text, encoded, lib
 from ._cancel import Cancel
 from ._log import Progress
 from ._request import Options, StrPath, limited, where
-from ._results import Image
+from ._results import DiskSpace, Image, Pruned
 
-__all__ = ["Image", "import_image", "list", "remove"]
+__all__ = ["DiskSpace", "Image", "Pruned", "df", "import_image", "inspect", "list", "prune", "remove", "tag"]
 
 
 def import_image(
@@ -67,5 +69,64 @@ def list(*, store: Optional[StrPath] = None) -> List[Image]:  # pylint: disable=
     with where(None, store).options() as opts:
         found: List[Any] = _results.list_of(
             "vmboot_image_list", opts, "vmboot_image_list_free", _abi.Image, _results.image
+        )
+        return found
+
+
+def inspect(name: str, *, store: Optional[StrPath] = None) -> Dict[str, Any]:
+    """All that the store knows about an image: names, digest, config, layers, history, users;
+    see vmboot-json(5).
+
+    >>> vmboot.images.inspect("node:20")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    vmboot.errors.ImageNotFound: ...
+    """
+    with where(None, store).options() as opts:
+        found: Dict[str, Any] = json.loads(
+            call_for_text("vmboot_image_inspect", opts, encoded(name))[1]
+        )
+        return found
+
+
+def tag(name: str, new_name: str, *, store: Optional[StrPath] = None) -> None:
+    """Give an image one more name; an image that had this name before loses it."""
+    with where(None, store).options() as opts:
+        call("vmboot_image_tag", opts, encoded(name), encoded(new_name))
+
+
+def prune(
+    *,
+    all: bool = False,  # pylint: disable=redefined-builtin
+    before: Optional[datetime.datetime] = None,
+    dry_run: bool = False,
+    store: Optional[StrPath] = None,
+) -> List[Pruned]:
+    """Remove the images that have no name and that no VM uses; with ``all`` also those with names;
+    with ``before`` only those that were imported before that time.
+
+    >>> vmboot.images.prune(dry_run=True)
+    []
+    """
+    flags = (_abi.PRUNE_ALL if all else 0) | (_abi.PRUNE_DRY_RUN if dry_run else 0)
+    limit = int(before.timestamp()) if before else 0
+    with where(None, store).options() as opts:
+        found: List[Pruned] = _results.records(
+            Pruned, json.loads(call_for_text("vmboot_image_prune", opts, flags, limit)[1])
+        )
+        return found
+
+
+def df(
+    *, uri: Optional[str] = None, store: Optional[StrPath] = None, connection: Any = None
+) -> List[DiskSpace]:
+    """What takes how much disk space in the store.
+
+    >>> [part.type for part in vmboot.images.df()]
+    ['images', 'vms', 'kernels', 'caches']
+    """
+    with where(uri, store, connection).options() as opts:
+        found: List[DiskSpace] = _results.records(
+            DiskSpace, json.loads(call_for_text("vmboot_df", opts)[1])
         )
         return found
