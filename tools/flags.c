@@ -68,12 +68,12 @@ static const struct flag flags[] = {
 	 "begin with this many of the last lines"},
 	{FLAG_TTY, "tty", 't', KIND_BOOL, MEMBER(tty), "", "give the program a terminal"},
 	{FLAG_PROGRAM, "user", 'u', KIND_TEXT, MEMBER(user), "USER[:GROUP]",
-	 "the user who runs the program (default: root)"},
+	 "the user who runs the program (default: as the VM's program)"},
 	{FLAG_VERBOSE, "verbose", 'v', KIND_BOOL, MEMBER(verbose), "",
 	 "report on standard error what is done"},
 	{FLAG_VERSION, "version", 0, KIND_BOOL, MEMBER(version), "", "print the version"},
 	{FLAG_PROGRAM, "workdir", 'w', KIND_TEXT, MEMBER(workdir), "DIR",
-	 "the program's working folder (default: /)"},
+	 "the program's working folder (default: as the VM's program)"},
 	{FLAG_HELP, "help", 'h', KIND_BOOL, MEMBER(help), "", "show this help"},
 #undef MEMBER
 };

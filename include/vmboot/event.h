@@ -50,6 +50,8 @@ enum vmboot_phase {
 	VMBOOT_PHASE_OVERLAY = 42,	  /**< overlay disk and overlayfs mounted */
 	VMBOOT_PHASE_NETWORK = 43,	  /**< lo is up, the host name is set */
 	VMBOOT_PHASE_SWITCH = 44,	  /**< the image's root became the root */
+	VMBOOT_PHASE_SETTINGS = 50,	  /**< the request's sysctls and mounts are in place;
+					     missing if it has none; since 0.2 */
 	VMBOOT_PHASE_AGENT = 45,	  /**< the agent answers, or was skipped */
 	VMBOOT_PHASE_PROGRAM = 46,  /**< the program (or init system) was started; value: pid */
 	VMBOOT_PHASE_READY = 47,    /**< an init system reached its default target */

@@ -19,8 +19,9 @@ struct vmboot_exec_opts {
 	size_t size;		 /**< sizeof(struct vmboot_exec_opts) */
 	const char *const *args; /**< NULL-ended; the first is looked up in the guest's PATH */
 	const char *const *env;	 /**< NULL-ended "K=V", over the program's */
-	const char *workdir;	 /**< absolute; NULL: "/" */
-	const char *user;	 /**< "name", "uid", with ":group"; NULL: root */
+	const char *workdir;	 /**< absolute; NULL: that of the VM's program; "/" in 0.1 */
+	const char *user;	 /**< "name", "uid", with ":group"; NULL: that of the VM's program;
+				    root in 0.1 */
 	const void *input;	 /**< what the program reads from standard input; NULL: nothing */
 	size_t input_size;	 /**< bytes of input */
 	size_t output_max;	 /**< bytes kept of each output; 0: 16 MiB */

@@ -135,6 +135,13 @@ struct vmboot_opts {
 	struct vmboot_cancel *cancel; /**< C only; borrowed: ends the call, see vmboot_cancel() */
 	const char *hostname;	      /**< the guest's; NULL: made of the name */
 	uint64_t log_max_mib;	      /**< what is kept of each of the guest's logs, MiB; 0: 64 */
+	const char *shm_size;	      /**< of /dev/shm, "64m"; NULL: half of the memory */
+	const char *const *tmpfs;  /**< NULL-ended "PATH[:OPTION,…]": mounted for the program */
+	const char *const *sysctl; /**< NULL-ended "KEY=VALUE", set before the program starts */
+	const char *const *ulimit; /**< NULL-ended "NAME=SOFT[:HARD]" for program and exec */
+	const char *ttl;	   /**< how long the guest runs at most, "90s"; NULL: no limit */
+	bool read_only;		   /**< the root cannot be written; /tmp, /run and such can */
+	char padding[7];	   /**< 0 */
 };
 
 /** The most bytes of a request in JSON: 16 MiB, 1 MiB in 0.1. Since 0.2. */

@@ -95,6 +95,8 @@ void agent_port_queued(struct agent_port *port, size_t n);
 
 /* ---- spawn.c ---- */
 
+/* Whether a program is one of the agent's own: those run as root, at "/". */
+bool agent_is_built_in(const char *const *args);
 /* Starts a program of ours, see start.h; the members that are the same for all are set here. */
 int agent_spawn(const struct init *init, struct init_start *what, struct init_child *ret);
 void agent_kill(pid_t pid, int sig); /* its process group */

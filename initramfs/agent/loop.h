@@ -24,6 +24,8 @@ struct agent {
 
 /* All signals are blocked from then on. 0 or -errno. */
 int agent_setup(struct agent *agent, struct init *init, const char *const *env);
+/* See init_agent_defaults(); the records live as long as init. 0 or -ENOMEM. */
+int agent_take_defaults(struct init *init, size_t n, char **records);
 void agent_run(struct agent *agent); /* until PID 1 says the end has come, and all has ended */
 
 /* ---- unit.c ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -155,6 +156,35 @@ static int fd_arg(const char *text)
 	return fd;
 }
 
+static const char *value_of(const char *record, const char *key)
+{
+	size_t n = strlen(key);
+
+	return strncmp(record, key, n) == 0 ? record + n : NULL;
+}
+
+int agent_take_defaults(struct init *init, size_t n, char **records)
+{
+	struct vmb_guest_config *c = &init->config;
+	const char **limits = calloc(n + 1, sizeof(*limits));
+
+	c->user = c->workdir = "";
+	if (!limits)
+		return -ENOMEM;
+	c->ulimit = limits;
+	for (size_t i = 0; i < n; i++) {
+		const char *user = value_of(records[i], "user=");
+		const char *workdir = value_of(records[i], "workdir=");
+		const char *limit = value_of(records[i], "ulimit=");
+
+		c->user = user ? user : c->user;
+		c->workdir = workdir ? workdir : c->workdir;
+		if (limit)
+			*limits++ = limit;
+	}
+	return 0;
+}
+
 int agent_main(struct init *init, int argc, char **argv)
 {
 	const char *const *env = (const char *const *)environ;
@@ -167,6 +197,8 @@ int agent_main(struct init *init, int argc, char **argv)
 	} else {
 		agent.control = argc > 1 ? fd_arg(argv[1]) : -1;
 		init->overlay = argc > 2 ? fd_arg(argv[2]) : -1;
+		if (argc > 3 && agent_take_defaults(init, (size_t)argc - 3, argv + 3) < 0)
+			return 1;
 	}
 	if (agent_setup(&agent, init, env) < 0)
 		return 1;

@@ -32,6 +32,17 @@ void agent_session_begin(struct agent_session *session, uint32_t id)
 	session->slot_start = session->slot_in = session->slot_out = session->slot_err = -1;
 }
 
+/* As podman's exec: where the request says nothing, the user and the folder of the VM's program. */
+static void take_defaults(const struct vmb_guest_config *config, struct init_start *what)
+{
+	if (!what->user[0] && config->user) {
+		what->user = config->user;
+		what->keeps_home = true;
+	}
+	if (!what->workdir[0] && config->workdir)
+		what->workdir = config->workdir;
+}
+
 static void start(struct agent_stream *s, struct agent_session *session, const uint8_t *bytes,
 		  size_t n)
 {
@@ -47,6 +58,8 @@ static void start(struct agent_stream *s, struct agent_session *session, const u
 	what.env = request.env;
 	what.user = request.user;
 	what.workdir = request.workdir;
+	if (!agent_is_built_in(request.args))
+		take_defaults(&s->init->config, &what);
 	what.tty = session->tty = request.tty;
 	what.rows = request.rows;
 	what.columns = request.columns;

@@ -10,10 +10,23 @@ static const struct {
 	int fd;
 } built_in[] = {{VMB_TAR_OUT, agent_tar_out, 1}, {VMB_TAR_IN, agent_tar_in, 0}};
 
+static bool is_built_in(const char *const *args, size_t i)
+{
+	return strcmp(args[0], built_in[i].name) == 0 && args[1] && !args[2];
+}
+
+bool agent_is_built_in(const char *const *args)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(built_in); i++)
+		if (is_built_in(args, i))
+			return true;
+	return false;
+}
+
 static void run_built_in(const char *const *args)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(built_in); i++)
-		if (strcmp(args[0], built_in[i].name) == 0 && args[1] && !args[2]) {
+		if (is_built_in(args, i)) {
 			init_close_from(3);
 			_exit(built_in[i].run(args[1], built_in[i].fd));
 		}

@@ -17,23 +17,40 @@
 
 extern char **environ;
 
-/* The list lives as long as the agent. */
-static const char *const *read_environment(const struct init *init)
+/* The texts in a file, each ended by a 0, which live as long as the agent; or NULL. */
+static char **read_records(const struct init *init, const char *name, size_t *ret_n)
 {
-	char path[INIT_PATH_MAX], *text = NULL;
-	const char **env;
+	char path[INIT_PATH_MAX], *text = NULL, **list;
 	size_t n = 0;
-	long len = qga_read_proc(init_path(init, path, INIT_ENVIRONMENT), &text);
+	long len = qga_read_proc(init_path(init, path, "%s", name), &text);
 
 	for (long i = 0; i < len; i++)
 		n += text[i] == '\0';
-	env = len < 0 ? NULL : calloc(n + 1, sizeof(*env));
-	if (!env)
-		return (const char *const *)environ;
+	list = len < 0 ? NULL : calloc(n + 1, sizeof(*list));
+	if (!list)
+		return NULL;
+	*ret_n = n;
 	n = 0;
 	for (char *p = text; p < text + len; p += strlen(p) + 1)
-		env[n++] = p;
-	return env;
+		list[n++] = p;
+	return list;
+}
+
+static const char *const *read_environment(const struct init *init)
+{
+	size_t n;
+	char **env = read_records(init, INIT_ENVIRONMENT, &n);
+
+	return (const char *const *)(env ? env : environ);
+}
+
+static void read_defaults(struct init *init)
+{
+	size_t n = 0;
+	char **records = read_records(init, INIT_DEFAULTS, &n);
+
+	agent_take_defaults(init, n, records);
+	free(records);
 }
 
 /* sd_notify(3): a datagram to the socket that the environment names; '@' stands for a 0. */
@@ -74,6 +91,7 @@ const char *const *agent_unit_begin(struct agent *agent)
 	init->system = INIT_SYSTEM_SYSTEMD;
 	init->overlay =
 		open(init_path(init, path, INIT_OVERLAY), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	read_defaults(init);
 	return read_environment(init);
 }
 

@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/reboot.h>
 #include <sys/socket.h>
@@ -39,6 +41,37 @@ int init_agent(struct init *init, struct init_report *report)
 	return INIT_LATER;
 }
 
+/* ---- what the agent must know of the program ---- */
+
+static void add_record(char *text, size_t *n, const char *key, const char *value)
+{
+	const size_t size = strlen(key) + strlen(value) + 2;
+
+	if (text)
+		init_format(text + *n, size, "%s=%s", key, value);
+	*n += size;
+}
+
+static size_t add_records(const struct vmb_guest_config *c, char *text)
+{
+	size_t n = 0;
+
+	add_record(text, &n, "user", c->user ? c->user : "");
+	add_record(text, &n, "workdir", c->workdir ? c->workdir : "");
+	for (const char *const *limit = c->ulimit; limit && *limit; limit++)
+		add_record(text, &n, "ulimit", *limit);
+	return n;
+}
+
+char *init_agent_defaults(const struct vmb_guest_config *config, size_t *ret_n)
+{
+	char *text = malloc(add_records(config, NULL));
+
+	if (text)
+		*ret_n = add_records(config, text);
+	return text;
+}
+
 /* ---- in the child ---- */
 
 static void keep(int fd, char text[16])
@@ -51,8 +84,20 @@ static void keep(int fd, char text[16])
 static void __attribute__((noreturn)) become_agent(const struct init *init, int control)
 {
 	char name[] = AGENT_NAME, control_text[16], overlay_text[16];
-	char *argv[] = {name, control_text, overlay_text, NULL};
-	char **env = init_environment(&init->config);
+	char **env = init_environment(&init->config), **argv;
+	size_t n = 0, n_records = 0;
+	char *records = init_agent_defaults(&init->config, &n);
+
+	for (size_t i = 0; i < n; i++)
+		n_records += records[i] == '\0';
+	argv = calloc(n_records + 4, sizeof(*argv));
+	if (!argv)
+		_exit(127);
+	argv[0] = name;
+	argv[1] = control_text;
+	argv[2] = overlay_text;
+	for (size_t i = 3, at = 0; at < n; at += strlen(records + at) + 1)
+		argv[i++] = records + at;
 
 	keep(control, control_text);
 	keep(init->overlay, overlay_text);

@@ -46,5 +46,9 @@ int init_config(struct init *init, struct init_report *report)
 	if (r < 0)
 		return init_failed(report, r, "reading the %ld bytes that it says it has", n);
 	r = vmb_config_decode(bytes, (size_t)n, &init->config, &why);
-	return r < 0 ? init_failed(report, r, "%s", why) : init_disks_add(init, report);
+	if (r < 0)
+		return init_failed(report, r, "%s", why);
+	if (init->config.ttl_ms)
+		init->ttl.at_us = vmb_monotonic_us() + (int64_t)init->config.ttl_ms * 1000;
+	return init_disks_add(init, report);
 }

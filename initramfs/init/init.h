@@ -177,10 +177,11 @@ struct init {
 	bool ended; /* the program has */
 	struct init_agent agent;
 	enum init_system system;
-	int self;	 /* a folder of the initramfs with this program, kept for systemd; or -1 */
-	int how;	 /* RB_POWER_OFF, or what else ends it all */
-	const char *why; /* in a few words */
-	bool by_guest;	 /* a program in it asked for that, by a signal to us */
+	int self; /* a folder of the initramfs with this program, kept for systemd; or -1 */
+	struct vmb_deadline ttl;	/* the guest's time is over then */
+	int how;			/* RB_POWER_OFF, or what else ends it all */
+	const char *why;		/* in a few words */
+	bool by_guest;			/* a program in it asked for that, by a signal to us */
 	bool stopping, killed;		/* a stop was asked for; and was not heard */
 	struct vmb_deadline stop_until; /* then SIGKILL */
 };
@@ -271,6 +272,7 @@ int init_read_text(const char *path, char *text, size_t size); /* length or -err
 int init_read_file(const char *path, size_t max, char **ret);  /* allocated; 0 or -errno */
 char *init_read_proc(const char *path); /* allocated, at most 16 KiB; or NULL */
 int init_write_file(const char *path, mode_t mode, const void *bytes, size_t n); /* 0 or -errno */
+void init_make_folders(char *path); /* mkdir -p; what fails shows when it is used */
 bool init_has_word(const char *words, const char *word);
 
 /* mounts.c: what a program expects below /dev and /sys; after the switch. */
@@ -292,9 +294,22 @@ bool init_modprobe_matches(const char *pattern, const char *name);
 int init_modprobe_main(struct init *init, int argc, char **argv);
 void init_modprobe_offer(const struct init *init);
 
-/* run.c: /run for an init system; after the switch. init_run_copy() closes from, the image's. */
+/*
+ * settings.c: what the request asks of the guest beside its program. init_settings() is a phase;
+ * init_seal_root() comes last of all that writes to the root; init_set_ulimits() is for the process
+ * itself.
+ */
+int init_settings(struct init *init, struct init_report *report);
+int init_seal_root(struct init *init, struct init_report *report);
+int init_set_ulimits(const struct init *init, struct init_report *report);
+
+/* run.c: /run for an init system; after the switch. */
 int init_run(struct init *init, struct init_report *report);
-int init_run_copy(const struct init *init, int from); /* 0 or -errno */
+/*
+ * Copies to the folder, which is a new mount, what the one below it has: its entries, its owner and
+ * mode. Closes from, that one. 0 or -errno.
+ */
+int init_copy_up(const struct init *init, int from, const char *name, bool entries, bool owner);
 
 /* names.c: /etc/hosts, /etc/hostname and /etc/resolv.conf; after the switch. */
 void init_names(struct init *init);
@@ -361,7 +376,9 @@ char **init_system_environment(const struct vmb_guest_config *config);
 #define INIT_LATE INIT_RUN "/events"
 #define INIT_STARTING INIT_RUN "/starting"	 /* until the default target */
 #define INIT_ENVIRONMENT INIT_RUN "/environment" /* of the image; each entry ends with a 0 */
+#define INIT_DEFAULTS INIT_RUN "/defaults"	 /* see init_agent_defaults() */
 #define INIT_OVERLAY INIT_RUN "/overlay"	 /* a link to a folder on the overlay disk */
+#define INIT_WHY INIT_RUN "/why" /* why the keeper asked systemd to end, if it did */
 #define INIT_SELF_FOLDER "/run/initramfs"
 #define INIT_SELF INIT_SELF_FOLDER "/shutdown" /* this program */
 #define INIT_SELF_KEPT "/vmboot/self"	       /* where the folder is in the initramfs */
@@ -412,10 +429,17 @@ int init_signals_open(struct init *init);
 void init_serve(struct init *init); /* returns when it is time to power off */
 void init_serve_once(struct init *init, int timeout_ms);
 
+/* Asks for the end when the guest's time is over. */
+void init_enforce_ttl(struct init *init);
+
 /* Ends the program, and then all; how: for reboot(2). The first who asks says how. */
 void init_stop(struct init *init, int how, const char *why);
 
-/* agent.c */
+/*
+ * agent.c. init_agent_defaults(): records "user=…", "workdir=…" and "ulimit=…", each ended by a 0, as the
+ * agent takes them: what a program gets that exec runs. Allocated, or NULL.
+ */
+char *init_agent_defaults(const struct vmb_guest_config *config, size_t *ret_n);
 void init_agent_start(struct init *init);
 void init_agent_hear(struct init *init);
 void init_agent_ended(struct init *init);

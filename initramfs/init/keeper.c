@@ -16,6 +16,7 @@
  * The keeper: a process beside the image's init system, forked before that becomes PID 1. It
  *
  *  - passes the power button on, where nobody else in the guest hears it;
+ *  - ends all when the guest's time is over;
  *  - tells when systemd has crashed, which then stands still as PID 1;
  *  - holds a folder of the overlay disk open, for the agent;
  *  - with an init system other than systemd: keeps the agent running, and tells of ready and the end.
@@ -120,9 +121,10 @@ static bool keep_once(struct init *init, int timeout_ms)
 		[ACPI] = {.fd = init->acpi, .events = POLLIN},
 		[AGENT] = {.fd = init->agent.control, .events = POLLIN},
 	};
+	char path[INIT_PATH_MAX];
 	bool end = false;
 
-	if (poll(p, N, timeout_ms) > 0) {
+	if (poll(p, N, vmb_deadline_poll(init->ttl, timeout_ms)) > 0) {
 		if (p[AGENT].revents)
 			init_agent_hear(init);
 		if (p[ACPI].revents && init_acpi_pressed(init->acpi) && !button_is_taken(init))
@@ -130,8 +132,12 @@ static bool keep_once(struct init *init, int timeout_ms)
 		if (p[SIGNALS].revents)
 			end = take_signals(init);
 	}
-	if (init->stopping)
+	init_enforce_ttl(init);
+	if (init->stopping) {
+		init_write_file(init_path(init, path, INIT_WHY), 0600, init->why,
+				strlen(init->why));
 		init_system_end(init, init->system, init->how);
+	}
 	init->stopping = false;
 	init_event_flush(&init->events, 0);
 	return end;

@@ -135,6 +135,17 @@ static int save_environment(const struct init *init)
 	return init_write_file(init_path(init, path, INIT_ENVIRONMENT), 0600, text, n);
 }
 
+static int save_defaults(const struct init *init)
+{
+	char path[INIT_PATH_MAX];
+	size_t n = 0;
+	_cleanup_free_ char *text = init_agent_defaults(&init->config, &n);
+
+	if (!text)
+		return -ENOMEM;
+	return init_write_file(init_path(init, path, INIT_DEFAULTS), 0600, text, n);
+}
+
 int init_machine(struct init *init, struct init_report *report)
 {
 	char path[INIT_PATH_MAX];
@@ -148,8 +159,8 @@ int init_machine(struct init *init, struct init_report *report)
 	if (init->system != INIT_SYSTEM_SYSTEMD)
 		return 0;
 	r = show_self(init, report);
-	if (r == 0 && init->agent.wanted && save_environment(init) < 0)
-		r = init_failed(report, EIO, "writing " INIT_ENVIRONMENT);
+	if (r == 0 && init->agent.wanted && (save_environment(init) < 0 || save_defaults(init) < 0))
+		r = init_failed(report, EIO, "writing " INIT_ENVIRONMENT " and " INIT_DEFAULTS);
 	if (r == 0)
 		r = init_units(init, report);
 	if (r < 0)

@@ -34,6 +34,7 @@ static const struct phase {
 	{VMBOOT_PHASE_OVERLAY, init_overlay, "the overlay disk is damaged or full"},
 	{VMBOOT_PHASE_NETWORK, init_network, "the kernel lacks what lo needs"},
 	{VMBOOT_PHASE_SWITCH, init_switch, "the image has something else where mounts go"},
+	{VMBOOT_PHASE_SETTINGS, init_settings, "the guest cannot have what the request asks for"},
 	{VMBOOT_PHASE_AGENT, init_agent, "the agent did not start"},
 	{VMBOOT_PHASE_PROGRAM, init_program, "the image cannot run what it was asked to"},
 };

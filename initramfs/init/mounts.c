@@ -22,11 +22,13 @@ static const struct place early[] = {
 	{"sys", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, NEEDED},
 };
 
-/* An init system makes these itself. */
+static const struct place shm = {"shm",	      "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV,
+				 "mode=1777", NEEDED};
+
+/* An init system makes these itself, and shm, unless it is there. */
 static const struct place for_program[] = {
 	{"devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
 	 "newinstance,ptmxmode=0666,mode=0620,gid=5", NEEDED},
-	{"shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777", NEEDED},
 	{"mqueue", "/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, OPTIONAL},
 	{"cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, OPTIONAL},
 };
@@ -42,12 +44,17 @@ static const struct {
 
 static int mount_place(struct init *init, const struct place *place, struct init_report *report)
 {
-	char path[INIT_PATH_MAX];
+	const char *size = init->config.shm_size, *data = place->data;
+	char path[INIT_PATH_MAX], sized[64];
 	int r;
 
+	if (place == &shm && size && size[0]) {
+		init_format(sized, sizeof(sized), "%s,size=%s", data, size);
+		data = sized;
+	}
 	init_path(init, path, "%s", place->target);
 	mkdir(path, 0755); /* that it is there is as good; that it is not shows below */
-	r = init->ops->mount(place->source, path, place->type, place->flags, place->data);
+	r = init->ops->mount(place->source, path, place->type, place->flags, data);
 	if (r == 0 || r == -EBUSY || place->need == OPTIONAL)
 		return 0;
 	return init_failed(report, r, "mounting %s at %s", place->type, place->target);
@@ -105,11 +112,16 @@ int init_mounts_late(struct init *init, struct init_report *report)
 	char path[INIT_PATH_MAX];
 	int r = 0;
 
-	if (init->config.init_mode == VMBOOT_INIT_SYSTEMD)
-		return init_run(init, report);
+	if (init->config.init_mode == VMBOOT_INIT_SYSTEMD) {
+		if (init->config.shm_size && init->config.shm_size[0])
+			r = mount_place(init, &shm, report);
+		return r < 0 ? r : init_run(init, report);
+	}
 	mkdir(init_path(init, path, "/run"), 0755); /* an image's own is as good */
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(for_program); i++)
 		r = mount_place(init, &for_program[i], report);
+	if (r == 0)
+		r = mount_place(init, &shm, report);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dev_links); i++)
 		if (symlink(dev_links[i].to, init_path(init, path, "%s", dev_links[i].link)) < 0 &&
 		    errno != EEXIST)

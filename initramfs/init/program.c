@@ -124,6 +124,8 @@ static int run_program(struct init *init, struct init_report *report)
 	};
 	int r = init_user_find(init, c->user, &user, report);
 
+	if (r == 0)
+		r = init_seal_root(init, report);
 	if (r < 0)
 		return r;
 	what.base = (const char *const *)init_environment(c);
@@ -178,6 +180,11 @@ int init_hand_over(struct init *init, struct init_report *report)
 
 	if (!env)
 		return init_failed(report, ENOMEM, "making the environment");
+	r = init_set_ulimits(init, report);
+	if (r == 0)
+		r = init_seal_root(init, report);
+	if (r < 0)
+		return r;
 	r = init_late_begin(init);
 	if (r < 0)
 		return init_failed(report, r, "writing " INIT_LATE);

@@ -9,6 +9,8 @@
 #include "init.h"
 
 /*
+ * A tmpfs that begins with what the image has there, as podman's tmpcopyup does it.
+ *
  * An init system finds an empty tmpfs at /run, as it would mount one itself, and in it a copy of what
  * the image has there: folders, files and links with their owners and modes. podman does the same
  * for its containers with systemd (tmpcopyup). Left out are
@@ -129,16 +131,18 @@ static int copy_entries(struct copy *c, int from, int to, int depth)
 	return r;
 }
 
-int init_run_copy(const struct init *init, int from)
+int init_copy_up(const struct init *init, int from, const char *name, bool entries, bool owner)
 {
 	char path[INIT_PATH_MAX];
 	_cleanup_close_ int to =
-		open(init_path(init, path, "/run"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		open(init_path(init, path, "%s", name), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct copy c = {0};
 	struct stat st;
-	int r = to < 0 || fstat(from, &st) < 0 ? -errno : set_owner(to, &st);
+	int r = to < 0 || fstat(from, &st) < 0 ? -errno : 0;
 
-	if (r == 0)
+	if (r == 0 && owner)
+		r = set_owner(to, &st);
+	if (r == 0 && entries)
 		return copy_entries(&c, from, to, 0);
 	close(from);
 	return r;
@@ -157,7 +161,7 @@ int init_run(struct init *init, struct init_report *report)
 		vmb_closep(&from);
 		return init_failed(report, r, "mounting tmpfs at /run");
 	}
-	r = from < 0 ? 0 : init_run_copy(init, from);
+	r = from < 0 ? 0 : init_copy_up(init, from, "/run", true, true);
 	if (r < 0)
 		init_log(init, "only a part of the image's /run is there: %s", strerror(-r));
 	for (size_t i = 0; i < ARRAY_SIZE(container_marks); i++)

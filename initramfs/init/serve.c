@@ -190,6 +190,14 @@ static void take_signals(struct init *init)
 	}
 }
 
+void init_enforce_ttl(struct init *init)
+{
+	if (!vmb_deadline_passed(init->ttl))
+		return;
+	init->ttl = vmb_deadline_in(-1);
+	init_stop(init, RB_POWER_OFF, VMB_POWEROFF_TTL);
+}
+
 /* A program that does not hear SIGTERM is killed; one that the kernel cannot kill is left. */
 static void enforce_stop(struct init *init)
 {
@@ -211,7 +219,7 @@ static int min_timeout(const struct init *init, int timeout_ms)
 		timeout_ms = RETRY_MS;
 	if (init->stopping && running(init))
 		timeout_ms = vmb_deadline_poll(init->stop_until, timeout_ms);
-	return timeout_ms;
+	return vmb_deadline_poll(init->ttl, timeout_ms);
 }
 
 /* One wait for whatever there is, and what follows from it. */
@@ -242,6 +250,7 @@ void init_serve_once(struct init *init, int timeout_ms)
 				init_relay_pump(&init->relays[i]);
 	}
 	init_event_flush(&init->events, 0);
+	init_enforce_ttl(init);
 	enforce_stop(init);
 }
 

@@ -109,6 +109,7 @@ int init_shutdown_main(struct init *init, int argc, char **argv)
 {
 	struct init_report report = {0};
 	uint64_t start = init_now_us();
+	char why[VMB_EVENT_DETAIL_MAX + 1];
 	sigset_t all;
 
 	sigfillset(&all);
@@ -121,6 +122,8 @@ int init_shutdown_main(struct init *init, int argc, char **argv)
 			init_format(report.detail, sizeof(report.detail), "%s", verbs[i].verb);
 		}
 	report.value = init_power_off_value(init->how);
+	if (init_read_text(INIT_WHY, why, sizeof(why)) > 0 && init->how == RB_POWER_OFF)
+		init_format(report.detail, sizeof(report.detail), "%s", why);
 	end_rest(init);
 	unmount_all();
 	sync();

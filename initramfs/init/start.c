@@ -76,7 +76,8 @@ const char **init_start_environment(const struct init_start *what, const struct 
 		set_entry(env, &n, what->env[i]);
 	if (!has_key(env, default_path))
 		set_entry(env, &n, default_path);
-	if (!has_key(what->env, home) && (what->user[0] || !has_key(env, home)))
+	if (!has_key(what->env, home) &&
+	    ((what->user[0] && !what->keeps_home) || !has_key(env, home)))
 		set_entry(env, &n, home);
 	if (what->tty && !has_key(env, "TERM="))
 		set_entry(env, &n, "TERM=xterm");
@@ -115,12 +116,11 @@ void init_close_from(int first)
 /* Nothing of ours is left: signals, session, umask, limits. */
 static int start_afresh(struct start *s, struct init_report *report)
 {
-	(void)s, (void)report;
 	init_default_signals();
 	setsid();
 	umask(022);
 	init_set_limits();
-	return 0;
+	return init_set_ulimits(s->init, report);
 }
 
 static int find_user(struct start *s, struct init_report *report)
@@ -171,16 +171,6 @@ static int mount_proc(struct start *s, struct init_report *report)
 	return r < 0 ? init_failed(report, r, "mounting /proc for a program that is PID 1") : 0;
 }
 
-static void make_folders(char *path)
-{
-	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(path, 0755);
-		*slash = '/';
-	}
-	mkdir(path, 0755);
-}
-
 /* Root makes the folder and enters it before it becomes the user. */
 static int enter_folder(const struct start *s, const char *dir)
 {
@@ -191,7 +181,7 @@ static int enter_folder(const struct start *s, const char *dir)
 	if (!init_path(s->init, path, "%s", dir)[0])
 		return -ENAMETOOLONG;
 	if (s->what->make_workdir)
-		make_folders(path);
+		init_make_folders(path);
 	if (chdir(path) == 0)
 		return 0;
 	/* of a program that can rely on it, ENOENT would be understood as a missing command */

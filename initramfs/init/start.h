@@ -16,6 +16,7 @@ struct init_start {
 	const char *const *base; /* environment, NULL-ended, or NULL */
 	const char *const *env;	 /* goes over it, or NULL */
 	const char *user, *workdir;
+	bool keeps_home; /* HOME is that of base, where it has one, though there is a user */
 	const struct init_user *found; /* the user if it is known; NULL: it is looked up */
 	bool make_workdir;	       /* if it is not there, as container runtimes do */
 	bool mount_proc;	       /* it is the first in a PID namespace */

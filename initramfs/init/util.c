@@ -18,6 +18,7 @@ void init_setup(struct init *init, const char *root, const struct init_ops *ops)
 	init->events.fd = init->self = init->agent.self = init->agent.control = -1;
 	init->patience = (struct init_patience){
 		.disk = 2000, .stop = 8000, .kill = 2000, .drain = 2000, .rest = 2000};
+	init->ttl = vmb_deadline_in(-1);
 	init->how = RB_POWER_OFF;
 	init->why = "";
 	init_disks_begin(init);
@@ -114,6 +115,16 @@ int init_write_file(const char *path, mode_t mode, const void *bytes, size_t n)
 		return -errno;
 	errno = ENOSPC;
 	return write(fd, bytes, n) == (ssize_t)n ? 0 : -errno;
+}
+
+void init_make_folders(char *path)
+{
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(path, 0755);
+		*slash = '/';
+	}
+	mkdir(path, 0755);
 }
 
 bool init_has_word(const char *words, const char *word)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "wire/settings.h"
 #include "wire/text.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -65,4 +66,38 @@ bool vmb_rule_user(const char *value)
 	if (!vmb_rule_line(value) || value[0] == ':' || strpbrk(value, " \t/"))
 		return false;
 	return !colon || (colon[1] && !strchr(colon + 1, ':'));
+}
+
+bool vmb_rule_size(const char *value)
+{
+	return vmb_is_size(value);
+}
+
+bool vmb_rule_time(const char *value)
+{
+	uint64_t ms;
+
+	return vmb_duration_parse(value, &ms) == 0 && ms > 0;
+}
+
+bool vmb_rule_tmpfs(const char *value)
+{
+	struct vmb_tmpfs tmpfs;
+
+	return vmb_rule_line(value) && vmb_tmpfs_parse(value, &tmpfs) == 0;
+}
+
+bool vmb_rule_sysctl(const char *value)
+{
+	char path[VMB_SYSCTL_PATH_MAX];
+	const char *text;
+
+	return vmb_sysctl_parse(value, path, &text) == 0;
+}
+
+bool vmb_rule_ulimit(const char *value)
+{
+	struct vmb_ulimit limit;
+
+	return vmb_ulimit_parse(value, &limit) == 0;
 }

@@ -13,5 +13,10 @@ bool vmb_rule_ascii(const char *value);	   /* printable ASCII */
 bool vmb_rule_absolute(const char *value); /* absolute path, no control characters */
 bool vmb_rule_env(const char *value);	   /* KEY=VALUE */
 bool vmb_rule_user(const char *value);	   /* USER[:GROUP] */
+bool vmb_rule_size(const char *value);	   /* see wire/settings.h for these */
+bool vmb_rule_time(const char *value);	   /* a duration that is not 0 */
+bool vmb_rule_tmpfs(const char *value);
+bool vmb_rule_sysctl(const char *value);
+bool vmb_rule_ulimit(const char *value);
 
 #endif

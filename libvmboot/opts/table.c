@@ -210,6 +210,54 @@ static const struct vmb_field fields[] = {
 				"its own",
 			.since = "0.2"},
 	},
+	{
+		.pub = {MEMBER(shm_size), .type = VMBOOT_FIELD_STRING, .max = 32, .metavar = "SIZE",
+			.rule = "a number of bytes, or one with k, m or g for KiB, MiB or GiB",
+			.help = "size of /dev/shm; default: half of the memory", .since = "0.2"},
+		.accepts = vmb_rule_size,
+	},
+	{
+		.pub = {MEMBER(tmpfs), .type = VMBOOT_FIELD_LIST, .max = 500,
+			.metavar = "PATH[:OPTION,...]",
+			.rule = "an absolute path other than /, and options of tmpfs: size=, "
+				"mode=, "
+				"uid=, gid=, nr_inodes=, ro, noexec, suid, dev, noatime, "
+				"notmpcopyup",
+			.help = "mounts a tmpfs that begins with what the image has there",
+			.since = "0.2"},
+		.accepts = vmb_rule_tmpfs,
+	},
+	{
+		.pub = {MEMBER(sysctl), .type = VMBOOT_FIELD_LIST, .max = 4095,
+			.metavar = "KEY=VALUE", .rule = "a list of KEY=VALUE, KEY as in sysctl(8)",
+			.help = "sets a parameter of the guest's kernel before the program starts",
+			.since = "0.2"},
+		.accepts = vmb_rule_sysctl,
+	},
+	{
+		.pub = {MEMBER(ulimit), .type = VMBOOT_FIELD_LIST, .max = 64,
+			.metavar = "NAME=SOFT[:HARD]",
+			.rule = "a list of NAME=SOFT or NAME=SOFT:HARD, NAME one of as, core, cpu, "
+				"data, fsize, locks, memlock, msgqueue, nice, nofile, nproc, rss, "
+				"rtprio, rttime, sigpending and stack, SOFT and HARD numbers or "
+				"\"unlimited\"",
+			.help = "sets a limit of the program, and of programs that exec runs",
+			.since = "0.2"},
+		.accepts = vmb_rule_ulimit,
+	},
+	{
+		.pub = {MEMBER(ttl), .type = VMBOOT_FIELD_STRING, .max = 32, .metavar = "TIME",
+			.rule = "a number of seconds, or times with ms, s, m or h, such as 1h30m",
+			.help = "how long the guest runs at most; then it powers itself off",
+			.since = "0.2"},
+		.accepts = vmb_rule_time,
+	},
+	{
+		.pub = {MEMBER(read_only), .type = VMBOOT_FIELD_BOOL, .rule = "true or false",
+			.help = "make the guest's root read-only, except /tmp, /var/tmp, /run and "
+				"/dev",
+			.since = "0.2"},
+	},
 };
 
 const struct vmb_field *vmb_fields(size_t *ret_n)

@@ -63,6 +63,9 @@ static void add_key(struct json_object *o, const struct vmb_config_key *key,
 	case VMB_KEY_FLAG:
 		vmb_json_bool(o, key->name, *(const bool *)member);
 		break;
+	case VMB_KEY_NUMBER:
+		vmb_json_int(o, key->name, *(const int64_t *)member);
+		break;
 	case VMB_KEY_CHOICE:
 		vmb_json_str(o, key->name, key->words[*(const unsigned *)member]);
 		break;

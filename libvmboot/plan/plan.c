@@ -60,6 +60,7 @@ void vmb_plan_done(struct vmb_plan *plan)
 	free(plan->name);
 	free(plan->hostname);
 	vmb_command_done(&plan->command);
+	vmb_settings_done(&plan->settings);
 	free(plan->cmdline);
 	free(plan->disks);
 	vmb_list_free(plan->disk_strings);
@@ -165,6 +166,7 @@ int vmb_plan_guest_config(const struct vmb_plan *plan, struct vmb_guest_config *
 		.args = vmb_list_const(plan->command.args),
 		.env = vmb_list_const(plan->command.env),
 	};
+	vmb_settings_fill(&plan->settings, ret);
 	return add_guest_disks(plan, ret);
 }
 
@@ -280,6 +282,8 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 				   : derive_hostname(opts->name, &p.hostname);
 	if (r == 0)
 		r = vmb_image_command(&p.facts.image, opts, &p.command);
+	if (r == 0)
+		r = vmb_settings_make(opts, &p.settings);
 	if (r == 0)
 		r = vmb_cmdline(opts, &p.facts, &p.cmdline);
 	if (r == 0)

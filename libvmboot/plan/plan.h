@@ -16,6 +16,7 @@
 #include "initrd/kernel.h"
 #include "initrd/modules.h"
 #include "plan/disk.h"
+#include "plan/settings.h"
 #include "wire/config.h"
 
 /* What was found out before; the plan takes it over with vmb_plan_make(). */
@@ -63,6 +64,7 @@ struct vmb_plan {
 	enum vmboot_guest_agent guest_agent;
 	enum vmboot_network network;
 	struct vmb_command command;
+	struct vmb_settings settings;
 	char *cmdline; /* the kernel's */
 	struct vmb_plan_files files;
 	struct vmb_disk *disks; /* in the order in which the guest's kernel finds them */

@@ -24,6 +24,7 @@ enum {
 	TAR_MAGIC = 257,
 	TAR_SIZE_DIGITS = 11,
 	CRC_RECORD = sizeof("crc32=01234567"),
+	NUMBER_DIGITS_MAX = 18, /* that no number is too large for */
 };
 
 const char *const vmb_config_root_fstypes[] = {"squashfs", "erofs", "ext4", NULL};
@@ -57,6 +58,12 @@ static const struct vmb_config_key keys[] = {
 	{"nameserver", VMB_KEY_TEXT, AT(nameserver), 0, NULL},
 	{"user", VMB_KEY_TEXT, AT(user), 0, NULL},
 	{"workdir", VMB_KEY_TEXT, AT(workdir), 0, NULL},
+	{"shm_size", VMB_KEY_TEXT, AT(shm_size), 0, NULL},
+	{"read_only", VMB_KEY_FLAG, AT(read_only), 0, NULL},
+	{"ttl_ms", VMB_KEY_NUMBER, AT(ttl_ms), 0, NULL},
+	{"tmpfs", VMB_KEY_LIST, AT(tmpfs), VMB_CONFIG_LIST_MAX, NULL},
+	{"sysctl", VMB_KEY_LIST, AT(sysctl), VMB_CONFIG_LIST_MAX, NULL},
+	{"ulimit", VMB_KEY_LIST, AT(ulimit), VMB_CONFIG_LIST_MAX, NULL},
 	{"args", VMB_KEY_LIST, AT(args), VMB_CONFIG_LIST_MAX, NULL},
 	{"env", VMB_KEY_LIST, AT(env), VMB_CONFIG_LIST_MAX, NULL},
 	{"disks", VMB_KEY_DISKS, AT(disks), VMB_CONFIG_DISKS_MAX, NULL},
@@ -136,6 +143,17 @@ static int put_record(struct out *o, const struct vmb_config_key *key, const cha
 	return 0;
 }
 
+static int put_number(struct out *o, const struct vmb_config_key *key, uint64_t value)
+{
+	char digits[24], *p = digits + sizeof(digits) - 1;
+
+	*p = '\0';
+	do
+		*--p = (char)('0' + value % 10);
+	while (value /= 10);
+	return put_record(o, key, p);
+}
+
 static int put_choice(struct out *o, const struct vmb_config_key *key, unsigned value)
 {
 	if (value >= key->max || !key->words[value])
@@ -178,6 +196,8 @@ static int put_key(struct out *o, const struct vmb_guest_config *c,
 		return put_record(o, key, text ? text : "");
 	case VMB_KEY_FLAG:
 		return put_record(o, key, *(const bool *)member ? "1" : "0");
+	case VMB_KEY_NUMBER:
+		return put_number(o, key, *(const uint64_t *)member);
 	case VMB_KEY_CHOICE:
 		return put_choice(o, key, *(const unsigned *)member);
 	case VMB_KEY_LIST:
@@ -292,6 +312,21 @@ static const struct vmb_config_key *find_key(const char *record, size_t name_len
 	return NULL;
 }
 
+static int take_number(uint64_t *member, const char *value)
+{
+	uint64_t v = 0;
+
+	if (!*value || strlen(value) > NUMBER_DIGITS_MAX)
+		return -EBADMSG;
+	for (; *value; value++) {
+		if (*value < '0' || *value > '9')
+			return -EBADMSG;
+		v = v * 10 + (uint64_t)(*value - '0');
+	}
+	*member = v;
+	return 0;
+}
+
 static int take_choice(unsigned *member, const struct vmb_config_key *key, const char *value)
 {
 	for (unsigned i = 0; i < key->max; i++)
@@ -332,6 +367,8 @@ static int take_value(struct vmb_guest_config *c, const struct vmb_config_key *k
 	case VMB_KEY_FLAG:
 		*(bool *)member = value[0] == '1';
 		return (value[0] != '0' && value[0] != '1') || value[1] ? -EBADMSG : 0;
+	case VMB_KEY_NUMBER:
+		return take_number(member, value);
 	case VMB_KEY_CHOICE:
 		return take_choice(member, key, value);
 	case VMB_KEY_LIST:

@@ -62,11 +62,15 @@ struct vmb_guest_config {
 	const char *kernel_note; /* "", or what is missing on the kernel disk, for the ledger */
 	const char *address;	 /* of the network device, "10.0.2.15/24"; "": there is none */
 	const char *gateway, *nameserver; /* likewise, without "/24" */
-	const char *user;    /* "", "name", "1000", "name:group", …: looked up in the image */
-	const char *workdir; /* absolute */
+	const char *user;     /* "", "name", "1000", "name:group", …: looked up in the image */
+	const char *workdir;  /* absolute */
+	const char *shm_size; /* "", or of /dev/shm; see settings.h for this and the lists below */
+	bool read_only;
+	uint64_t ttl_ms; /* 0: without end */
 	/* NULL-ended lists; NULL is as empty when encoding, and never the result of decoding */
 	const char *const *args;
 	const char *const *env; /* "K=V" */
+	const char *const *tmpfs, *const *sysctl, *const *ulimit;
 	struct vmb_config_disk disks[VMB_CONFIG_DISKS_MAX];
 	size_t n_disks;
 	void *lists; /* the decoder's allocation, in which the lists are; NULL: they are the caller's */
@@ -75,7 +79,14 @@ struct vmb_guest_config {
 /* The one table of keys, which encoder, decoder and the plan's JSON walk. */
 struct vmb_config_key {
 	const char *name;
-	enum { VMB_KEY_TEXT, VMB_KEY_FLAG, VMB_KEY_CHOICE, VMB_KEY_LIST, VMB_KEY_DISKS } type;
+	enum {
+		VMB_KEY_TEXT,
+		VMB_KEY_FLAG,
+		VMB_KEY_NUMBER,
+		VMB_KEY_CHOICE,
+		VMB_KEY_LIST,
+		VMB_KEY_DISKS
+	} type;
 	size_t offset;		  /* in struct vmb_guest_config */
 	size_t max;		  /* of a list; of a choice, how many words there are */
 	const char *const *words; /* of a choice, by its value; NULL: a value that cannot be */

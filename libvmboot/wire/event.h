@@ -36,6 +36,9 @@
 /* A second event of phase agent has this detail; host and guest know it. */
 #define VMB_AGENT_GIVEN_UP "the agent ended too often: it is not started again"
 
+/* The detail of phase poweroff when `ttl` ended the guest. */
+#define VMB_POWEROFF_TTL "the guest's time to live is over"
+
 enum {
 	VMB_EVENT_SIZE = 256,
 	VMB_EVENT_DEVICE_MAX = 47,    /* bytes of text */

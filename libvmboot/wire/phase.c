@@ -33,6 +33,7 @@ static const struct {
 	{VMBOOT_PHASE_OVERLAY, "overlay", "the overlay is mounted over the root disk"},
 	{VMBOOT_PHASE_NETWORK, "network", "lo is up and the host name is set"},
 	{VMBOOT_PHASE_SWITCH, "switch-root", "the image's root became the root"},
+	{VMBOOT_PHASE_SETTINGS, "settings", "the request's sysctls and mounts are in place"},
 	{VMBOOT_PHASE_AGENT, "agent", "the agent answers, or was skipped"},
 	{VMBOOT_PHASE_PROGRAM, "program", "the program was started"},
 	{VMBOOT_PHASE_READY, "ready", "the init system reached its default target"},

@@ -61,8 +61,8 @@
  *
  * The request of EXEC is a list of records "key=value", each ended by a 0 byte: "tty" (0 or 1),
  * "rows", "columns", "user", "workdir", then "arg" and "env" as in wire/config.h and with its
- * bounds. What is left out is 0 or "". "env" goes over the environment
- * of the VM's program.
+ * bounds. What is left out is 0 or "". "env" goes over the environment of the VM's program, and a user or
+ * a workdir that is "" is that program's.
  *
  * Two programs are in the agent itself, for copying; the image needs none for it. They write words
  * to stderr and exit with 1 when something is wrong.
@@ -151,8 +151,9 @@ size_t vmb_frame_skip_to_hello(const uint8_t *bytes, size_t n);
 /* What EXEC carries. */
 struct vmb_exec_request {
 	bool tty;
-	unsigned rows, columns;	    /* at most 65535 */
-	const char *user, *workdir; /* "": root; "/". Absolute. NULL is as "" when encoding */
+	unsigned rows, columns; /* at most 65535 */
+	const char *user,
+		*workdir; /* "": the VM's program's. Absolute. NULL is as "" when encoding */
 	const char *args[VMB_EXEC_LIST_MAX + 1]; /* NULL-ended; one at least, and that not empty */
 	const char *env[VMB_EXEC_LIST_MAX + 1];	 /* NULL-ended, "K=V" */
 };

@@ -36,11 +36,17 @@ static void make_pair(int type, int pair[2])
 
 struct client *client_new(const char *root)
 {
+	return client_new_for(root, &(const struct vmb_guest_config){0});
+}
+
+struct client *client_new_for(const char *root, const struct vmb_guest_config *config)
+{
 	struct client *c = test_alloc(sizeof(*c));
 	int stream[2], qga[2], control[2];
 
 	c->init = test_alloc(sizeof(*c->init));
 	init_setup(c->init, root, &guest_ops);
+	c->init->config = *config;
 	make_pair(SOCK_STREAM, stream);
 	make_pair(SOCK_STREAM, qga);
 	make_pair(SOCK_SEQPACKET, control);

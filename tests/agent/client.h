@@ -23,6 +23,8 @@ struct client {
 
 /* root: "" or a folder. With a connection that has said HELLO. */
 struct client *client_new(const char *root);
+/* The same; of config, the agent knows what agent_take_defaults() knows. */
+struct client *client_new_for(const char *root, const struct vmb_guest_config *config);
 void client_done(struct client *c); /* ends the agent, and checks that it ended well */
 
 void client_send_all(int fd, const void *bytes, size_t n);

@@ -133,6 +133,38 @@ static void environment_and_folder(void)
 	client_done(c);
 }
 
+/* What the request leaves out is the program's; the agent's own programs are root's, at "/". */
+static void the_programs_user_and_folder(void)
+{
+	const bool root = geteuid() == 0;
+	const char *dir = test_tmpdir();
+	struct init *defaults = calloc(1, sizeof(*defaults));
+	char user[] = "user=12345:23456", ulimit[] = "ulimit=core=0:0", *workdir = test_alloc(64);
+	char *records[] = {user, workdir, ulimit};
+	struct client *c;
+	struct said *said;
+
+	snprintf(workdir, 64, "workdir=/usr");
+	CU_ASSERT_EQUAL(agent_take_defaults(defaults, 3, records), 0);
+	c = client_new_for("", &defaults->config);
+	said = run_request(c, 1,
+			   (struct vmb_exec_request){
+				   .args = {"sh", "-c", "pwd; id -u; id -g; ulimit -Hc"}});
+	ASSERT_STR(said->out, root ? "/usr\n12345\n23456\n0\n"
+				   : test_path("/usr\n%u\n%u\n0\n", geteuid(), getegid()));
+	said = run_request(c, 2,
+			   (struct vmb_exec_request){.args = {"sh", "-c", "pwd; id -u"},
+						     .user = "0",
+						     .workdir = "/"});
+	ASSERT_STR(said->out, root ? "/\n0\n" : test_path("/\n%u\n", geteuid()));
+	CU_ASSERT_EQUAL(chmod(dir, 0700), 0);
+	said = run_request(c, 3, (struct vmb_exec_request){.args = {VMB_TAR_OUT, dir}});
+	CU_ASSERT_EQUAL(said->exit, 0);
+	client_done(c);
+	free((void *)(uintptr_t)defaults->config.ulimit);
+	free(defaults);
+}
+
 /* Sends input as there is credit for it, and collects. */
 static void feed(struct client *c, uint32_t session, const uint8_t *bytes, size_t n,
 		 struct said *said)
@@ -606,6 +638,7 @@ static void many_ports(void)
 TEST_MAIN("agent/stream", {"output and code", output_and_code},
 	  {"every exit code", every_exit_code}, {"what cannot run", what_cannot_run},
 	  {"long requests", long_requests}, {"environment and folder", environment_and_folder},
+	  {"the program's user and folder", the_programs_user_and_folder},
 	  {"binary input", binary_input}, {"many at once", many_at_once},
 	  {"many ports", many_ports}, {"a stuck reader", a_stuck_reader}, {"signals", signals},
 	  {"terminals", terminals}, {"the end of a terminal's input", the_end_of_a_terminals_input},

@@ -18,6 +18,8 @@ static void check_same(const struct vmb_guest_config *a, const struct vmb_guest_
 	FUZZ_CHECK(strcmp(a->gateway, b->gateway) == 0);
 	FUZZ_CHECK(strcmp(a->nameserver, b->nameserver) == 0);
 	FUZZ_CHECK(strcmp(a->user, b->user) == 0 && strcmp(a->workdir, b->workdir) == 0);
+	FUZZ_CHECK(strcmp(a->shm_size, b->shm_size) == 0 && a->read_only == b->read_only);
+	FUZZ_CHECK(a->ttl_ms == b->ttl_ms);
 	for (size_t i = 0; a->args[i] || b->args[i]; i++)
 		FUZZ_CHECK(strcmp(a->args[i], b->args[i]) == 0);
 	for (size_t i = 0; a->env[i] || b->env[i]; i++)

@@ -485,8 +485,10 @@ static void writes_the_network_down(void)
 
 static int copy_run(const struct init *init, const char *folder)
 {
-	return init_run_copy(init, open(test_path("%s/%s", init->root, folder),
-					O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	return init_copy_up(init,
+			    open(test_path("%s/%s", init->root, folder),
+				 O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+			    "/run", true, true);
 }
 
 static void copies_the_images_run(void)

@@ -69,7 +69,13 @@ static const char everything[] =
 	"  \"skip_module_signatures\": true,\n"
 	"  \"timeout_ms\": 1,\n"
 	"  \"hostname\": \"www.example.org\",\n"
-	"  \"log_max_mib\": 1048576\n"
+	"  \"log_max_mib\": 1048576,\n"
+	"  \"shm_size\": \"64m\",\n"
+	"  \"tmpfs\": [\n    \"/cache:size=1g,noexec\"\n  ],\n"
+	"  \"sysctl\": [\n    \"net.core.somaxconn=1024\"\n  ],\n"
+	"  \"ulimit\": [\n    \"nofile=64:128\"\n  ],\n"
+	"  \"ttl\": \"1h30m\",\n"
+	"  \"read_only\": true\n"
 	"}\n";
 
 static void there_and_back(void)
@@ -165,6 +171,13 @@ static const struct {
 	{"{\"name\": \".a\"}", "name", "name: \".a\" is not"},
 	{"{\"name\": \"_a\"}", "name", "name: \"_a\" is not"},
 	{"{\"name\": \"a.tmp-b\"}", "name", "name: \"a.tmp-b\" is not"},
+	{"{\"shm_size\": \"0\"}", "shm_size", "shm_size: \"0\" is not"},
+	{"{\"tmpfs\": [\"/x\", \"y\"]}", "tmpfs", "tmpfs: \"y\" is not"},
+	{"{\"tmpfs\": [\"/x:size=1\\u0000\"]}", "tmpfs", "is not"},
+	{"{\"sysctl\": [\"a=\"]}", "sysctl", "sysctl: \"a=\" is not"},
+	{"{\"ulimit\": [\"files=1\"]}", "ulimit", "ulimit: \"files=1\" is not"},
+	{"{\"ttl\": \"0\"}", "ttl", "ttl: \"0\" is not"},
+	{"{\"ttl\": 5}", "ttl", "ttl: 5 is not acceptable: it must be a string"},
 	{"{\"hostname\": \"a_b\"}", "hostname", "hostname: \"a_b\" is not"},
 	{"{\"hostname\": \"a..b\"}", "hostname", "hostname: \"a..b\" is not"},
 	{"{\"hostname\": \"-a\"}", "hostname", "hostname: \"-a\" is not"},

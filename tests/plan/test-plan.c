@@ -19,6 +19,8 @@ static const char *plan_json(const struct vmboot_opts *opts, struct vmb_facts fa
 	return test_path("%s", json);
 }
 
+#define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
+
 static void a_plain_request(void)
 {
 	const struct vmboot_opts o = VMBOOT_OPTS(.name = "my-instance", .image = "node:20");
@@ -39,7 +41,10 @@ static void everything_asked_for(void)
 			    .workdir = "/srv", .user = "1000:www",
 			    .on_exit = VMBOOT_ON_EXIT_POWEROFF, .network = VMBOOT_NETWORK_USER,
 			    .kernel_args = "loglevel=7 x=y", .ephemeral = true, .debug = true,
-			    .skip_module_signatures = true, .log_max_mib = 2);
+			    .skip_module_signatures = true, .log_max_mib = 2, .shm_size = "64m",
+			    .tmpfs = LIST("/cache:size=1m"),
+			    .sysctl = LIST("kernel.domainname=x y"), .ulimit = LIST("nofile=64"),
+			    .ttl = "1h30m", .read_only = true);
 	struct vmb_facts f = test_facts();
 
 	f.accel = VMBOOT_ACCEL_KVM;

@@ -171,7 +171,7 @@ class Python(unittest.TestCase):
         annotations = _request.Request.__annotations__
         rows = vmboot.fields()
         self.assertEqual(list(annotations), [row.name for row in rows])
-        kinds = {"string": ("str", "StrPath"), "enum": ("str",), "bool": ("bool",), "uint": ("int",)}
+        kinds = {"string": ("str", "StrPath", "Duration"), "enum": ("str",), "bool": ("bool",), "uint": ("int",)}
         for row in rows:
             annotation = annotations[row.name]
             annotation = getattr(annotation, "__forward_arg__", annotation)

@@ -34,6 +34,12 @@ class Request(unittest.TestCase):
             "uri": "embed",
             "store": "/tmp/store",
             "hostname": "www",
+            "shm_size": "64m",
+            "ttl": "1h",
+        }
+        lists = {
+            "tmpfs": ["/cache:size=1m", "/b"],
+            "ulimit": ["nofile=1:2"],
         }
         whole: Dict[str, Any] = {}
         for field in vmboot.fields():
@@ -42,7 +48,7 @@ class Request(unittest.TestCase):
                 "bool": True,
                 "uint": (field.default or 0) + 1,
                 "enum": field.choices[-1] if field.choices else "",
-                "list": ["A=1", "B=b c", "C=ä"],
+                "list": lists.get(field.name, ["A=1", "B=b c", "C=ä"]),
             }[field.type]
         self.assertEqual(asked(**whole), whole)
 

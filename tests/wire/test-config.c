@@ -24,6 +24,12 @@ static struct vmb_guest_config sample(void)
 		.nameserver = "10.0.2.3",
 		.user = "node:1000",
 		.workdir = "/srv/app",
+		.shm_size = "64m",
+		.read_only = true,
+		.ttl_ms = 999999999999999999,
+		.tmpfs = TEST_LIST("/x:size=1m"),
+		.sysctl = TEST_LIST("a=b", "c=d"),
+		.ulimit = TEST_LIST("core=0"),
 		.args = TEST_LIST("node", "app.js", "", "a=b", "two\nlines"),
 		.env = TEST_LIST("PATH=/usr/bin:/bin", "EMPTY=", "X=\xff\x01"),
 		.disks = {{"vmboot-root", "vda", "squashfs", "ro", "lower"},
@@ -63,6 +69,9 @@ static bool same(const struct vmb_guest_config *a, const struct vmb_guest_config
 	       strcmp(a->address, b->address) == 0 && strcmp(a->gateway, b->gateway) == 0 &&
 	       strcmp(a->nameserver, b->nameserver) == 0 && strcmp(a->user, b->user) == 0 &&
 	       strcmp(a->workdir, b->workdir) == 0 && same_list(a->args, b->args) &&
+	       strcmp(a->shm_size, b->shm_size) == 0 && a->read_only == b->read_only &&
+	       a->ttl_ms == b->ttl_ms && same_list(a->tmpfs, b->tmpfs) &&
+	       same_list(a->sysctl, b->sysctl) && same_list(a->ulimit, b->ulimit) &&
 	       same_list(a->env, b->env) && same_disks(a, b);
 }
 
@@ -189,7 +198,7 @@ static uint8_t *disk_of(const char *version, const char *records, size_t n, size
 #define REST                                                                                       \
 	"hostname=h\0on_exit=keep\0kernel_note=\0"                                                 \
 	"skip_kernel_headers=0\0skip_guest_agent=1\0guest_agent=vmboot\0address=\0gateway=\0"      \
-	"nameserver=\0user=\0workdir=/\0"
+	"nameserver=\0user=\0workdir=/\0shm_size=\0read_only=0\0ttl_ms=0\0"
 #define ALL "init_mode=exec\0" REST
 
 static void records_that_are_wrong(void)
@@ -223,6 +232,9 @@ static void records_that_are_wrong(void)
 		ROW("", -EBADMSG, "hostname"),
 		ROW("hostname=h\0root_fstype=ext4\0", -EBADMSG, "unknown key"),
 		ROW("skip_guest_agent=\0", -EBADMSG, "skip_guest_agent"),
+		ROW("ttl_ms=\0", -EBADMSG, "ttl_ms"),
+		ROW("ttl_ms=-1\0", -EBADMSG, "ttl_ms"),
+		ROW("ttl_ms=1000000000000000000\0", -EBADMSG, "ttl_ms"),
 		ROW("skip_guest_agent=2\0", -EBADMSG, "skip_guest_agent"),
 		ROW("skip_guest_agent=10\0", -EBADMSG, "skip_guest_agent"),
 		ROW("skip_guest_agent=true\0", -EBADMSG, "skip_guest_agent"),

@@ -4,7 +4,7 @@
 is() {
 	what=$1
 	shift
-	"$@" >/said 2>&1 || echo "bad: $what: $(cat /said)"
+	"$@" >/dev/shm/said 2>&1 || echo "bad: $what: $(cat /dev/shm/said)"
 }
 
 # same WHAT WANTED FOUND

@@ -147,6 +147,8 @@ class Phase(_OpenEnum):
     NETWORK = 43
     #: the image's root became the root
     SWITCH = 44
+    #: the request's sysctls and mounts are in place; missing if it has none; since 0.2
+    SETTINGS = 50
     #: the agent answers, or was skipped
     AGENT = 45
     #: the program (or init system) was started; value: pid
@@ -335,6 +337,13 @@ class Opts(ctypes.Structure):
     cancel: Optional[int]
     hostname: Optional[builtins.bytes]
     log_max_mib: int
+    shm_size: Optional[builtins.bytes]
+    tmpfs: ctypes._Pointer[c_char_p]
+    sysctl: ctypes._Pointer[c_char_p]
+    ulimit: ctypes._Pointer[c_char_p]
+    ttl: Optional[builtins.bytes]
+    read_only: bool
+    padding: Any
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -372,6 +381,13 @@ class Opts(ctypes.Structure):
         ("cancel", c_void_p),
         ("hostname", c_char_p),
         ("log_max_mib", c_uint64),
+        ("shm_size", c_char_p),
+        ("tmpfs", POINTER(c_char_p)),
+        ("sysctl", POINTER(c_char_p)),
+        ("ulimit", POINTER(c_char_p)),
+        ("ttl", c_char_p),
+        ("read_only", c_bool),
+        ("padding", c_char * 7),
     ]
 
 

@@ -442,8 +442,9 @@ class ExecMixin:
         Streams are ``PIPE``, ``DEVNULL``, ``STDOUT`` (for stderr), a descriptor or a file. With
         None, output goes to this process's own stream, and there is no input. With ``tty`` it has
         a terminal of ``size`` rows and columns, and all its output is on stdout. After ``timeout``
-        seconds it is killed. ``env`` adds to the program's environment; ``cwd`` is ``/`` if not
-        given; ``user`` is a name or number, optionally with ``":group"``.
+        seconds it is killed. ``env`` adds to the program's environment; ``cwd`` and
+        ``user`` are those of the VM's program if not given; ``user`` is a name or number, optionally
+        with ``":group"``.
 
         >>> with vm.popen(["cat"], stdin=vmboot.PIPE, stdout=vmboot.PIPE, text=True) as cat:
         ...     _ = cat.stdin.write("one\\ntwo\\n")

@@ -14,6 +14,8 @@ from ._log import Progress, on_log, progress_callback
 
 EnvValue = Union[str, bytes, float]
 StrPath = Union[str, "os.PathLike[str]"]
+#: a time as in a request ("1h30m"), or seconds
+Duration = Union[str, float]
 
 
 class Request(TypedDict, total=False):
@@ -53,6 +55,12 @@ class Request(TypedDict, total=False):
     timeout_ms: int
     hostname: str
     log_max_mib: int
+    shm_size: str
+    tmpfs: Sequence[str]
+    sysctl: Union[Sequence[str], Mapping[str, EnvValue]]
+    ulimit: Sequence[str]
+    ttl: Duration
+    read_only: bool
 
 
 class Field(NamedTuple):
@@ -95,7 +103,7 @@ def _field(row: _abi.Field) -> Field:
     )
 
 
-def env_words(env: Mapping[Any, Any]) -> List[str]:
+def env_words(env: Mapping[Any, Any], field: str = "env") -> List[str]:
     """``KEY=VALUE`` for each variable; invalid names are refused."""
     items = []
     for key, value in env.items():
@@ -104,11 +112,22 @@ def env_words(env: Mapping[Any, Any]) -> List[str]:
             for word in (key, value)
         )
         if not isinstance(key, str) or not key or "=" in key:
-            raise _refused("env", f"{key!r} is no name of a variable")
+            raise _refused(field, f"{key!r} is no name")
         if not isinstance(value, (str, int, float)):
-            raise _refused("env", f"{key} cannot be a {type(value).__name__}")
+            raise _refused(field, f"{key} cannot be a {type(value).__name__}")
         items.append(f"{key}={value}")
     return items
+
+
+#: fields that take a duration: a text as in JSON, or a number of seconds
+_TIMES = ("ttl",)
+
+
+def _duration(name: str, seconds: float) -> str:
+    try:
+        return f"{round(seconds * 1000)}ms"
+    except (ValueError, OverflowError):
+        raise _refused(name, f"{seconds} is no number of seconds") from None
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -117,8 +136,10 @@ def _plain(name: str, value: Any) -> Any:
         value = os.fspath(value)
     if isinstance(value, bytes):
         value = os.fsdecode(value)
-    if name == "env" and isinstance(value, Mapping):
-        return [_utf8(name, item) for item in env_words(value)]
+    if name in ("env", "sysctl") and isinstance(value, Mapping):
+        return [_utf8(name, item) for item in env_words(value, name)]
+    if name in _TIMES and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _duration(name, value)
     if isinstance(value, (list, tuple)):
         return [_plain(name, item) for item in value]
     if isinstance(value, str):
