@@ -25,6 +25,7 @@ PAGES = (
     ("version.h", "vmboot_version", "the version of libvmboot", r".*"),
     ("vm.h", "vmboot_create", "make a VM, or only plan it", r"create|prepare.*|plan|render_.*"),
     ("vm.h", "vmboot_start", "start, stop and remove a VM", r"start.*|stop.*|reboot|destroy"),
+    ("vm.h", "vmboot_publish", "publish ports of a guest", r"(un)?publish"),
     ("vm.h", "vmboot_wait", "wait for what a guest tells",
      r"wait.*|event_.*|dispatch|on_.*|output_fn|stream|forever"),
     ("vm.h", "vmboot_ledger", "", r"ledger"),

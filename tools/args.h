@@ -51,6 +51,7 @@ typedef uint64_t flag_set;
 #define FLAG_IMAGES FLAG_BIT(40) /* filter and digests of images */
 #define FLAG_UNUSED FLAG_BIT(41) /* which unused images */
 #define FLAG_USERS FLAG_BIT(42)	 /* force: remove the VMs that use an image */
+#define FLAG_PORT FLAG_BIT(31) /* what port does besides printing */
 
 /* Which fields of the library's table are flags of a verb. */
 enum verb_fields {
@@ -108,7 +109,8 @@ struct args {
 
 	bool help, verbose, version, json, chart, svg, quiet, all, force, follow, console, detach,
 		next_boot, report, rm, dry_run, interactive, tty, dereference, all_stores, digests;
-	const char *request_file, *phase, *name, *workdir, *user, *tail, *format;
+	const char *request_file, *phase, *name, *workdir, *user, *tail, *format, *port_add,
+		*port_remove;
 	const char **env, **filters; /* NULL-ended, or NULL */
 	int seconds;		     /* -1: not given */
 

@@ -216,6 +216,15 @@ struct json_object *json_text(const char *s)
 	return json;
 }
 
+struct json_object *json_list(const char *const *list)
+{
+	struct json_object *json = json_object_new_array();
+
+	for (; list && *list; list++)
+		json_object_array_add(json, json_text(*list));
+	return json;
+}
+
 void out_json(struct json_object *json)
 {
 	out_line(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PRETTY |

@@ -70,6 +70,7 @@ char *printable(const char *s);
 
 /* For JSON: bytes that are not UTF-8 become U+FFFD. */
 struct json_object *json_text(const char *s);
+struct json_object *json_list(const char *const *list);
 void out_json(struct json_object *json);
 
 /* A table: cells are collected (copied, made printable), then printed with aligned columns. */

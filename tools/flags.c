@@ -9,6 +9,8 @@ static const struct flag flags[] = {
 #define MEMBER(m) offsetof(struct args, m)
 	{FLAG_ALL, "all", 'a', KIND_BOOL, MEMBER(all), "", "list stopped VMs, too"},
 	{FLAG_UNUSED, "all", 'a', KIND_BOOL, MEMBER(all), "", "remove images that have names, too"},
+	{FLAG_PORT, "add", 0, KIND_TEXT, MEMBER(port_add), "[[IP:][PORT]:]GUESTPORT[/udp]",
+	 "publish this port, too, and print it"},
 	{FLAG_EACH, "all", 'a', KIND_BOOL, MEMBER(all), "",
 	 "all VMs of the store; no names are given"},
 	{FLAG_ALL_STORES, "all-stores", 0, KIND_BOOL, MEMBER(all_stores), "",
@@ -54,6 +56,8 @@ static const struct flag flags[] = {
 	{FLAG_PHASE, "phase", 0, KIND_TEXT, MEMBER(phase), "PHASE",
 	 "wait for the end of this phase (default: exit); see vmboot-events(7)"},
 	{FLAG_QUIET, "quiet", 'q', KIND_BOOL, MEMBER(quiet), "", "print names only"},
+	{FLAG_PORT, "remove", 0, KIND_TEXT, MEMBER(port_remove), "[IP:]PORT:GUESTPORT[/udp]",
+	 "publish this port no more"},
 	{FLAG_REPORT, "report", 0, KIND_BOOL, MEMBER(report), "",
 	 "at the end, print the boot's ledger on standard error"},
 	{FLAG_REQUEST, "request", 0, KIND_TEXT, MEMBER(request_file), "FILE",
@@ -175,7 +179,6 @@ static const struct {
 	{'v', "volume",
 	 "volumes are not supported; copy files with \"vmboot cp\". For more words: "
 	 "--verbose"},
-	{'p', "publish", "ports cannot be published; --network user lets the guest reach out"},
 	{'i', "interactive", "the program's input is /dev/null; use -d, then \"vmboot exec -i\""},
 	{'t', "tty", "the program has no terminal; use -d, then \"vmboot exec -it\""},
 };

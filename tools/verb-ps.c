@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "format.h"
+#include "ports.h"
 #include "scope.h"
 #include "verbs.h"
 
@@ -130,6 +131,7 @@ GETTER(created_at, iso_time(info->created))
 GETTER(status, status(row))
 GETTER(state, xasprintf("%s", state_name(info->state)))
 GETTER(exit_code, row->exited ? xasprintf("%d", row->exit_code) : xasprintf("%s", ""))
+GETTER(ports, ports_text(info->publish))
 GETTER(store, printable(info->store))
 GETTER(id, printable(info->uuid))
 GETTER(accel, printable(info->accel))
@@ -145,13 +147,15 @@ static const struct format_key keys[] = {
 	{"Status", "STATUS", get_status},
 	{"State", "STATE", get_state},
 	{"ExitCode", "EXIT CODE", get_exit_code},
+	{"Ports", "PORTS", get_ports},
 	{"Store", "STORE", get_store},
 	{"ID", "ID", get_id},
 	{"Accel", "ACCEL", get_accel},
 	{"VCPUs", "VCPUS", get_vcpus},
 	{"Memory", "MEMORY", get_memory},
 };
-#define DEFAULT_FORMAT "table {{.Name}}\t{{.Image}}\t{{.Command}}\t{{.Created}}\t{{.Status}}"
+#define DEFAULT_FORMAT                                                                             \
+	"table {{.Name}}\t{{.Image}}\t{{.Command}}\t{{.Created}}\t{{.Status}}\t{{.Ports}}"
 #define ALL_STORES_FORMAT DEFAULT_FORMAT "\t{{.Store}}"
 
 /* ---- filters ---- */
@@ -280,6 +284,7 @@ static struct json_object *vm_json(const struct row *row)
 	json_object_object_add(o, "vcpus", json_object_new_uint64(info->vcpus));
 	json_object_object_add(o, "memory_mib", json_object_new_uint64(info->memory_mib));
 	json_object_object_add(o, "accel", json_text(info->accel));
+	json_object_object_add(o, "publish", json_list(info->publish));
 	json_object_object_add(o, "store", json_text(info->store));
 	json_object_object_add(o, "folder", json_text(info->folder));
 	return o;

@@ -19,6 +19,7 @@ int verb_logs(struct args *args);
 int verb_pause(struct args *args);
 int verb_plan(struct args *args);
 int verb_ps(struct args *args);
+int verb_port(struct args *args);
 int verb_report(struct args *args);
 int verb_restart(struct args *args);
 int verb_rm(struct args *args);

@@ -142,6 +142,8 @@ struct vmboot_opts {
 	const char *ttl;	   /**< how long the guest runs at most, "90s"; NULL: no limit */
 	bool read_only;		   /**< the root cannot be written; /tmp, /run and such can */
 	char padding[7];	   /**< 0 */
+	const char *const *publish;   /**< NULL-ended ports of the guest that the host listens for,
+					 "[[IP:][PORT]:]GUESTPORT[/udp]"; implies VMBOOT_NETWORK_USER */
 };
 
 /** The most bytes of a request in JSON: 16 MiB, 1 MiB in 0.1. Since 0.2. */

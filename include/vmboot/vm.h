@@ -52,6 +52,8 @@ struct vmboot_info {
 	int64_t started;     /**< when its newest boot began, likewise. Since 0.2 */
 	const char *command; /**< the beginning of what it runs, in plain ASCII, for people; "" if
 				it was made by 0.1. Since 0.2 */
+	const char *const *publish; /**< NULL-ended: the published ports, each
+				       "IP:PORT:GUESTPORT/tcp" or "/udp". Since 0.2 */
 };
 
 /** The guest's output streams. */
@@ -269,6 +271,33 @@ VMBOOT_API int vmboot_pause(struct vmboot_vm *vm);
  * -VMBOOT_ELIBVIRT; or a negative errno. Thread-safe. Since 0.2.
  */
 VMBOOT_API int vmboot_unpause(struct vmboot_vm *vm);
+
+/**
+ * vmboot_publish: have the host listen on a port for one of the guest's, until the VM is removed or
+ * vmboot_unpublish() ends it.
+ * @vm: the handle, of a VM with VMBOOT_NETWORK_USER that runs or is stopped.
+ * @port: as in opts' publish; ranges, too.
+ * @ret_ports: (out, may be NULL) what is published, "IP:PORT:GUESTPORT/tcp" with blanks between if they are
+ * several; freed with vmboot_free().
+ *
+ * QEMU listens, as the user who runs it. The ports come back with each vmboot_start(), but not if the
+ * VM is started by other means, such as `virsh start`. A port can be connected to as soon as the VM runs;
+ * until the guest's program listens, the connection is closed at once.
+ *
+ * Returns: 0; -EADDRINUSE, with the process that listens on it if that is known; -EACCES;
+ * -EADDRNOTAVAIL; -ENOTSUP, the VM has no user network; -VMBOOT_EOPTS, that is not a port;
+ * -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_publish(struct vmboot_vm *vm, const char *port, char **ret_ports);
+
+/**
+ * vmboot_unpublish: end the publishing of a port. Connections that are open stay open.
+ * @vm: the handle.
+ * @port: as vmboot_info() has it; "0.0.0.0" and "/tcp" can be left out. Ranges, too.
+ *
+ * Returns: 0; -ENOENT, that port is not published; or as vmboot_publish(). Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_unpublish(struct vmboot_vm *vm, const char *port);
 
 /**
  * vmboot_destroy: remove the VM with its disks and logs; cut its power if it is running. The image

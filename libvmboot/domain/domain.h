@@ -23,6 +23,7 @@ int vmb_domain_xml(const struct vmb_plan *plan, char **ret);
 struct vmb_metadata {
 	char *store, *image, *digest;
 	char *command; /* its beginning, for people */
+	char *publish; /* see vmb_ports_text(); NULL or "": none */
 	bool probe;    /* no VM: somebody tries an accelerator */
 	enum vmboot_accel accel;
 	unsigned tsc_khz; /* that the kernel's command line says; 0: none */
@@ -37,6 +38,9 @@ void vmb_metadata_done(struct vmb_metadata *metadata);
 
 /* What the metadata of the plan's domain will say. */
 int vmb_metadata_from_plan(const struct vmb_plan *plan, struct vmb_metadata *ret);
+
+/* Our element as virDomainSetMetadata() takes it (without its namespace); freed by the caller. */
+int vmb_metadata_xml(const struct vmb_metadata *metadata, char **ret);
 
 /* Sets what the metadata knows of info's members; strings are allocated, see vmboot_info_free(). */
 struct vmboot_info;
@@ -53,6 +57,9 @@ int vmb_metadata_parse(const char *xml, struct vmb_metadata *ret);
  * runs. -VMBOOT_ELIBVIRT: that is no XML.
  */
 int vmb_domain_agent_connected(const char *xml, bool *ret);
+
+/* Whether its first network device is on QEMU's user network, by its XML. Errors as above. */
+int vmb_domain_has_user_network(const char *xml, bool *ret);
 
 /* Whether a domain has a channel of that name, by its XML. Errors as above. */
 int vmb_domain_has_channel(const char *xml, const char *name, bool *ret);

@@ -73,6 +73,20 @@ int vmb_domain_has_channel(const char *xml, const char *name, bool *ret)
 	return r;
 }
 
+int vmb_domain_has_user_network(const char *xml, bool *ret)
+{
+	_cleanup_xml_ xmlDocPtr doc = NULL;
+	xmlNodePtr devices, n;
+	int r = parse(xml, &doc);
+
+	if (r < 0)
+		return r;
+	devices = child(xmlDocGetRootElement(doc), "devices");
+	n = devices ? child(devices, "interface") : NULL;
+	*ret = n && attr_is(n, "type", "user");
+	return 0;
+}
+
 int vmb_domain_agent_connected(const char *xml, bool *ret)
 {
 	_cleanup_xml_ xmlDocPtr doc = NULL;

@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "opts/opts.h"
 
-enum { METADATA_MAX = 65536 }; /* bytes; ours has two paths and a few words */
+enum { METADATA_MAX = 65536 }; /* bytes; ours has two paths, at most 1024 ports, and a few words */
 
 enum type { TEXT, FLAG, CHOICE, NUMBER };
 
@@ -45,6 +45,7 @@ static const struct field {
 	{"skip_guest_agent", FLAG, OF_VM, INFO(skip_guest_agent)},
 	{"skip_module_signatures", FLAG, OF_VM, INFO(skip_module_signatures)},
 	{"guest_agent", CHOICE, OF_VM, AT(guest_agent), NOT_IN_INFO},
+	{"publish", TEXT, OF_VM, AT(publish), NOT_IN_INFO}, /* there it is a list */
 	{"log_max_mib", NUMBER, OF_VM, AT(log_max_mib), NOT_IN_INFO},
 	/* the frequency that the kernel's command line says, if it says one */
 	{VMB_METADATA_TSC, NUMBER, OF_VM, AT(tsc_khz), NOT_IN_INFO},
@@ -124,6 +125,8 @@ int vmb_metadata_from_plan(const struct vmb_plan *plan, struct vmb_metadata *ret
 		r = vmb_strdup(f->image.digest, &m.digest);
 	if (r == 0)
 		r = command_text(plan->command.args, &m.command);
+	if (r == 0 && f->ports.n > 0)
+		r = vmb_ports_text(&f->ports, &m.publish);
 	if (r < 0)
 		return r;
 	*ret = m;
@@ -149,16 +152,11 @@ static const char *value_text(const struct vmb_metadata *m, const struct field *
 	return NULL;
 }
 
-void vmb_metadata_add(xmlNodePtr domain, const struct vmb_metadata *m)
+/* ns: NULL: none. */
+static void add_fields(xmlNodePtr vm, xmlNsPtr ns, const struct vmb_metadata *m)
 {
 	const enum owner owner = m->probe ? OF_PROBE : OF_VM;
-	xmlNodePtr vm = vmb_xml_add(vmb_xml_add(domain, "metadata", NULL), "vm", NULL);
-	xmlNsPtr ns;
 
-	if (!vm)
-		return;
-	ns = xmlNewNs(vm, BAD_CAST VMB_DOMAIN_XMLNS, BAD_CAST VMB_DOMAIN_PREFIX);
-	xmlSetNs(vm, ns);
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		char number[16];
 		const char *text = value_text(m, &fields[i], number);
@@ -167,9 +165,33 @@ void vmb_metadata_add(xmlNodePtr domain, const struct vmb_metadata *m)
 		if (!(fields[i].owner & owner) || !text)
 			continue;
 		node = vmb_xml_add(vm, fields[i].name, text);
-		if (node)
+		if (node && ns)
 			xmlSetNs(node, ns);
 	}
+}
+
+void vmb_metadata_add(xmlNodePtr domain, const struct vmb_metadata *m)
+{
+	xmlNodePtr vm = vmb_xml_add(vmb_xml_add(domain, "metadata", NULL), "vm", NULL);
+	xmlNsPtr ns;
+
+	if (!vm)
+		return;
+	ns = xmlNewNs(vm, BAD_CAST VMB_DOMAIN_XMLNS, BAD_CAST VMB_DOMAIN_PREFIX);
+	xmlSetNs(vm, ns);
+	add_fields(vm, ns, m);
+}
+
+int vmb_metadata_xml(const struct vmb_metadata *m, char **ret)
+{
+	_cleanup_xml_ xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
+	xmlNodePtr vm = doc ? xmlNewNode(NULL, BAD_CAST "vm") : NULL;
+
+	if (vm) {
+		xmlDocSetRootElement(doc, vm);
+		add_fields(vm, NULL, m);
+	}
+	return vmb_xml_text(vm ? doc : NULL, ret);
 }
 
 int vmb_metadata_fill_info(const struct vmb_metadata *m, struct vmboot_info *info)

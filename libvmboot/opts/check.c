@@ -155,6 +155,8 @@ int vmb_opts_read(const struct vmboot_opts *opts, bool need_all, struct vmboot_o
 		r = check_together(&own);
 	if (r < 0)
 		return r;
+	if (own.publish && own.publish[0] && own.network == VMBOOT_NETWORK_NONE)
+		own.network = VMBOOT_NETWORK_USER;
 	*ret = own;
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/limit.h"
 #include "opts/opts.h"
+#include "opts/ports.h"
 #include "opts/rules.h"
 
 static const char *const init_modes[] = {"auto", "exec", "systemd", "pid1", NULL};
@@ -257,6 +258,16 @@ static const struct vmb_field fields[] = {
 			.help = "make the guest's root read-only, except /tmp, /var/tmp, /run and "
 				"/dev",
 			.since = "0.2"},
+	},
+	{
+		.pub = {MEMBER(publish), .type = VMBOOT_FIELD_LIST, .max = 79,
+			.metavar = "[[IP:][PORT]:]GUESTPORT[/udp]",
+			.rule = "[[IP:][PORT]:]GUESTPORT[/tcp|udp], IP one of IPv4, and a port one "
+				"number from 1 to 65535 or a range such as 8000-8010",
+			.help = "listen on a port of the host for one of the guest's; implies "
+				"--network user",
+			.since = "0.2", .short_flag = 'p'},
+		.accepts = vmb_ports_valid,
 	},
 };
 

@@ -131,6 +131,18 @@ static struct json_object *files_json(const struct vmb_plan *plan)
 	return o;
 }
 
+static struct json_object *ports_json(const struct vmb_ports *ports)
+{
+	struct json_object *list = json_object_new_array();
+	char text[VMB_PORT_TEXT_MAX];
+
+	for (size_t i = 0; i < ports->n; i++) {
+		vmb_port_text(&ports->list[i], text);
+		json_object_array_add(list, json_object_new_string(text));
+	}
+	return list;
+}
+
 int vmb_plan_json(const struct vmb_plan *plan, char **ret)
 {
 	_cleanup_free_ struct vmb_guest_config *config = malloc(sizeof(*config));
@@ -148,6 +160,7 @@ int vmb_plan_json(const struct vmb_plan *plan, char **ret)
 	json_object_object_add(o, "guest", guest_json(config));
 	json_object_object_add(o, "disks", disks_json(plan));
 	json_object_object_add(o, "files", files_json(plan));
+	json_object_object_add(o, "publish", ports_json(&plan->facts.ports));
 	vmb_json_str(o, "accel", plan->facts.accel == VMBOOT_ACCEL_KVM ? "kvm" : "tcg");
 	vmb_json_str(o, "machine", plan->facts.machine);
 	vmb_json_int(o, "vcpus", (int64_t)plan->vcpus);

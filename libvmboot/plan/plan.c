@@ -38,6 +38,7 @@ void vmb_facts_done(struct vmb_facts *facts)
 	free(facts->emulator);
 	free(facts->machine);
 	free(facts->dac_label);
+	vmb_ports_done(&facts->ports);
 	*facts = (struct vmb_facts){0};
 }
 

@@ -15,6 +15,7 @@
 #include "image/image.h"
 #include "initrd/kernel.h"
 #include "initrd/modules.h"
+#include "opts/ports.h"
 #include "plan/disk.h"
 #include "plan/settings.h"
 #include "wire/config.h"
@@ -41,6 +42,7 @@ struct vmb_facts {
 	bool cpu_maximum;	    /* libvirt knows the CPU model "maximum" */
 	bool cpu_words;		    /* libvirt can be told to read the guest's CPU at once */
 	char *dac_label;	    /* "+107:+107": we make the files for that user; or NULL */
+	struct vmb_ports ports;	    /* that are to be published; they were free */
 	bool dac_relabels;	    /* libvirt makes its user the owner of the files */
 };
 

@@ -7,6 +7,7 @@
 #include "disk/kernel.h"
 #include "initrd/initrd.h"
 #include "probe/firmware.h"
+#include "probe/ports.h"
 
 static int gather_kernel_disk(const struct vmboot_opts *opts, const struct vmb_store *store,
 			      struct vmb_facts *f)
@@ -150,6 +151,11 @@ int vmb_facts_gather(const struct vmboot_opts *opts, const struct vmb_store *sto
 		r = vmb_caps_get(c, &caps);
 	if (r == 0)
 		r = vmb_facts_kernel_start(opts->kernel_start, store, &caps, &f);
+	if (r < 0)
+		return r;
+	r = vmb_ports_read(opts->publish, &f.ports);
+	if (r == 0)
+		r = vmb_ports_resolve(&f.ports);
 	if (r < 0)
 		return r;
 	f.emulator = TAKE_PTR(caps.emulator);

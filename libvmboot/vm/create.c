@@ -12,6 +12,7 @@
 #include "opts/opts.h"
 #include "probe/accel.h"
 #include "probe/facts.h"
+#include "virt/forward.h"
 #include "virt/undefine.h"
 #include "vm/files.h"
 #include "vm/vm.h"
@@ -176,6 +177,9 @@ static int start_domain(struct creation *c, const char *xml)
 		return vmb_libvirt_error("libvirt does not accept the VM \"%s\"", c->plan.name);
 	if (!c->plan.ephemeral && virDomainCreate(c->domain) < 0)
 		return vmb_libvirt_error("cannot start the VM \"%s\"", c->plan.name);
+	r = vmb_forward_all(c->domain, &c->plan.facts.ports);
+	if (r < 0)
+		return r;
 	vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_LIBVIRT);
 	return vmb_limit_check(); /* libvirt may have taken long */
 }

@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/sigpipe.h"
+#include "probe/ports.h"
 #include "probe/tsc.h"
+#include "virt/forward.h"
 #include "virt/undefine.h"
 #include "vm/files.h"
 #include "vm/vm.h"
@@ -72,15 +74,56 @@ static void end_start(struct vmboot_vm *vm, const struct vmb_host_phases *phases
 	VMB_UNLOCK(vm);
 }
 
+/*
+ * The ports that the VM publishes, which must be free again. Other handles may have changed them since
+ * this one was opened.
+ */
+static int read_ports(const struct vmboot_vm *vm, virDomainPtr d, struct vmb_ports *ret)
+{
+	_cleanup_metadata_ struct vmb_metadata metadata = {0};
+	_cleanup_ports_ struct vmb_ports ports = {0};
+	int r = vmb_vm_metadata(d, vm->name, &metadata);
+
+	if (r == 0)
+		r = vmb_ports_from_text(metadata.publish, &ports);
+	if (r == 0)
+		r = vmb_ports_resolve(&ports);
+	if (r < 0)
+		return r;
+	*ret = ports;
+	ports = (struct vmb_ports){0};
+	return 0;
+}
+
+/* A port that somebody took meanwhile: the guest, whose kernel is not loaded yet, is stopped again. */
+static int start_domain(struct vmboot_vm *vm, virDomainPtr d, const struct vmb_ports *ports)
+{
+	struct vmb_saved_error *saved;
+	int r;
+
+	if (virDomainCreate(d) < 0)
+		return vmb_libvirt_error("cannot start the VM \"%s\"", vm->name);
+	r = vmb_forward_all(d, ports);
+	if (r == 0)
+		return 0;
+	saved = vmb_error_save();
+	(void)vmb_vm_cut_power(vm->name, d);
+	vmb_error_restore(saved);
+	return r;
+}
+
 /* The ledger comes first: who listens already, elsewhere, reads it when the events file is new. */
 static int start_again(struct vmboot_vm *vm, virDomainPtr d)
 {
 	VMB_KEEP_SIGPIPE;
+	_cleanup_ports_ struct vmb_ports ports = {0};
 	struct vmb_host_phases phases;
 	int r;
 
 	vmb_host_phases_begin(&phases);
 	r = vmb_libvirt_descriptors();
+	if (r == 0)
+		r = read_ports(vm, d, &ports);
 	if (r == 0)
 		r = renew_definition(vm, d);
 	if (r < 0)
@@ -91,9 +134,8 @@ static int start_again(struct vmboot_vm *vm, virDomainPtr d)
 		r = begin_boot(vm, &phases);
 	if (r < 0)
 		return r;
-	if (virDomainCreate(d) < 0)
-		r = vmb_libvirt_error("cannot start the VM \"%s\"", vm->name);
-	else
+	r = start_domain(vm, d, &ports);
+	if (r == 0)
 		vmb_host_phases_mark(&phases, VMBOOT_PHASE_LIBVIRT);
 	end_start(vm, &phases);
 	return r < 0 ? r : vmb_host_phases_save(&phases, vm->files.ledger);
@@ -117,10 +159,13 @@ static int restore(struct vmboot_vm *vm, virDomainPtr d)
  */
 static int resume_saved(struct vmboot_vm *vm, virDomainPtr d)
 {
+	_cleanup_ports_ struct vmb_ports ports = {0};
 	struct vmb_host_phases phases = {0};
 	struct vmb_resume resume;
 	int r = vmb_libvirt_descriptors();
 
+	if (r == 0)
+		r = read_ports(vm, d, &ports);
 	if (r < 0)
 		return r;
 	VMB_LOCK(vm);
@@ -131,6 +176,9 @@ static int resume_saved(struct vmboot_vm *vm, virDomainPtr d)
 	if (r < 0)
 		return r;
 	r = restore(vm, d);
+	/* it goes on without a port that was taken meanwhile: what it was doing is worth more */
+	if (r == 0 && vmb_forward_all(d, &ports) < 0)
+		vmb_log(&vm->log, VMBOOT_LOG_WARNING, "%s", vmboot_last_error()->message);
 	if (r == 0) {
 		resume.end_us = vmb_host_phases_now(&phases);
 		vmb_host_phases_add_resume(&phases, &resume);

@@ -23,6 +23,7 @@ void vmboot_info_free(struct vmboot_info *info)
 	free((char *)info->folder);
 	free((char *)info->store);
 	free((char *)info->command);
+	vmb_list_free((char **)info->publish);
 	free(info);
 }
 VMB_DEFINE_CLEANUP(info_freep, struct vmboot_info *, vmboot_info_free)
@@ -56,6 +57,25 @@ static void read_times(const struct vmb_plan_files *files, struct vmboot_info *i
 	vmb_error_restore(saved);
 }
 
+static int fill_ports(struct vmboot_info *info, const struct vmb_metadata *m)
+{
+	_cleanup_ports_ struct vmb_ports ports = {0};
+	_cleanup_list_ char **list = NULL;
+	char text[VMB_PORT_TEXT_MAX];
+	int r = vmb_ports_from_text(m->publish, &ports);
+
+	if (r == 0)
+		r = vmb_list_add(&list, NULL);
+	for (size_t i = 0; i < ports.n && r == 0; i++) {
+		vmb_port_text(&ports.list[i], text);
+		r = vmb_list_add(&list, text);
+	}
+	if (r < 0)
+		return r;
+	info->publish = vmb_list_const(TAKE_PTR(list));
+	return 0;
+}
+
 static int fill_names(struct vmboot_info *info, virDomainPtr d, const struct vmb_metadata *m)
 {
 	_cleanup_plan_files_ struct vmb_plan_files files = {0};
@@ -69,6 +89,8 @@ static int fill_names(struct vmboot_info *info, virDomainPtr d, const struct vmb
 		r = copy(uuid, &info->uuid);
 	if (r == 0)
 		r = vmb_metadata_fill_info(m, info);
+	if (r == 0)
+		r = fill_ports(info, m);
 	if (r == 0)
 		r = vmb_plan_files(m->store, info->name, &files);
 	if (r == 0)

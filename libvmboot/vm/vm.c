@@ -150,6 +150,25 @@ int vmb_vm_metadata(virDomainPtr d, const char *name, struct vmb_metadata *ret)
 	return vmb_libvirt_error("cannot read what the domain \"%s\" is", name);
 }
 
+int vmb_vm_set_metadata(const struct vmboot_vm *vm, virDomainPtr d,
+			const struct vmb_metadata *metadata)
+{
+	_cleanup_free_ char *xml = NULL;
+	int active = virDomainIsActive(d), persistent = virDomainIsPersistent(d);
+	unsigned flags = (active == 1 ? VIR_DOMAIN_AFFECT_LIVE : 0) |
+			 (persistent == 1 ? VIR_DOMAIN_AFFECT_CONFIG : 0);
+	int r = vmb_metadata_xml(metadata, &xml);
+
+	if (r < 0)
+		return r;
+	if (active < 0 || persistent < 0 ||
+	    virDomainSetMetadata(d, VIR_DOMAIN_METADATA_ELEMENT, xml, VMB_DOMAIN_PREFIX,
+				 VMB_DOMAIN_XMLNS, flags) < 0)
+		return vmb_libvirt_error("cannot change what libvirt knows about the VM \"%s\"",
+					 vm->name);
+	return 0;
+}
+
 int vmb_vm_state(virDomainPtr d, enum vmboot_state *ret, const char **ret_why)
 {
 	int state, reason;

@@ -72,6 +72,10 @@ int vmb_vm_seize(const struct vmboot_vm *vm, int *ret_lock);
 /* Our metadata of a domain; -VMBOOT_ENOVM if it has none: somebody else's domain. */
 int vmb_vm_metadata(virDomainPtr d, const char *name, struct vmb_metadata *ret);
 
+/* Replaces it, in the definition and in the domain that runs. */
+int vmb_vm_set_metadata(const struct vmboot_vm *vm, virDomainPtr d,
+			const struct vmb_metadata *metadata);
+
 /*
  * libvirt's state as ours; a domain that is shutting down has stopped, and then this returns 1: it
  * may yet be reset and go on. ret_why: may be NULL; if it has stopped, why, in a word.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Exec mode on real guests: the program, its user, its output, its end. */
+#include <errno.h>
 #include <glob.h>
 #include <limits.h>
 #include <netinet/in.h>
@@ -295,12 +296,109 @@ static void reaches_what_the_host_does(void)
 	close(fd);
 }
 
+/* The answer of the guest's web server at a port of this host; "" if there is none. */
+static const char *fetch(int port)
+{
+	static const char request[] = "GET /greeting HTTP/1.0\r\n\r\n";
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)port),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	static char answer[1024];
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const char *body = NULL;
+	size_t have = 0;
+	ssize_t n = 0;
+
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+	    write(fd, request, sizeof(request) - 1) > 0)
+		while ((n = read(fd, answer + have, sizeof(answer) - 1 - have)) > 0)
+			have += (size_t)n;
+	close(fd);
+	answer[have] = '\0';
+	body = strstr(answer, "\r\n\r\n");
+	return body ? body + 4 : "";
+}
+
+/* The server may not listen yet: then QEMU closes the connection. */
+static const char *fetch_when_it_answers(int port)
+{
+	struct vmb_deadline until = vmb_deadline_in(60000);
+	const char *body = "";
+
+	while (!body[0] && !vmb_deadline_passed(until)) {
+		body = fetch(port);
+		if (!body[0])
+			poll(NULL, 0, 20);
+	}
+	return body;
+}
+
+/* The host's port of its row i, which is for that of the guest. */
+static int published_port(struct vmboot_vm *vm, size_t i, int guest)
+{
+	struct vmboot_info *info;
+	int host = 0, theirs = 0;
+
+	ASSERT_OK(vmboot_info(vm, &info));
+	CU_ASSERT_FATAL(info->publish[0] != NULL);
+	CU_ASSERT_EQUAL_FATAL(sscanf(info->publish[i], "127.0.0.1:%d:%d/tcp", &host, &theirs), 2);
+	CU_ASSERT_EQUAL(theirs, guest);
+	vmboot_info_free(info);
+	return host;
+}
+
+static void publishes_ports(void)
+{
+	static const char *const publish[] = {"127.0.0.1::80", NULL};
+	struct vmboot_opts opts = boot_opts("exec-ports", "httpd -f -h /etc"), clash;
+	struct vmboot_vm *vm, *second;
+	char *more = NULL;
+	int port;
+
+	opts.publish = publish;
+	ASSERT_OK(vmboot_create(&opts, &vm));
+	port = published_port(vm, 0, 80);
+	ASSERT_STR(fetch_when_it_answers(port), "hello\n");
+
+	/* one that is taken is refused before anything is made */
+	clash = opts;
+	clash.name = "exec-ports-2";
+	clash.publish = (const char *const[]){test_path("%d:80", port), NULL};
+	ASSERT_ERROR(vmboot_create(&clash, &second), EADDRINUSE, "in use by qemu-system");
+	ASSERT_ERROR(vmboot_open(&opts, "exec-ports-2", &second), VMBOOT_ENOVM, "there is no VM");
+
+	/* more of them while it runs, and fewer */
+	ASSERT_ERROR(vmboot_publish(vm, "80:", NULL), VMBOOT_EOPTS, "publish");
+	ASSERT_ERROR(vmboot_publish(vm, test_path("127.0.0.1:%d:81", port), NULL), EADDRINUSE,
+		     "in use");
+	ASSERT_OK(vmboot_publish(vm, "127.0.0.1:0:80", &more));
+	ASSERT_STR(fetch_when_it_answers(published_port(vm, 1, 80)), "hello\n");
+	ASSERT_OK(vmboot_unpublish(vm, test_path("127.0.0.1:%d:80", port)));
+	ASSERT_STR(fetch(port), "");
+	port = published_port(vm, 0, 80);
+	ASSERT_STR(more, test_path("127.0.0.1:%d:80/tcp", port));
+	ASSERT_ERROR(vmboot_unpublish(vm, "127.0.0.1:1:80"), ENOENT, "is not published");
+	vmboot_free(more);
+
+	/* they come back with the VM, to a handle of somebody else's, too */
+	CU_ASSERT(vmboot_stop(vm, 10000) >= 0);
+	ASSERT_STR(fetch(port), "");
+	vmboot_close(vm);
+	ASSERT_OK(vmboot_open(&opts, "exec-ports", &vm));
+	ASSERT_OK(vmboot_start(vm));
+	CU_ASSERT_EQUAL(published_port(vm, 0, 80), port);
+	ASSERT_STR(fetch_when_it_answers(port), "hello\n");
+	ASSERT_OK(vmboot_destroy(vm));
+	vmboot_close(vm);
+}
+
 static void has_no_network_unless_asked(void)
 {
 	struct vmboot_opts opts = boot_opts("exec-nonet", "ls /sys/class/net; hostname -i");
 	struct vmboot_vm *vm = boot_run(&opts, 0);
 
 	ASSERT_STR(boot_output(vm, VMBOOT_STREAM_STDOUT), "lo\n127.0.1.1\n");
+	ASSERT_ERROR(vmboot_publish(vm, "80:80", NULL), ENOTSUP, "has no user network");
 	ASSERT_OK(vmboot_destroy(vm));
 	vmboot_close(vm);
 }
@@ -317,4 +415,5 @@ BOOT_MAIN("boot/exec", {"prints and exits", prints_and_exits},
 	  {"powers off when asked to", powers_off_when_asked_to},
 	  {"reaches what the host does", reaches_what_the_host_does},
 	  {"has no network unless asked", has_no_network_unless_asked},
+	  {"publishes ports", publishes_ports},
 	  {"stops and starts with its writes", stops_and_starts_with_its_writes})

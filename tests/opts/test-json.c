@@ -75,7 +75,8 @@ static const char everything[] =
 	"  \"sysctl\": [\n    \"net.core.somaxconn=1024\"\n  ],\n"
 	"  \"ulimit\": [\n    \"nofile=64:128\"\n  ],\n"
 	"  \"ttl\": \"1h30m\",\n"
-	"  \"read_only\": true\n"
+	"  \"read_only\": true,\n"
+	"  \"publish\": [\n    \"127.0.0.1:8080:80\",\n    \"53/udp\"\n  ]\n"
 	"}\n";
 
 static void there_and_back(void)

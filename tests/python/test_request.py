@@ -41,6 +41,7 @@ class Request(unittest.TestCase):
             "tmpfs": ["/cache:size=1m", "/b"],
             "ulimit": ["nofile=1:2"],
         }
+        lists = {"publish": ["8080:80", "53/udp"]}
         whole: Dict[str, Any] = {}
         for field in vmboot.fields():
             whole[field.name] = {

@@ -39,8 +39,8 @@ expect 2 vmboot "$(printf 'a\033[2Jb')" && has err 'a\x1b[2Jb'
 
 # what hands that know container engines type
 expect 2 vmboot run -v /srv:/srv x && has err "unknown flag -v: volumes are not supported"
-expect 2 vmboot run -p 80:80 x && has err "unknown flag -p: ports cannot be published"
-expect 2 vmboot run --publish 80:80 x && has err "unknown flag --publish: ports"
+expect 2 vmboot run -p web:80 x && has err 'publish: "web:80" is not acceptable'
+expect 2 vmboot port --add 80 --remove 80:80 x && has err "either --add or --remove"
 expect 2 vmboot ps -p && has err "unknown flag -p" && lacks err "ports"
 for size in 512 1.0001g 1x g 1gg -1g ''; do
 	expect 2 vmboot plan --memory "$size" x && has err "--memory: \"$size\" is not a whole number"

@@ -344,6 +344,7 @@ class Opts(ctypes.Structure):
     ttl: Optional[builtins.bytes]
     read_only: bool
     padding: Any
+    publish: ctypes._Pointer[c_char_p]
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -388,6 +389,7 @@ class Opts(ctypes.Structure):
         ("ttl", c_char_p),
         ("read_only", c_bool),
         ("padding", c_char * 7),
+        ("publish", POINTER(c_char_p)),
     ]
 
 
@@ -474,6 +476,7 @@ class Info(ctypes.Structure):
     created: int
     started: int
     command: Optional[builtins.bytes]
+    publish: ctypes._Pointer[c_char_p]
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -494,6 +497,7 @@ class Info(ctypes.Structure):
         ("created", c_int64),
         ("started", c_int64),
         ("command", c_char_p),
+        ("publish", POINTER(c_char_p)),
     ]
 
 
@@ -748,6 +752,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_phase_name": (c_char_p, (c_uint,)),
     "vmboot_plan": (c_int, (POINTER(Opts), POINTER(c_void_p))),
     "vmboot_prepare": (c_int, (POINTER(Opts), POINTER(c_void_p), POINTER(c_void_p))),
+    "vmboot_publish": (c_int, (c_void_p, c_char_p, POINTER(c_void_p))),
     "vmboot_reboot": (c_int, (c_void_p, c_int)),
     "vmboot_render_xml": (c_int, (POINTER(Opts), POINTER(c_void_p))),
     "vmboot_start": (c_int, (c_void_p,)),
@@ -757,6 +762,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_store_path": (c_int, (POINTER(Opts), POINTER(c_void_p))),
     "vmboot_strerror": (c_char_p, (c_int,)),
     "vmboot_unpause": (c_int, (c_void_p,)),
+    "vmboot_unpublish": (c_int, (c_void_p, c_char_p)),
     "vmboot_version": (c_char_p, ()),
     "vmboot_version_number": (c_int, ()),
     "vmboot_wait": (c_int, (c_void_p, c_uint, c_int)),

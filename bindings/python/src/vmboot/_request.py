@@ -61,6 +61,7 @@ class Request(TypedDict, total=False):
     ulimit: Sequence[str]
     ttl: Duration
     read_only: bool
+    publish: Sequence[str]
 
 
 class Field(NamedTuple):

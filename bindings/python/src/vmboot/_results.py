@@ -199,6 +199,16 @@ class Info:
     started: Optional[datetime.datetime]
     #: the beginning of its command, for display
     command: str
+    #: the published ports, each "IP:PORT:GUESTPORT/tcp" or "/udp"
+    publish: Tuple[str, ...]
+
+
+def texts(pointer: Any) -> Tuple[str, ...]:
+    """A NULL-ended array of strings; NULL counts as empty."""
+    found: List[str] = []
+    while pointer and pointer[len(found)] is not None:
+        found.append(text(pointer[len(found)]))
+    return tuple(found)
 
 
 def moment(seconds: int) -> Optional[datetime.datetime]:
@@ -225,6 +235,7 @@ def info(pointer: Any) -> Info:
         created=moment(struct.created),
         started=moment(struct.started),
         command=text(struct.command),
+        publish=texts(struct.publish),
     )
 
 

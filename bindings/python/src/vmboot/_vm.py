@@ -194,6 +194,23 @@ class VM(ExecMixin):
                 return False
             raise
 
+    def publish(self, port: str) -> Tuple[str, ...]:
+        """Publish a port of the guest, in the form that ``publish`` of a request has.
+
+        Returns what is published, in full: with the port that was chosen where none was given.
+
+        >>> vm.publish("127.0.0.1::80")
+        ('127.0.0.1:49153:80/tcp',)
+        """
+        with self._handle.use() as pointer:
+            published = call_for_text("vmboot_publish", pointer, port.encode())[1]
+        return tuple(published.split())
+
+    def unpublish(self, port: str) -> None:
+        """End the publishing of a port, in the form that :attr:`Info.publish` has."""
+        with self._handle.use() as pointer:
+            call("vmboot_unpublish", pointer, port.encode())
+
     def destroy(self) -> None:
         """Cut its power if it runs, and remove it with its disks and logs. The image is kept."""
         with self._handle.use() as pointer:

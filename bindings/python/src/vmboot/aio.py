@@ -336,6 +336,14 @@ class VM:
         """As :meth:`vmboot.VM.unpause`."""
         return await _in_thread(self.sync.unpause)
 
+    async def publish(self, port: str) -> Tuple[str, ...]:
+        """As :meth:`vmboot.VM.publish`."""
+        return await _in_thread(lambda: self.sync.publish(port))
+
+    async def unpublish(self, port: str) -> None:
+        """As :meth:`vmboot.VM.unpublish`."""
+        await _in_thread(lambda: self.sync.unpublish(port))
+
     async def destroy(self) -> None:
         """As :meth:`vmboot.VM.destroy`."""
         await _in_thread(self.sync.destroy)
