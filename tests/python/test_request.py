@@ -40,8 +40,8 @@ class Request(unittest.TestCase):
         lists = {
             "tmpfs": ["/cache:size=1m", "/b"],
             "ulimit": ["nofile=1:2"],
+            "publish": ["8080:80", "53/udp"],
         }
-        lists = {"publish": ["8080:80", "53/udp"]}
         whole: Dict[str, Any] = {}
         for field in vmboot.fields():
             whole[field.name] = {
