@@ -138,6 +138,15 @@ static int check_operands(const struct args *args)
 	return 0;
 }
 
+/* A password on the command line is copied; other users shall not read it in /proc any longer. */
+static void hide_passwords(const struct args *args)
+{
+	for (size_t i = 0; i < args->n_settings; i++)
+		if (strcmp(args->settings[i].field->name, "creds") == 0 && args->settings[i].value)
+			memset((char *)args->settings[i].value, 'x',
+			       strlen(args->settings[i].value));
+}
+
 int args_opts(struct args *args)
 {
 	int r = check_operands(args);
@@ -150,6 +159,7 @@ int args_opts(struct args *args)
 		r = show_error(EXIT_FAILED);
 	if (r == 0)
 		r = apply_settings(args);
+	hide_passwords(args);
 	if (r == 0 && args->verb->command)
 		r = apply_command(args);
 	if (r == 0 && args->rm)
@@ -161,7 +171,7 @@ int args_opts(struct args *args)
 		args->opts->log = log_show;
 		args->opts->log_data = &args->log_level;
 	}
-	if (isatty(STDERR_FILENO))
+	if (isatty(STDERR_FILENO) && !args->quiet)
 		args->opts->progress = progress_show;
 	return 0;
 }

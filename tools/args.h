@@ -51,12 +51,14 @@ typedef uint64_t flag_set;
 #define FLAG_IMAGES FLAG_BIT(40) /* filter and digests of images */
 #define FLAG_UNUSED FLAG_BIT(41) /* which unused images */
 #define FLAG_USERS FLAG_BIT(42)	 /* force: remove the VMs that use an image */
-#define FLAG_PORT FLAG_BIT(31) /* what port does besides printing */
+#define FLAG_PORT FLAG_BIT(31)	 /* what port does besides printing */
+#define FLAG_NO_PROGRESS FLAG_BIT(43)
 
 /* Which fields of the library's table are flags of a verb. */
 enum verb_fields {
 	FIELDS_WHERE,  /* uri, store, debug */
 	FIELDS_DOCTOR, /* and kernel */
+	FIELDS_PULL,   /* and what a registry is asked with */
 	FIELDS_ALL,
 };
 

@@ -102,10 +102,16 @@ static void offer_sources(const struct words *w)
 	} sources[] = {{"oci:", "an OCI image layout", ":folders"},
 		       {"tar:", "a tar archive of a root file system", ":files"},
 		       {"dir:", "a folder that holds one", ":folders"},
-		       {"disk:", "a disk with a file system", ":files"}};
+		       {"disk:", "a disk with a file system", ":files"},
+		       {"docker://", "an image of a registry", ""},
+		       {"docker-archive:", "an archive that docker save made", ":files"},
+		       {"oci-archive:", "an OCI image layout in an archive", ":files"},
+		       {"containers-storage:", "an image of podman's", ""},
+		       {"docker-daemon:", "an image of docker's", ""},
+		       {"skopeo-dir:", "what skopeo copies to its dir:", ":folders"}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
-		if (starts(w->word, sources[i].name))
+		if (starts(w->word, sources[i].name) && *sources[i].then)
 			out_line(sources[i].then);
 		else
 			offer(w, sources[i].name, sources[i].help);
@@ -146,10 +152,11 @@ static void offer_value(const struct words *w)
 	static const struct {
 		const char *name;
 		void (*fn)(const struct words *w);
-	} values[] = {{"image", offer_images},	{"kernel", offer_files},
-		      {"phase", offer_phases},	{"kernel_headers", offer_files},
-		      {"request", offer_files}, {"store", offer_folders},
-		      {"uri", offer_uris}};
+	} values[] = {{"image", offer_images},	  {"kernel", offer_files},
+		      {"phase", offer_phases},	  {"kernel_headers", offer_files},
+		      {"request", offer_files},	  {"store", offer_folders},
+		      {"uri", offer_uris},	  {"authfile", offer_files},
+		      {"cert_dir", offer_folders}};
 	const struct vmboot_field *field = w->value.field;
 	const char *name = field ? field->name : w->value.flag->name;
 

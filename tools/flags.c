@@ -58,6 +58,7 @@ static const struct flag flags[] = {
 	{FLAG_QUIET, "quiet", 'q', KIND_BOOL, MEMBER(quiet), "", "print names only"},
 	{FLAG_PORT, "remove", 0, KIND_TEXT, MEMBER(port_remove), "[IP:]PORT:GUESTPORT[/udp]",
 	 "publish this port no more"},
+	{FLAG_NO_PROGRESS, "quiet", 'q', KIND_BOOL, MEMBER(quiet), "", "show no progress"},
 	{FLAG_REPORT, "report", 0, KIND_BOOL, MEMBER(report), "",
 	 "at the end, print the boot's ledger on standard error"},
 	{FLAG_REQUEST, "request", 0, KIND_TEXT, MEMBER(request_file), "FILE",
@@ -85,17 +86,19 @@ static const struct flag flags[] = {
 static bool takes_field(const struct verb *verb, const struct vmboot_field *field)
 {
 	static const struct {
-		enum verb_fields least;
+		enum verb_fields of; /* FIELDS_WHERE: of all */
 		const char *name;
-	} where[] = {{FIELDS_WHERE, "uri"},
-		     {FIELDS_WHERE, "store"},
-		     {FIELDS_WHERE, "debug"},
-		     {FIELDS_DOCTOR, "kernel"}};
+	} where[] = {{FIELDS_WHERE, "uri"},	 {FIELDS_WHERE, "store"},
+		     {FIELDS_WHERE, "debug"},	 {FIELDS_DOCTOR, "kernel"},
+		     {FIELDS_PULL, "platform"},	 {FIELDS_PULL, "authfile"},
+		     {FIELDS_PULL, "creds"},	 {FIELDS_PULL, "cert_dir"},
+		     {FIELDS_PULL, "tls_verify"}};
 
 	if (verb->fields == FIELDS_ALL)
 		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(where); i++)
-		if (verb->fields >= where[i].least && strcmp(field->name, where[i].name) == 0)
+		if ((where[i].of == FIELDS_WHERE || where[i].of == verb->fields) &&
+		    strcmp(field->name, where[i].name) == 0)
 			return true;
 	return false;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* import, image inspect, tag, rmi: one image. */
+/* import, pull, image inspect, tag, rmi: one image. */
 #include "verb-image.h"
+
+#include "interrupt.h"
 
 static struct json_object *texts_json(const char *const *list)
 {
@@ -29,15 +31,18 @@ struct json_object *image_json(const struct vmboot_image *image)
 	return o;
 }
 
-int verb_import(struct args *args)
+static int bring(struct args *args, int (*fn)(const struct vmboot_opts *where, const char *from,
+					      const char *name, struct vmboot_image **ret_image))
 {
 	_cleanup_(image) struct vmboot_image *image = NULL;
 	_cleanup_(json) struct json_object *json = NULL;
-	int r = vmboot_image_import(args->opts, args->operands[0], args->name, &image);
+	int r;
 
+	cancel_on_signal(args);
+	r = fn(args->opts, args->operands[0], args->name, &image);
 	progress_clear();
 	if (r < 0)
-		return show_error(EXIT_FAILED);
+		return cancelled_status(show_error(EXIT_FAILED));
 	if (args->json) {
 		json = image_json(image);
 		out_json(json);
@@ -45,6 +50,16 @@ int verb_import(struct args *args)
 		out_name(image->name);
 	}
 	return 0;
+}
+
+int verb_import(struct args *args)
+{
+	return bring(args, vmboot_image_import);
+}
+
+int verb_pull(struct args *args)
+{
+	return bring(args, vmboot_image_pull);
 }
 
 int verb_image_inspect(struct args *args)

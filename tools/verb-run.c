@@ -29,6 +29,7 @@ struct run {
 
 /* A signal handler has no other way to tell. */
 static volatile sig_atomic_t signals, first_signal, creating;
+static struct vmboot_cancel *cancel; /* of the creation, which may pull an image */
 
 static void on_signal(int number)
 {
@@ -36,6 +37,8 @@ static void on_signal(int number)
 		first_signal = number;
 	if (++signals > 1 && creating)
 		_exit(EXIT_SIGNAL + number); /* what is half made is for gc */
+	if (creating)
+		vmboot_cancel(cancel);
 }
 
 static void catch_signals(void)
@@ -374,6 +377,9 @@ int verb_run(struct args *args)
 
 	if (r)
 		return r;
+	if (vmboot_cancel_new(&cancel) < 0)
+		return show_error(EXIT_RUN_FAILED);
+	args->opts->cancel = cancel;
 	catch_signals();
 	creating = 1;
 	r = create(&run);

@@ -37,8 +37,11 @@ struct vmboot_image {
 
 /**
  * vmboot_image_import: import an image into the store.
- * @where: opts of which store, log, progress, timeout_ms and cancel are read; NULL: defaults.
- * @source: "oci:DIR[:TAG]", "dir:DIR", "tar:FILE" or "disk:FILE".
+ * @where: opts of which store, log, progress, timeout_ms, cancel and what vmboot_image_pull() takes are
+ * read; NULL: defaults.
+ * @source: "oci:DIR[:TAG]", "dir:DIR", "tar:FILE" or "disk:FILE"; or by skopeo, since 0.2, "docker://NAME",
+ * "docker-archive:FILE[:NAME]", "oci-archive:FILE[:TAG]", "containers-storage:NAME",
+ * "docker-daemon:NAME" or "skopeo-dir:DIR".
  * @name: the name to give it; NULL: made from @source. A name without a registry, such as "node:20",
  * becomes localhost/node:20, and "node:20" finds it.
  * @ret_image: (out, may be NULL) freed with vmboot_image_free().
@@ -52,6 +55,29 @@ struct vmboot_image {
  */
 VMBOOT_API int vmboot_image_import(const struct vmboot_opts *where, const char *source,
 				   const char *name, struct vmboot_image **ret_image);
+
+/**
+ * vmboot_image_pull: fetch an image from a registry into the store.
+ * @where: opts of which store, log, progress, timeout_ms, cancel, platform, authfile, creds, cert_dir and
+ * tls_verify are read; NULL: defaults.
+ * @image: a name such as "node:20" or "docker.io/library/node@sha256:…", or any source of
+ * vmboot_image_import().
+ * @name: the name to give it; NULL: the name that it has in the registry, "docker.io/library/node:20".
+ * @ret_image: (out, may be NULL) freed with vmboot_image_free().
+ *
+ * vmboot_create() does this by itself, as its opts' `pull` says. The registry is asked in any case, and only
+ * layers that the store does not have are fetched. skopeo does it, as registries.conf, auth.json, certs.d,
+ * policy.json and the proxy variables say. A name without a registry is looked for where registries.conf
+ * says, else at docker.io. Progress reports the layers' bytes, then the making of the disk. A pull that
+ * fails or is cancelled leaves only whole layers, which the next one uses.
+ *
+ * Returns: 0; -VMBOOT_ENOIMAGE, no registry has it; -EACCES, a password is missing or wrong;
+ * -VMBOOT_EIMAGE, it cannot be read or used; -VMBOOT_EHOST, skopeo or another tool is missing;
+ * -VMBOOT_EOPTS, a wrong platform; -ENOSPC, -ENOMEM, -ETIMEDOUT, -ECANCELED; or another negative
+ * errno. Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_image_pull(const struct vmboot_opts *where, const char *image,
+				 const char *name, struct vmboot_image **ret_image);
 
 /**
  * vmboot_image_list: all images in the store, by name.

@@ -59,6 +59,21 @@ enum vmboot_kernel_start {
 	VMBOOT_KERNEL_START_BZIMAGE = 1,
 };
 
+/** When an image is fetched from where its name leads. Since 0.2. */
+enum vmboot_pull {
+	VMBOOT_PULL_MISSING = 0, /**< if the store does not have it */
+	VMBOOT_PULL_ALWAYS = 1, /**< in any case; what the store has already is not fetched again */
+	VMBOOT_PULL_NEWER = 2,	/**< as always; if it cannot be fetched, the store's is used */
+	VMBOOT_PULL_NEVER = 3,	/**< never */
+};
+
+/** Whether a registry must have a valid certificate. Since 0.2. */
+enum vmboot_tls_verify {
+	VMBOOT_TLS_VERIFY_AUTO = 0,  /**< unless registries.conf says that it is insecure */
+	VMBOOT_TLS_VERIFY_TRUE = 1,  /**< yes */
+	VMBOOT_TLS_VERIFY_FALSE = 2, /**< no; plain HTTP is tried as well */
+};
+
 /** How serious a log record is; the numbers are syslog's. */
 enum vmboot_log_level {
 	VMBOOT_LOG_ERR = 3,
@@ -94,9 +109,9 @@ typedef void (*vmboot_progress_fn)(const char *what, uint64_t done, uint64_t tot
  * at its end; `size` tells the library which members the caller knows. Since 0.1.
  */
 struct vmboot_opts {
-	size_t size;	   /**< sizeof(struct vmboot_opts) */
-	const char *name;  /**< of the VM: A-Z, a-z, 0-9, "_", ".", "-"; at most 128 */
-	const char *image; /**< "node:20", "oci:DIR[:TAG]", "tar:FILE", "dir:DIR", "disk:FILE" */
+	size_t size;		       /**< sizeof(struct vmboot_opts) */
+	const char *name;	       /**< of the VM: A-Z, a-z, 0-9, "_", ".", "-"; at most 128 */
+	const char *image;	       /**< "node:20", or a source of vmboot_image_import() */
 	bool skip_kernel_headers;      /**< attach no disk with the kernel's modules and headers */
 	bool skip_guest_agent;	       /**< run no agent: no exec, stat, cp */
 	uint64_t vcpus;		       /**< virtual CPUs; 0: 1 */
@@ -136,14 +151,20 @@ struct vmboot_opts {
 	const char *hostname;	      /**< the guest's; NULL: made of the name */
 	uint64_t log_max_mib;	      /**< what is kept of each of the guest's logs, MiB; 0: 64 */
 	const char *shm_size;	      /**< of /dev/shm, "64m"; NULL: half of the memory */
-	const char *const *tmpfs;  /**< NULL-ended "PATH[:OPTION,…]": mounted for the program */
-	const char *const *sysctl; /**< NULL-ended "KEY=VALUE", set before the program starts */
-	const char *const *ulimit; /**< NULL-ended "NAME=SOFT[:HARD]" for program and exec */
-	const char *ttl;	   /**< how long the guest runs at most, "90s"; NULL: no limit */
-	bool read_only;		   /**< the root cannot be written; /tmp, /run and such can */
-	char padding[7];	   /**< 0 */
-	const char *const *publish;   /**< NULL-ended ports of the guest that the host listens for,
+	const char *const *tmpfs;   /**< NULL-ended "PATH[:OPTION,…]": mounted for the program */
+	const char *const *sysctl;  /**< NULL-ended "KEY=VALUE", set before the program starts */
+	const char *const *ulimit;  /**< NULL-ended "NAME=SOFT[:HARD]" for program and exec */
+	const char *ttl;	    /**< how long the guest runs at most, "90s"; NULL: no limit */
+	bool read_only;		    /**< the root cannot be written; /tmp, /run and such can */
+	char padding[7];	    /**< 0 */
+	const char *const *publish; /**< NULL-ended ports of the guest that the host listens for,
 					 "[[IP:][PORT]:]GUESTPORT[/udp]"; implies VMBOOT_NETWORK_USER */
+	const char *platform;	    /**< "linux/arm64"; NULL: this host's */
+	const char *authfile;	    /**< file with passwords of registries; NULL: podman's */
+	const char *creds;     /**< "user:password" for the registry; NULL: those of the authfile */
+	const char *cert_dir;  /**< folder with certificates for it; NULL: podman's */
+	enum vmboot_pull pull; /**< when the image is fetched */
+	enum vmboot_tls_verify tls_verify; /**< whether a registry must have a valid certificate */
 };
 
 /** The most bytes of a request in JSON: 16 MiB, 1 MiB in 0.1. Since 0.2. */

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/limit.h"
 #include "base/sigpipe.h"
+#include "image/blobs.h"
 #include "image/index.h"
 #include "image/record.h"
 #include "opts/opts.h"
@@ -72,31 +73,48 @@ static int publish(const struct vmb_store *store, struct vmb_image *image,
 	return 0;
 }
 
+static int pull(const struct vmboot_opts *opts, const char *ref, const char *name,
+		struct vmboot_image **ret_image)
+{
+	_cleanup_store_ struct vmb_store store = {0};
+	_cleanup_image_ struct vmb_image image = {0};
+	struct vmb_log log = vmb_log_of(opts);
+	int r = vmb_store_open(opts->store, &store);
+
+	if (r == 0)
+		r = vmb_limit_check();
+	if (r == 0)
+		r = vmb_image_pull(&store, opts, ref, name, &log, &image);
+	return r < 0 || !ret_image ? r : publish(&store, &image, ret_image);
+}
+
 int vmboot_image_import(const struct vmboot_opts *where, const char *source, const char *name,
 			struct vmboot_image **ret_image)
 {
 	VMB_NO_SIGPIPE;
-	_cleanup_store_ struct vmb_store store = {0};
-	_cleanup_image_ struct vmb_image image = {0};
 	struct vmboot_opts own;
-	struct vmb_log log;
 	int r = vmb_opts_read(where, false, &own);
 
 	if (r < 0)
 		return r;
 	VMB_LIMIT(&own, "importing the image");
-	log = vmb_log_of(&own);
 	if (!source || !vmb_is_source(source))
 		return vmb_error(VMBOOT_EIMAGE, "\"%s\" is nothing to import; it has to be %s",
 				 vmb_show(source).text, vmb_source_usage().text);
-	r = vmb_store_open(own.store, &store);
-	if (r == 0)
-		r = vmb_limit_check();
-	if (r == 0)
-		r = vmb_image_ensure(&store, source, name, &log, &image);
-	if (r < 0 || !ret_image)
+	return pull(&own, source, name, ret_image);
+}
+
+int vmboot_image_pull(const struct vmboot_opts *where, const char *image, const char *name,
+		      struct vmboot_image **ret_image)
+{
+	VMB_NO_SIGPIPE;
+	struct vmboot_opts own;
+	int r = vmb_opts_read(where, false, &own);
+
+	if (r < 0)
 		return r;
-	return publish(&store, &image, ret_image);
+	VMB_LIMIT(&own, "pulling the image");
+	return pull(&own, image, name, ret_image);
 }
 
 static int find_digest(const struct vmb_store *store, const char *digest, struct vmb_image *image)
@@ -159,5 +177,9 @@ int vmboot_image_remove(const struct vmboot_opts *where, const char *name)
 
 	if (r >= 0)
 		r = vmb_image_known_name(&store, name, &full);
-	return r < 0 ? r : vmb_index_remove(&store, full);
+	if (r == 0)
+		r = vmb_index_remove(&store, full);
+	if (r == 0)
+		r = vmb_blobs_collect(&store, false, NULL);
+	return r < 0 ? r : 0;
 }

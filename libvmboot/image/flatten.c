@@ -225,9 +225,8 @@ static int check_not_nested(const struct flatten *f)
 	if (!kind)
 		return 0;
 	return vmb_error(VMBOOT_EIMAGE,
-			 "%s holds a saved image, not a root file system; unpack it with `skopeo "
-			 "copy %s:%s oci:DIR:TAG` and import oci:DIR:TAG",
-			 path, kind, path);
+			 "%s holds a saved image, not a root file system; import it as %s:%s", path,
+			 kind, path);
 }
 
 static int write_disk(struct flatten *f, const char *disk)

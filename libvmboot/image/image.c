@@ -3,8 +3,11 @@
 
 #include "archive/path.h"
 #include "base/error.h"
+#include "image/blobs.h"
 #include "image/index.h"
 #include "image/name.h"
+#include "image/platform.h"
+#include "image/registries.h"
 #include "image/source.h"
 
 void vmb_image_config_done(struct vmb_image_config *config)
@@ -51,34 +54,52 @@ void vmb_image_done(struct vmb_image *image)
 	free(TAKE_PTR(image->fstype));
 	vmb_image_config_done(&image->config);
 	vmb_image_origin_done(&image->origin);
+	free(TAKE_PTR(image->manifest));
 }
 
 /* full: where a registry would have it */
 static int no_image(const struct vmb_store *store, const char *name, const char *full)
 {
 	return vmb_error(VMBOOT_ENOIMAGE,
-			 "the store %s has no image %s; import it: `skopeo copy docker://%s "
-			 "oci:DIR:TAG`, then `vmboot import oci:DIR:TAG --name %s`",
+			 "the store %s has no image %s; pull it: `vmboot pull %s`, or import it: "
+			 "`vmboot import SOURCE --name %s`",
 			 store->path, name, full, name);
 }
 
-/* What a user's name means in this store: 1. Nothing: 0, and the name that a registry has for it. */
+/* The first name of the list that the store has: 1; none: 0, and then *ret_full is the first. */
+static int resolve_first(const struct vmb_store *store, char **names, char **ret_full,
+			 char **ret_digest)
+{
+	char **full = names;
+	int r = 0;
+
+	while (*full && (r = vmb_index_resolve(store, *full, ret_digest)) == 0)
+		full++;
+	if (r >= 0 && vmb_strdup(r ? *full : *names, ret_full) < 0)
+		return -ENOMEM;
+	return r;
+}
+
+/*
+ * What a user's name means in this store: 1. Nothing: 0, and the name that a registry has for it.
+ * registries.conf is only read for a short name that is not under localhost/.
+ */
 static int resolve_name(const struct vmb_store *store, const char *name, char **ret_full,
 			char **ret_digest)
 {
-	_cleanup_free_ char *digest = NULL;
-	_cleanup_list_ char **names = NULL;
-	char **full;
-	int r = vmb_name_candidates(name, &names);
+	_cleanup_list_ char **own = NULL, **others = NULL;
+	int r = vmb_name_candidates(name, &own);
 
-	if (r < 0)
-		return r;
-	for (full = names; (r = vmb_index_resolve(store, *full, &digest)) == 0 && full[1];)
-		full++;
-	if (r >= 0 && vmb_strdup(*full, ret_full) < 0)
-		r = -ENOMEM;
-	if (r > 0)
-		*ret_digest = TAKE_PTR(digest);
+	if (r == 0)
+		r = vmb_index_resolve(store, own[0], ret_digest);
+	if (r == 0 && own[1]) {
+		r = vmb_registries_names(name, &others);
+		if (r == 0)
+			r = vmb_list_add(&others, own[1]);
+		return r < 0 ? r : resolve_first(store, others, ret_full, ret_digest);
+	}
+	if (r >= 0 && vmb_strdup(own[0], ret_full) < 0)
+		return -ENOMEM;
 	return r;
 }
 
@@ -110,6 +131,13 @@ static int find_name(const struct vmb_store *store, const char *name, struct vmb
 	if (r < 0)
 		return r;
 	return r > 0 ? 0 : no_image(store, name, image->name);
+}
+
+int vmb_image_check_platform(const struct vmb_image *image)
+{
+	return vmb_platform_check_image(NULL, image->origin.arch) < 0
+		       ? vmb_error_prefix("%s", image->name)
+		       : 0;
 }
 
 static int resolve_source(const struct vmb_store *store, bool ask, struct vmb_image *image)
@@ -204,7 +232,9 @@ int vmb_image_import(const struct vmb_store *store, const struct vmb_log *log,
 
 	if (r < 0)
 		return r;
-	if (old && !vmb_streq(old, image->digest) && vmb_image_drop(store, old) < 0)
+	if (!old || vmb_streq(old, image->digest))
+		return 0;
+	if (vmb_image_drop(store, old) < 0 || vmb_blobs_collect(store, false, NULL) < 0)
 		vmb_log(log, VMBOOT_LOG_WARNING, "the old image %s stays: %s", old,
 			vmboot_last_error()->message);
 	return 0;

@@ -71,6 +71,7 @@ struct vmb_source {
 	const struct vmb_source_kind *kind; /* NULL: from nowhere, it is in the store */
 	char *path;			    /* absolute */
 	char *tag;			    /* or NULL */
+	const struct vmboot_opts *opts; /* borrowed: how a registry is asked; NULL: all default */
 };
 
 struct vmb_image {
@@ -85,6 +86,8 @@ struct vmb_image {
 	int64_t imported;	/* when, seconds since 1970, if present */
 	struct vmb_image_config config;
 	struct vmb_image_origin origin;
+	char *manifest; /* as it stands in a registry that was just asked, or NULL */
+	size_t n_manifest;
 };
 
 void vmb_image_done(struct vmb_image *image);
@@ -108,6 +111,24 @@ int vmb_image_import(const struct vmb_store *store, const struct vmb_log *log,
 /* Finds and imports; the source is asked wherever it is. name NULL: the name is made from it. */
 int vmb_image_ensure(const struct vmb_store *store, const char *ref, const char *name,
 		     const struct vmb_log *log, struct vmb_image *ret);
+
+/*
+ * The same for a source, or for a name, which registries are asked for in any case; in pull.c. opts:
+ * platform, authfile, creds, cert_dir and tls_verify are read. An image that the store has, whatever
+ * its name is there, is not fetched again, and else only those of its layers that the store lacks.
+ */
+int vmb_image_pull(const struct vmb_store *store, const struct vmboot_opts *opts, const char *ref,
+		   const char *name, const struct vmb_log *log, struct vmb_image *ret);
+
+/*
+ * Before a plan: pulls opts->image, if opts->pull wants that, so that vmb_image_find() finds it. Does
+ * nothing for a source that is on this host.
+ */
+int vmb_image_provide(const struct vmb_store *store, const struct vmboot_opts *opts,
+		      const struct vmb_log *log);
+
+/* Refuses, in words, an image that is for another platform than guests of this host. */
+int vmb_image_check_platform(const struct vmb_image *image);
 
 /*
  * Makes folder/image (folder: a VM's, vms/<name>) a link to the image, which keeps it from being

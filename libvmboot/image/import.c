@@ -3,8 +3,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "image/blobs.h"
 #include "image/importer.h"
 #include "image/index.h"
+#include "image/platform.h"
 #include "image/record.h"
 
 /*
@@ -31,16 +33,56 @@ static int write_record(const char *path, const struct vmb_image *image)
 	return r < 0 ? r : sync_path(path, 0, 0644);
 }
 
+/*
+ * The disk of the layout that skopeo made in the folder tmp, whose manifest may have another digest than
+ * the image. Fills the image's config.
+ */
+static int build_layout(const struct vmb_source *source, const char *tmp, const char *disk,
+			struct vmb_progress_count *import, struct vmb_image *image)
+{
+	_cleanup_image_ struct vmb_image layout = {0};
+	const struct vmb_source own = {
+		.kind = &vmb_source_oci,
+		.path = (char *)tmp,
+		.opts = source->opts,
+	};
+	int r = vmb_oci_read(&own, &layout);
+
+	if (r == 0)
+		r = vmb_platform_check_image(source->opts ? source->opts->platform : NULL,
+					     layout.origin.arch);
+	if (r < 0)
+		return vmb_error_prefix("%s", image->name);
+	r = vmb_importer_build(&own, &layout, disk, import);
+	if (r < 0)
+		return r;
+	vmb_image_config_done(&image->config);
+	image->config = layout.config;
+	layout.config = (struct vmb_image_config){0};
+	vmb_image_origin_done(&image->origin);
+	image->origin = layout.origin;
+	layout.origin = (struct vmb_image_origin){0};
+	return 0;
+}
+
 /* A kind that is not in the table of source.c is unknown to that process, so it builds here. */
-static int build_disk(const struct vmb_source *source, const struct vmb_image *image,
-		      const char *disk, struct vmb_progress_count *import)
+static int build_disk(const struct vmb_store *store, const struct vmb_source *source,
+		      const char *tmp, const char *disk, struct vmb_progress_count *import,
+		      struct vmb_image *image)
 {
 	struct stat st;
-	int r;
+	int r = 0;
 
-	if (vmb_source_kind_of(source->kind->prefix) != source->kind)
+	if (source->kind->fetch)
+		r = source->kind->fetch(source, store, image, tmp, import);
+	if (r < 0)
+		return r;
+	if (!source->kind->build)
+		r = build_layout(source, tmp, disk, import, image);
+	else if (vmb_source_kind_of(source->kind->prefix) == source->kind)
+		r = vmb_importer_build(source, image, disk, import);
+	else
 		return source->kind->build(source, image, disk, import);
-	r = vmb_importer_build(source, image, disk, import);
 	if (r < 0)
 		return r;
 	if (lstat(disk, &st) < 0 || !S_ISREG(st.st_mode))
@@ -59,10 +101,8 @@ static int fill_folder(const struct vmb_store *store, const struct vmb_source *s
 
 	if (r == 0)
 		r = vmb_asprintf(&record, "%s/image.json", tmp);
-	if (r == 0 && source->kind->fetch)
-		r = source->kind->fetch(source, store, image, import);
 	if (r == 0)
-		r = build_disk(source, image, disk, import);
+		r = build_disk(store, source, tmp, disk, import, image);
 	if (r == 0)
 		r = sync_path(disk, 0, 0444);
 	if (r < 0)
@@ -116,7 +156,7 @@ int vmb_index_import(const struct vmb_store *store, const struct vmb_source *sou
 {
 	_cleanup_tmp_folder_ char *tmp = NULL;
 	_cleanup_free_ char *what = NULL, *path = NULL;
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = -1, blobs = -1;
 	struct vmb_progress_count import = {.log = log};
 	int r = vmb_asprintf(&what, "importing %s", image->name);
 
@@ -125,6 +165,8 @@ int vmb_index_import(const struct vmb_store *store, const struct vmb_source *sou
 	import.what = what;
 	remove_leftovers(store, image->digest);
 	r = vmb_index_path(store, image->digest, "", &path);
+	if (r == 0 && source->kind->fetch)
+		r = vmb_blobs_lock(store, &blobs);
 	if (r == 0)
 		r = vmb_store_tmp_folder(path, &tmp, &fd);
 	if (r == 0)

@@ -2,11 +2,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -14,7 +16,7 @@
 
 /* The program vmboot-import: builds one disk; see importer.h. */
 
-enum { PROTOCOL = 1, KIND, PATH, TAG, DIGEST, DISK, WHAT, N_ARGS };
+enum { PROTOCOL = 1, KIND, PATH, TAG, DIGEST, DISK, WHAT, N_ARGS, N_TOOL = PATH };
 
 /* An address sanitizer maps terabytes. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -130,10 +132,38 @@ static int build(char **argv)
 	return source.kind->build(&source, &image, argv[DISK], &import);
 }
 
+/* Waits for the tool, and ends as it does. */
+static int run_tool(char **argv)
+{
+	posix_spawn_file_actions_t actions;
+	int status = 0, r;
+	pid_t pid;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	r = posix_spawn(&pid, argv[0], &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (r != 0) {
+		dprintf(STDERR_FILENO, "cannot start %s: %s\n", argv[0], strerror(r));
+		return 126;
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	signal(SIGIO, SIG_IGN); /* our output ends now, whereupon the reader may end our input */
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
 int main(int argc, char **argv)
 {
 	int r = 0;
 
+	if (argc > N_TOOL && vmb_streq(argv[PROTOCOL], VMB_IMPORTER_PROTOCOL) &&
+	    vmb_streq(argv[KIND], VMB_IMPORTER_TOOL)) {
+		if (end_with_caller() == 0)
+			return run_tool(argv + N_TOOL);
+		dprintf(STDERR_FILENO, "%s\n", vmboot_last_error()->message);
+		return 126;
+	}
 	if (argc != N_ARGS || !vmb_streq(argv[PROTOCOL], VMB_IMPORTER_PROTOCOL))
 		r = vmb_error(VMBOOT_EHOST, "vmboot-import is of another version of libvmboot, "
 					    "which is what runs it");

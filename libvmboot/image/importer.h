@@ -18,11 +18,17 @@
  *   ok                  DISK is complete; the last line
  *
  * The reader trusts none of it.
+ *
+ *   vmboot-import PROTOCOL tool PROGRAM ARGUMENT...
+ *
+ * runs a tool, with the same standard output and error, in that process group, so that it ends when
+ * its caller does. It ends as the tool does.
  */
 
 #include "image/source.h"
 
 #define VMB_IMPORTER_PROTOCOL "1"
+#define VMB_IMPORTER_TOOL "tool"
 
 enum {
 	VMB_IMPORTER_LINE_MAX = 8192, /* with its end */

@@ -4,6 +4,7 @@
 #include "archive/path.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "image/blobs.h"
 #include "image/index.h"
 #include "image/json.h"
 #include "image/record-parts.h"
@@ -137,6 +138,8 @@ int vmboot_image_prune(const struct vmboot_opts *where, unsigned flags, int64_t 
 		r = vmb_index_digests(&store, &digests);
 	for (char **d = digests; r >= 0 && *d; d++)
 		r = prune_one(&store, *d, &prune, list);
+	if (r >= 0 && !prune.dry)
+		r = vmb_blobs_collect(&store, false, NULL);
 	if (r >= 0 && ret_json)
 		r = vmb_json_text(list, ret_json);
 	return r < 0 ? r : (int)json_object_array_length(list);

@@ -197,6 +197,35 @@ int vmb_name_candidates(const char *name, char ***ret)
 	return 0;
 }
 
+int vmb_name_check(const char *name, bool *ret_short)
+{
+	struct parts p;
+	int r = parse_name(name, &p);
+
+	if (r < 0)
+		return r;
+	*ret_short = p.n_host == 0;
+	return 0;
+}
+
+int vmb_name_on_hub(const char *name, char **ret)
+{
+	struct parts p;
+	int r = parse_name(name, &p);
+
+	return r < 0 ? r : format_name(&p, HUB, ret);
+}
+
+int vmb_name_without_tag(const char *full, char **ret)
+{
+	struct parts p;
+	int r = parse_name(full, &p);
+
+	p.tag = p.digest = NULL;
+	p.n_tag = 0;
+	return r < 0 ? r : format_name(&p, HUB, ret);
+}
+
 const char *vmb_name_digest(const char *full)
 {
 	const char *at = strchr(full, '@');

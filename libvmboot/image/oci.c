@@ -1,58 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "archive/digest.h"
 #include "archive/path.h"
-#include "base/arch.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "image/flatten.h"
 #include "image/json.h"
 #include "image/oci-json.h"
+#include "image/platform.h"
 #include "image/source.h"
 
 /* oci: an image layout on disk. Each blob is named by its digest, which is checked. */
 
 enum { NESTING_MAX = 4 };
 
-/* As OCI calls it. */
-static const char *host_arch(void)
-{
-	const struct vmb_arch *arch = vmb_arch_of_host();
-
-	return arch ? arch->oci : "of another kind";
-}
-
-static bool is_folder(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* The tag is behind the first colon that has a folder before it; both may have colons. */
-static int split_tag(char *path, char **ret_tag)
-{
-	if (is_folder(path))
-		return 0;
-	for (char *colon = strchr(path, ':'); colon; colon = strchr(colon + 1, ':')) {
-		*colon = '\0';
-		if (is_folder(path)) {
-			if (!colon[1])
-				return vmb_error(VMBOOT_EIMAGE, "oci:%s: has an empty tag", path);
-			return vmb_strdup(colon + 1, ret_tag);
-		}
-		*colon = ':';
-	}
-	return vmb_error(VMBOOT_EIMAGE, "oci:%s: there is no such folder", path);
-}
-
 static int parse(const char *rest, struct vmb_source *source)
 {
-	_cleanup_free_ char *path = NULL;
-	int r = vmb_strdup(rest, &path);
-
-	if (r == 0)
-		r = split_tag(path, &source->tag);
-	return r < 0 ? r : vmb_absolute(path, &source->path);
+	return vmb_source_split(source->kind, rest, &source->path, &source->tag);
 }
 
 static int read_json(const char *path, char **ret, size_t *ret_n)
@@ -93,102 +56,58 @@ static int read_blob(const char *dir, const struct vmb_oci_blob *blob, char **re
 	return 0;
 }
 
-#ifdef __x86_64__
-enum { NEWEST = 3 }; /* what QEMU emulates, too: an image runs by KVM and without */
-
-static int cpu_level(void)
+/* "1.0, 2.0, (no tag)": what a caller can choose from. */
+static void list_tags(const struct vmb_oci_index *index, char *out, size_t size)
 {
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
-	    __builtin_cpu_supports("fma"))
-		return NEWEST;
-	return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt") ? 2 : 1;
-}
-#endif
-
-/*
- * Of images for the same architecture the one with the highest rank is wanted; negative: this CPU
- * cannot run it. amd64 has v1, which is the one without a variant, to v4.
- */
-static int rank(const struct vmb_oci_blob *b)
-{
-	const char *v = b->variant && *b->variant ? b->variant : NULL;
-
-#ifdef __x86_64__
-	int level = v && v[0] == 'v' && v[1] >= '1' && v[1] <= '9' && !v[2] ? v[1] - '0' : 0;
-
-	if (!v)
-		return 1;
-	return level >= 1 && level <= cpu_level() ? level : -1;
-#else
-	return v ? 1 : 0;
-#endif
-}
-
-static bool fits_host(const struct vmb_oci_blob *b)
-{
-	return (!b->os || vmb_streq(b->os, "linux")) &&
-	       (!b->arch || vmb_streq(b->arch, host_arch())) && rank(b) >= 0;
-}
-
-static bool is_candidate(const struct vmb_oci_blob *b, const char *tag)
-{
-	return (b->type == VMB_OCI_MANIFEST || b->type == VMB_OCI_INDEX) && fits_host(b) &&
-	       (!tag || vmb_streq(b->tag, tag));
-}
-
-/* "1.0, 2.0, (no tag)": what a caller can choose from, or for which hosts there is something. */
-static void describe(const struct vmb_oci_index *index, bool tags, char *out, size_t size)
-{
-	char word[300];
-
 	*out = '\0';
 	for (size_t i = 0; i < index->n; i++) {
-		const struct vmb_oci_blob *b = &index->blobs[i];
+		const char *tag = index->blobs[i].tag;
 
-		if (tags)
-			vmb_strlcpy(word, b->tag ? b->tag : "(no tag)", sizeof(word));
-		else
-			snprintf(word, sizeof(word), "%s/%s%s%s", b->os ? b->os : "?",
-				 b->arch ? b->arch : "?", b->variant ? "/" : "",
-				 b->variant ? b->variant : "");
 		vmb_strlcat(out, *out ? ", " : "", size);
-		vmb_strlcat(out, vmb_show(word).text, size);
+		vmb_strlcat(out, vmb_show(tag ? tag : "(no tag)").text, size);
 	}
 	if (!*out)
 		vmb_strlcpy(out, "nothing", size);
 }
 
-static int choose(const struct vmb_oci_index *index, const char *dir, const char *tag, bool top,
+static bool has_tag(const struct vmb_oci_index *index, const char *tag)
+{
+	for (size_t i = 0; i < index->n; i++)
+		if (!tag || vmb_streq(index->blobs[i].tag, tag))
+			return true;
+	return !tag;
+}
+
+static int choose(const struct vmb_oci_index *index, const struct vmb_source *source, bool top,
 		  const struct vmb_oci_blob **ret)
 {
-	const struct vmb_oci_blob *found = NULL;
-	size_t n = 0, tagged = 0;
+	const char *dir = source->path, *tag = top ? source->tag : NULL;
+	const struct vmb_oci_blob *found;
+	struct vmb_platform platform;
 	char words[600];
+	size_t n;
+	int r = vmb_platform_parse(source->opts ? source->opts->platform : NULL, &platform);
 
-	for (size_t i = 0; i < index->n; i++) {
-		tagged += !tag || vmb_streq(index->blobs[i].tag, tag);
-		if (!is_candidate(&index->blobs[i], tag))
-			continue;
-		if (!found || rank(&index->blobs[i]) > rank(found)) {
-			found = &index->blobs[i];
-			n = 0;
-		}
-		if (rank(&index->blobs[i]) < rank(found))
-			continue;
-		n += found == &index->blobs[i] || !vmb_streq(found->hex, index->blobs[i].hex);
-	}
-	describe(index, top && (!tagged || n > 1), words, sizeof(words));
-	if (tag && !tagged)
+	if (r < 0)
+		return r;
+	found = vmb_platform_choose(&platform, index, tag, &n);
+	if (!has_tag(index, tag)) {
+		list_tags(index, words, sizeof(words));
 		return vmb_error(VMBOOT_EIMAGE, "oci:%s has no tag %s; it has: %s", dir,
 				 vmb_show(tag).text, words);
-	if (n == 0)
-		return vmb_error(VMBOOT_EIMAGE, "oci:%s has no image for linux/%s; it has: %s", dir,
-				 host_arch(), words);
-	if (n > 1 && top)
+	}
+	if (!found) {
+		vmb_platform_list(index, words, sizeof(words));
+		return vmb_error(VMBOOT_EIMAGE, "oci:%s has no image for %s; it has: %s", dir,
+				 vmb_platform_name(&platform).text, words);
+	}
+	if (n > 1 && top) {
+		list_tags(index, words, sizeof(words));
 		return vmb_error(
 			VMBOOT_EIMAGE,
 			"oci:%s has more than one image; choose one with oci:%s:TAG from: %s", dir,
 			dir, words);
+	}
 	*ret = found;
 	return 0;
 }
@@ -203,8 +122,9 @@ static struct vmb_oci_blob bare(const struct vmb_oci_blob *from)
 }
 
 /* index.json, and the indexes that it may lead to, down to the manifest. */
-static int find_manifest(const char *dir, const char *tag, struct vmb_oci_blob *ret)
+static int find_manifest(const struct vmb_source *source, struct vmb_oci_blob *ret)
 {
+	const char *dir = source->path;
 	_cleanup_free_ char *top = NULL;
 	struct vmb_oci_blob at = {0};
 	int r = vmb_asprintf(&top, "%s/index.json", dir);
@@ -224,7 +144,7 @@ static int find_manifest(const char *dir, const char *tag, struct vmb_oci_blob *
 						 dir);
 		}
 		if (r == 0)
-			r = choose(&index, dir, depth ? NULL : tag, depth == 0, &found);
+			r = choose(&index, source, depth == 0, &found);
 		if (r < 0)
 			return r;
 		at = bare(found);
@@ -282,7 +202,6 @@ static int read_manifest(const char *dir, const struct vmb_oci_blob *blob,
 static int read_config(const char *dir, const struct vmb_oci_blob *blob, struct vmb_image *image)
 {
 	_cleanup_free_ char *json = NULL;
-	const char *arch;
 	size_t n;
 	int r = read_blob(dir, blob, &json, &n);
 
@@ -291,10 +210,6 @@ static int read_config(const char *dir, const struct vmb_oci_blob *blob, struct 
 	r = vmb_oci_config_decode(json, n, &image->config, &image->origin);
 	if (r < 0)
 		return vmb_error_prefix("config sha256:%s in %s", blob->hex, dir);
-	arch = image->origin.arch;
-	if (arch && *arch && !vmb_streq(arch, host_arch()))
-		return vmb_error(VMBOOT_EIMAGE, "oci:%s is for %s, and this host is %s", dir,
-				 vmb_show(arch).text, host_arch());
 	return 0;
 }
 
@@ -317,17 +232,15 @@ static int note_layers(const struct vmb_oci_index *layers, struct vmb_image_orig
 	return r;
 }
 
-static int resolve(const struct vmb_source *source, const struct vmb_store *store,
-		   struct vmb_image *image)
+int vmb_oci_read(const struct vmb_source *source, struct vmb_image *image)
 {
 	_cleanup_oci_manifest_ struct vmb_oci_manifest manifest = {0};
 	struct vmb_oci_blob blob;
 	int r;
 
-	(void)store;
 	r = check_layout(source->path);
 	if (r == 0)
-		r = find_manifest(source->path, source->tag, &blob);
+		r = find_manifest(source, &blob);
 	if (r == 0)
 		r = read_manifest(source->path, &blob, &manifest);
 	if (r == 0)
@@ -337,6 +250,19 @@ static int resolve(const struct vmb_source *source, const struct vmb_store *stor
 	if (r == 0)
 		r = vmb_asprintf(&image->digest, "sha256:%s", blob.hex);
 	return r < 0 ? r : vmb_strdup("squashfs", &image->fstype);
+}
+
+static int resolve(const struct vmb_source *source, const struct vmb_store *store,
+		   struct vmb_image *image)
+{
+	int r = vmb_oci_read(source, image);
+
+	(void)store;
+	if (r < 0)
+		return r;
+	r = vmb_platform_check_image(source->opts ? source->opts->platform : NULL,
+				     image->origin.arch);
+	return r < 0 ? vmb_error_prefix("oci:%s", source->path) : 0;
 }
 
 static int list_layers(const char *dir, const struct vmb_oci_index *blobs,
@@ -370,7 +296,7 @@ static int build(const struct vmb_source *source, const struct vmb_image *image,
 	struct vmb_oci_blob blob;
 	int r;
 
-	r = find_manifest(source->path, source->tag, &blob);
+	r = find_manifest(source, &blob);
 	if (r < 0)
 		return r;
 	if (!vmb_streq(blob.hex, vmb_digest_hex(image->digest)))

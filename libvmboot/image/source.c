@@ -4,12 +4,13 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "image/name.h"
+#include "image/saved.h"
 
 static const struct vmb_source_kind *const kinds[] = {
-	&vmb_source_oci,
-	&vmb_source_dir,
-	&vmb_source_tar,
-	&vmb_source_disk,
+	&vmb_source_oci,	 &vmb_source_dir,     &vmb_source_tar,
+	&vmb_source_disk,	 &vmb_source_docker,  &vmb_source_docker_archive,
+	&vmb_source_oci_archive, &vmb_source_storage, &vmb_source_docker_daemon,
+	&vmb_source_skopeo_dir,
 };
 
 const struct vmb_source_kind *vmb_source_kind_of(const char *ref)
@@ -43,6 +44,7 @@ static int check_type(const struct vmb_source *s)
 int vmb_source_parse(const char *ref, struct vmb_source *ret)
 {
 	_cleanup_source_ struct vmb_source s = {.kind = vmb_source_kind_of(ref)};
+	const char *saved;
 	int r;
 
 	if (!s.kind)
@@ -55,9 +57,59 @@ int vmb_source_parse(const char *ref, struct vmb_source *ret)
 		r = check_type(&s);
 	if (r < 0)
 		return r;
+	saved = s.kind == &vmb_source_tar ? vmb_saved_file(s.path) : NULL;
+	if (saved)
+		s.kind = vmb_source_kind_of(saved);
 	*ret = s;
 	s = (struct vmb_source){0};
 	return 1;
+}
+
+static bool is_of_type(const char *path, mode_t type)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && (st.st_mode & S_IFMT) == type;
+}
+
+/* Where the path in text ends, which is there cut off what is behind its colon; NULL: nowhere. */
+static char *cut_path(char *text, mode_t type)
+{
+	if (is_of_type(text, type))
+		return text + strlen(text);
+	for (char *colon = strchr(text, ':'); colon; colon = strchr(colon + 1, ':')) {
+		*colon = '\0';
+		if (is_of_type(text, type))
+			return colon;
+		*colon = ':';
+	}
+	return NULL;
+}
+
+int vmb_source_split(const struct vmb_source_kind *kind, const char *text, char **ret_path,
+		     char **ret_rest)
+{
+	_cleanup_free_ char *path = NULL, *rest = NULL;
+	const char *end;
+	int r = vmb_strdup(text, &path);
+
+	if (r < 0)
+		return r;
+	end = cut_path(path, kind->type);
+	if (!end)
+		return vmb_error(VMBOOT_EIMAGE, "%s%s: there is no such %s", kind->prefix, text,
+				 S_ISDIR(kind->type) ? "folder" : "file");
+	if ((size_t)(end - path) < strlen(text)) {
+		if (!end[1])
+			return vmb_error(VMBOOT_EIMAGE, "%s%s has an empty tag", kind->prefix,
+					 text);
+		r = vmb_strdup(end + 1, &rest);
+	}
+	if (r == 0)
+		r = vmb_absolute(path, ret_path);
+	if (r == 0)
+		*ret_rest = TAKE_PTR(rest);
+	return r;
 }
 
 void vmb_source_done(struct vmb_source *source)
@@ -99,6 +151,12 @@ static void cut_endings(char *name)
 }
 
 int vmb_source_name(const struct vmb_source *source, char **ret)
+{
+	return source->kind->name ? source->kind->name(source, ret)
+				  : vmb_source_file_name(source, ret);
+}
+
+int vmb_source_file_name(const struct vmb_source *source, char **ret)
 {
 	_cleanup_free_ char *base = NULL;
 	int r = vmb_strdup(strrchr(source->path, '/') + 1, &base);

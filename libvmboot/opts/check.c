@@ -19,7 +19,7 @@ static int refuse(const struct vmb_field *field, const char *value, const char *
 {
 	char shown[80];
 
-	vmb_strlcpy(shown, value, sizeof(shown));
+	vmb_strlcpy(shown, field->secret ? "(not shown)" : value, sizeof(shown));
 	vmb_wire_clean_line(shown);
 	vmb_error(VMBOOT_EOPTS, "%s: %s%s%s%s is not acceptable: it must be %s%s", field->pub.name,
 		  quote, shown, strlen(value) >= sizeof(shown) ? "…" : "", quote, type,

@@ -22,6 +22,7 @@ struct vmb_field {
 	struct vmboot_field pub;
 	bool (*accepts)(const char *value); /* STRING, and each of a LIST; NULL: any text */
 	bool required;			    /* vmboot_create() needs it */
+	bool secret;			    /* no message shows its value */
 };
 
 const struct vmb_field *vmb_fields(size_t *ret_n);

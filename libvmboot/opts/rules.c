@@ -41,6 +41,11 @@ bool vmb_rule_line(const char *value)
 	return *value && vmb_wire_is_line(value, strlen(value));
 }
 
+bool vmb_rule_creds(const char *value)
+{
+	return vmb_rule_line(value) && value[0] != ':' && strchr(value, ':');
+}
+
 bool vmb_rule_ascii(const char *value)
 {
 	for (const char *p = value; *p; p++)

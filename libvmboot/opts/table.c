@@ -14,6 +14,8 @@ static const char *const guest_agents[] = {"vmboot", "image", NULL};
 static const char *const accels[] = {"auto", "kvm", "tcg", NULL};
 static const char *const networks[] = {"none", "user", NULL};
 static const char *const kernel_starts[] = {"auto", "bzimage", NULL};
+static const char *const pulls[] = {"missing", "always", "newer", "never", NULL};
+static const char *const tls_verifies[] = {"auto", "true", "false", NULL};
 
 #define MEMBER(member)                                                                             \
 	.size = sizeof(struct vmboot_field), .name = #member,                                      \
@@ -32,7 +34,8 @@ static const struct vmb_field fields[] = {
 	},
 	{
 		.pub = {MEMBER(image), .type = VMBOOT_FIELD_STRING, .max = 4096, .metavar = "IMAGE",
-			.rule = "NAME[:TAG], oci:DIR[:TAG], tar:FILE, dir:DIR or disk:FILE",
+			.rule = "NAME[:TAG][@DIGEST], or a source such as oci:DIR[:TAG] or "
+				"docker://NAME",
 			.help = "what the VM boots", .since = "0.1"},
 		.accepts = vmb_rule_line,
 		.required = true,
@@ -268,6 +271,51 @@ static const struct vmb_field fields[] = {
 				"--network user",
 			.since = "0.2", .short_flag = 'p'},
 		.accepts = vmb_ports_valid,
+	},
+	{
+		.pub = {MEMBER(platform), .type = VMBOOT_FIELD_STRING, .max = 90,
+			.metavar = "OS/ARCH", .rule = "OS/ARCH or OS/ARCH/VARIANT, as linux/amd64",
+			.help = "which image is pulled, if there are several; default: this host's",
+			.since = "0.2"},
+		.accepts = vmb_rule_line,
+	},
+	{
+		.pub = {MEMBER(authfile), .type = VMBOOT_FIELD_STRING, .max = 4095,
+			.metavar = "FILE", .rule = "a path",
+			.help = "the file with the passwords of registries; default: that of "
+				"podman "
+				"login",
+			.since = "0.2"},
+		.accepts = vmb_rule_line,
+	},
+	{
+		.pub = {MEMBER(creds), .type = VMBOOT_FIELD_STRING, .max = 4095,
+			.metavar = "USER:PASSWORD", .rule = "USER:PASSWORD, in one line",
+			.help = "user and password for the registry", .since = "0.2"},
+		.accepts = vmb_rule_creds,
+		.secret = true,
+	},
+	{
+		.pub = {MEMBER(cert_dir), .type = VMBOOT_FIELD_STRING, .max = 4095,
+			.metavar = "DIR", .rule = "a path",
+			.help = "the folder with certificates (*.crt, *.cert, *.key) for the "
+				"registry; "
+				"default: those of certs.d",
+			.since = "0.2"},
+		.accepts = vmb_rule_line,
+	},
+	{
+		.pub = {MEMBER(pull), .type = VMBOOT_FIELD_ENUM, .choices = pulls,
+			.metavar = "WHEN", .rule = "missing, always, newer or never",
+			.help = "when the image is pulled, if its name leads to a registry",
+			.since = "0.2"},
+	},
+	{
+		.pub = {MEMBER(tls_verify), .type = VMBOOT_FIELD_ENUM, .choices = tls_verifies,
+			.metavar = "WHETHER", .rule = "auto, true or false",
+			.help = "whether a registry must have a valid certificate; auto does as "
+				"registries.conf says",
+			.since = "0.2"},
 	},
 };
 

@@ -97,6 +97,12 @@ static enum status check_mke2fs(struct exam *e)
 	return check_tool(e, "mke2fs", VMB_PACKAGE_E2FSPROGS);
 }
 
+/* All but the pulling of images works without. */
+static enum status check_skopeo(struct exam *e)
+{
+	return check_tool(e, "skopeo", VMB_PACKAGE_SKOPEO) == OK ? OK : WARNING;
+}
+
 /* The one that libvirt runs, if it says; RHEL has it where no PATH leads. */
 static enum status check_qemu(struct exam *e)
 {
@@ -382,7 +388,7 @@ static const struct {
 	{"store", check_store},	    {"mke2fs", check_mke2fs},	{"init", check_init},
 	{"kernel", check_kernel},   {"modules", check_modules}, {"headers", check_headers},
 	{"libvirt", check_libvirt}, {"qemu", check_qemu},	{"firmware", check_firmware},
-	{"access", check_access},   {"kvm", check_kvm},
+	{"access", check_access},   {"kvm", check_kvm},		{"skopeo", check_skopeo},
 };
 
 static void exam_done(struct exam *e)

@@ -32,6 +32,8 @@ static int gather_files(const struct vmboot_opts *opts, const struct vmb_store *
 		needs |= VMB_NEED_NETWORK;
 	r = vmb_image_find(store, opts->image, &f->image);
 	if (r == 0)
+		r = vmb_image_check_platform(&f->image);
+	if (r == 0)
 		r = vmb_kernel_find("", opts->kernel, &f->kernel);
 	if (r == 0)
 		r = gather_kernel_disk(opts, store, f);

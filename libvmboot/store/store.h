@@ -8,7 +8,10 @@
  *
  *   images/sha256-<hex>/      one imported image: root.<fstype>, image.json; <hex> is of what it
  *                             was made from. Its lock, images/sha256-<hex>.lock, is held by who
- *                             makes, names, uses or removes it
+ *                             makes, names, uses or removes it. One that was fetched is an OCI
+ *                             layout, too: index.json, oci-layout, and blobs, a link to ../../blobs
+ *   blobs/sha256/<hex>        what was fetched; blobs.lock is held, by many at once, while something
+ *                             is, and by who removes what no image has any more
  *   names/<name, / as %2F>    a link to ../images/sha256-<hex>
  *   kernels/<key>/            vmlinuz: our own copy, so that no one re-labels the host's; vmlinux:
  *                             the same kernel, unpacked; packed-<version>: why that is not there

@@ -8,6 +8,7 @@
 #include "base/limit.h"
 #include "base/sigpipe.h"
 #include "disk/kernel.h"
+#include "image/platform.h"
 #include "image/source.h"
 #include "opts/opts.h"
 #include "probe/accel.h"
@@ -206,6 +207,8 @@ static int prepare(const struct vmboot_opts *opts, struct creation *c, char **re
 
 	r = check_name_free(c->vm);
 	if (r == 0)
+		r = vmb_image_provide(&c->vm->store, opts, &c->vm->log);
+	if (r == 0)
 		r = make_plan(opts, c->vm, &c->plan);
 	if (r == 0)
 		r = fill_handle(c);
@@ -229,27 +232,29 @@ static int prepare(const struct vmboot_opts *opts, struct creation *c, char **re
  * What can be refused before anything is made. With no store there is no image of any name: it is
  * not made to tell that.
  */
-static int check_before(const struct vmboot_opts *opts)
+static int check_before(const struct vmboot_opts *opts, bool pull)
 {
 	_cleanup_store_ struct vmb_store store = {0};
 	_cleanup_image_ struct vmb_image image = {0};
 	int r = vmb_conn_check_uri(opts);
 
+	if (r == 0)
+		r = vmb_platform_check(opts->platform);
 	if (r < 0)
 		return r;
 	r = vmb_store_find(opts->store, &store);
-	if (r != 0 || vmb_is_source(opts->image))
+	if (r != 0 || vmb_is_source(opts->image) || (pull && opts->pull != VMBOOT_PULL_NEVER))
 		return r < 0 ? r : 0;
 	return vmb_image_find(&store, opts->image, &image);
 }
 
 /* The handle. */
-static int begin(const struct vmboot_opts *opts, struct vmboot_vm **ret_vm)
+static int begin(const struct vmboot_opts *opts, bool pull, struct vmboot_vm **ret_vm)
 {
 	int r = vmb_limit_check();
 
 	if (r == 0)
-		r = check_before(opts);
+		r = check_before(opts, pull);
 	return r < 0 ? r : vmb_vm_new(opts, opts->name, ret_vm);
 }
 
@@ -282,7 +287,7 @@ static int make(const struct vmboot_opts *opts, bool start, struct vmboot_vm **r
 	if (r < 0)
 		return r;
 	VMB_LIMIT(&own, CONNECTING); /* ends before what was made is undone */
-	r = begin(&own, &c.vm);
+	r = begin(&own, true, &c.vm);
 	if (r < 0)
 		return r;
 	c.vm->phases = phases;
@@ -321,7 +326,7 @@ static int plan_only(const struct vmboot_opts *opts, struct vmb_plan *ret)
 	if (r < 0)
 		return r;
 	VMB_LIMIT(&own, CONNECTING);
-	r = begin(&own, &vm);
+	r = begin(&own, false, &vm);
 	if (r == 0)
 		r = make_plan(&own, vm, ret);
 	return r;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "image/blobs.h"
 #include "image/index.h"
 #include "opts/opts.h"
 #include "probe/facts.h"
@@ -142,9 +143,10 @@ static int measure_kernels(const struct vmb_store *store, struct part *part)
 	return 0;
 }
 
-/* All else: templates of overlays, what was found out about the host. */
+/* All else: what was fetched, templates of overlays, what was found out about the host. */
 static int measure_caches(const struct vmb_store *store, struct part *part)
 {
+	uint64_t unused = 0;
 	static const char *const others[] = {"images", "names", "vms", "kernels", "initramfs"};
 	_cleanup_closedir_ DIR *dir = opendir(store->path);
 	struct dirent *ent;
@@ -159,6 +161,8 @@ static int measure_caches(const struct vmb_store *store, struct part *part)
 		part->count++;
 		part->bytes += usage_in_store(store, ent->d_name);
 	}
+	if (vmb_blobs_collect(store, true, &unused) > 0)
+		part->reclaimable += (int64_t)unused;
 	return 0;
 }
 

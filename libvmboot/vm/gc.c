@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/sigpipe.h"
+#include "image/blobs.h"
 #include "image/image.h"
 #include "probe/facts.h"
 #include "store/shared.h"
@@ -260,6 +261,23 @@ static int collect_images(struct gc *gc)
 	return r < 0 ? r : 0;
 }
 
+/* What was fetched and no image has: of a removed image, or of a fetch that was not tried again. */
+static int collect_blobs(struct gc *gc)
+{
+	const struct vmb_store *store = &gc->vm->store;
+	_cleanup_free_ char *path = NULL, *why = NULL;
+	uint64_t bytes = 0;
+	int n = vmb_blobs_collect(store, gc->dry, &bytes);
+	int r = n < 0 ? n : vmb_asprintf(&path, "%s/blobs/sha256", store->path);
+
+	if (r == 0)
+		r = vmb_asprintf(&why, "%d fetched blobs, %llu bytes, that no image has", n,
+				 (unsigned long long)bytes);
+	if (r == 0 && n > 0)
+		report(gc, "blobs", path, why);
+	return r;
+}
+
 static bool is_listed(char **list, const char *s)
 {
 	while (*list && !vmb_streq(*list, s))
@@ -325,6 +343,8 @@ static int collect(struct gc *gc)
 		r = each_entry(gc, folders[i], collect_tmp);
 	if (r == 0)
 		r = collect_images(gc);
+	if (r == 0)
+		r = collect_blobs(gc);
 	return r < 0 ? r : collect_shared(gc);
 }
 

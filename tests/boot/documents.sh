@@ -49,6 +49,7 @@ for image in node:20 alpine:3.20 web:2; do
 	umoci tag --image "$work/${image%:*}:test" "${image#*:}"
 done
 expect 0 vmboot import --name alpine:3.20 oci:"$work/alpine:3.20"
+expect 0 vmboot import --name node:20 oci:"$work/node:20"
 
 # a whole distribution, made once for all tests
 debian=$builddir/tests/boot/debian.tar

@@ -76,7 +76,13 @@ static const char everything[] =
 	"  \"ulimit\": [\n    \"nofile=64:128\"\n  ],\n"
 	"  \"ttl\": \"1h30m\",\n"
 	"  \"read_only\": true,\n"
-	"  \"publish\": [\n    \"127.0.0.1:8080:80\",\n    \"53/udp\"\n  ]\n"
+	"  \"publish\": [\n    \"127.0.0.1:8080:80\",\n    \"53/udp\"\n  ],\n"
+	"  \"platform\": \"linux/arm64\",\n"
+	"  \"authfile\": \"auth.json\",\n"
+	"  \"creds\": \"user:password\",\n"
+	"  \"cert_dir\": \"certs\",\n"
+	"  \"pull\": \"newer\",\n"
+	"  \"tls_verify\": \"false\"\n"
 	"}\n";
 
 static void there_and_back(void)

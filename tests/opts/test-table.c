@@ -176,6 +176,13 @@ static void choices_are_the_enums(void)
 		{"network", "user", VMBOOT_NETWORK_USER},
 		{"kernel_start", "auto", VMBOOT_KERNEL_START_AUTO},
 		{"kernel_start", "bzimage", VMBOOT_KERNEL_START_BZIMAGE},
+		{"pull", "missing", VMBOOT_PULL_MISSING},
+		{"pull", "always", VMBOOT_PULL_ALWAYS},
+		{"pull", "newer", VMBOOT_PULL_NEWER},
+		{"pull", "never", VMBOOT_PULL_NEVER},
+		{"tls_verify", "auto", VMBOOT_TLS_VERIFY_AUTO},
+		{"tls_verify", "true", VMBOOT_TLS_VERIFY_TRUE},
+		{"tls_verify", "false", VMBOOT_TLS_VERIFY_FALSE},
 	};
 	size_t n, seen = 0, choices = 0;
 	const struct vmb_field *f = vmb_fields(&n);

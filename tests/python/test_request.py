@@ -36,6 +36,7 @@ class Request(unittest.TestCase):
             "hostname": "www",
             "shm_size": "64m",
             "ttl": "1h",
+            "creds": "user:password",
         }
         lists = {
             "tmpfs": ["/cache:size=1m", "/b"],

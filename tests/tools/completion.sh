@@ -34,7 +34,7 @@ same "a flag's value is no operand" "$(offers run -e A=B --init-mode s)" systemd
 same "phases" "$(offers wait --phase settle-)" "settle-root settle-overlay settle-config"
 same "files" "$(offers run --request '')" ":files"
 same "folders" "$(offers images --store '')" ":folders"
-same "sources" "$(offers import '')" "oci: tar: dir: disk:"
+same "sources" "$(offers import '')" "oci: tar: dir: disk: docker:// docker-archive: oci-archive: containers-storage: docker-daemon: skopeo-dir:"
 same "a source" "$(offers import tar:f)" ":files"
 same "the guest's command" "$(offers run image '')" ""
 same "the guest's command's flags" "$(offers run image ls --)" ""

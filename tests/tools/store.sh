@@ -24,7 +24,7 @@ for uri in embed test:///default; do
 	for verb in plan xml; do
 		expect 1 vmboot $verb web && has err "$tmp/typo has no image" && not_made $verb
 	done
-	expect 125 vmboot run web && has err "$tmp/typo has no image" && not_made run
+	expect 125 vmboot run --pull never web && has err "$tmp/typo has no image" && not_made run
 done
 LIBVIRT_DEFAULT_URI=embed
 expect 1 vmboot logs web && has err "there is no store $tmp/typo"

@@ -25,8 +25,10 @@ from ._abi import (
     OnExit,
     Phase,
     Poweroff,
+    Pull,
     State,
     Stream,
+    TlsVerify,
 )
 from ._cancel import Cancel
 from ._exec import DEVNULL, PIPE, STDOUT, CompletedProcess, Process
@@ -105,12 +107,14 @@ __all__ = [
     "Phase",
     "Poweroff",
     "Process",
+    "Pull",
     "Removed",
     "Request",
     "State",
     "Stream",
     "Timeout",
     "TimeoutExpired",
+    "TlsVerify",
     "VMNotFound",
     "VmbootError",
     "__version__",

@@ -283,6 +283,30 @@ class KernelStart(_OpenEnum):
     BZIMAGE = 1
 
 
+class Pull(_OpenEnum):
+    """When an image is fetched from where its name leads. Since 0.2."""
+
+    #: if the store does not have it
+    MISSING = 0
+    #: in any case; what the store has already is not fetched again
+    ALWAYS = 1
+    #: as always; if it cannot be fetched, the store's is used
+    NEWER = 2
+    #: never
+    NEVER = 3
+
+
+class TlsVerify(_OpenEnum):
+    """Whether a registry must have a valid certificate. Since 0.2."""
+
+    #: unless registries.conf says that it is insecure
+    AUTO = 0
+    #: yes
+    TRUE = 1
+    #: no; plain HTTP is tried as well
+    FALSE = 2
+
+
 class LogLevel(_OpenEnum):
     """How serious a log record is; the numbers are syslog's."""
 
@@ -345,6 +369,12 @@ class Opts(ctypes.Structure):
     read_only: bool
     padding: Any
     publish: ctypes._Pointer[c_char_p]
+    platform: Optional[builtins.bytes]
+    authfile: Optional[builtins.bytes]
+    creds: Optional[builtins.bytes]
+    cert_dir: Optional[builtins.bytes]
+    pull: int
+    tls_verify: int
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -390,6 +420,12 @@ class Opts(ctypes.Structure):
         ("read_only", c_bool),
         ("padding", c_char * 7),
         ("publish", POINTER(c_char_p)),
+        ("platform", c_char_p),
+        ("authfile", c_char_p),
+        ("creds", c_char_p),
+        ("cert_dir", c_char_p),
+        ("pull", c_uint),
+        ("tls_verify", c_uint),
     ]
 
 
@@ -692,8 +728,10 @@ ENUMS: Dict[str, Any] = {
     "vmboot_on_exit": OnExit,
     "vmboot_phase": Phase,
     "vmboot_poweroff": Poweroff,
+    "vmboot_pull": Pull,
     "vmboot_state": State,
     "vmboot_stream": Stream,
+    "vmboot_tls_verify": TlsVerify,
 }
 #: result, parameters
 FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
@@ -722,6 +760,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_image_list": (c_int, (POINTER(Opts), POINTER(POINTER(POINTER(Image))))),
     "vmboot_image_list_free": (None, (POINTER(POINTER(Image)),)),
     "vmboot_image_prune": (c_int, (POINTER(Opts), c_uint, c_int64, POINTER(c_void_p))),
+    "vmboot_image_pull": (c_int, (POINTER(Opts), c_char_p, c_char_p, POINTER(POINTER(Image)))),
     "vmboot_image_remove": (c_int, (POINTER(Opts), c_char_p)),
     "vmboot_image_tag": (c_int, (POINTER(Opts), c_char_p, c_char_p)),
     "vmboot_info": (c_int, (c_void_p, POINTER(POINTER(Info)))),

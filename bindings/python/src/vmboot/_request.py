@@ -62,6 +62,12 @@ class Request(TypedDict, total=False):
     ttl: Duration
     read_only: bool
     publish: Sequence[str]
+    platform: str
+    authfile: StrPath
+    creds: str
+    cert_dir: StrPath
+    pull: str
+    tls_verify: str
 
 
 class Field(NamedTuple):

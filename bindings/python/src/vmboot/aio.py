@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from ._request import Request
 
-__all__ = ["VM", "Process", "create", "import_image", "open"]
+__all__ = ["VM", "Process", "create", "import_image", "open", "pull"]
 
 _T = TypeVar("_T")
 #: How often libvirt is asked whether a silent guest still exists, as in the library.
@@ -616,6 +616,26 @@ async def import_image(
         )
 
     return await _or_cancel(cancel, bring)
+
+
+async def pull(
+    image: str,
+    name: Optional[str] = None,
+    *,
+    progress: Optional[Progress] = None,
+    timeout: Optional[float] = None,
+    **how: Any,
+) -> images.Image:
+    """Fetch an image, as :func:`vmboot.images.pull`, which lists the other arguments. If cancelled, it
+    ends soon and leaves only whole layers."""
+    cancel = Cancel()
+
+    def fetch() -> images.Image:
+        return images.pull(
+            image, name, progress=progress, timeout=timeout, cancel=cancel, **how
+        )
+
+    return await _or_cancel(cancel, fetch)
 
 
 async def open(  # pylint: disable=redefined-builtin

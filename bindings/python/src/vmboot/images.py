@@ -18,7 +18,19 @@ from ._log import Progress
 from ._request import Options, StrPath, limited, where
 from ._results import DiskSpace, Image, Pruned
 
-__all__ = ["DiskSpace", "Image", "Pruned", "df", "import_image", "inspect", "list", "prune", "remove", "tag"]
+__all__ = [
+    "DiskSpace",
+    "Image",
+    "Pruned",
+    "df",
+    "import_image",
+    "inspect",
+    "list",
+    "prune",
+    "pull",
+    "remove",
+    "tag",
+]
 
 
 def import_image(
@@ -32,7 +44,8 @@ def import_image(
 ) -> Image:
     """Import an image into the store; one that is there already is not imported again.
 
-    ``source`` is ``"oci:DIR[:TAG]"``, ``"dir:DIR"``, ``"tar:FILE"`` or ``"disk:FILE"``; ``name``,
+    ``source`` is ``"oci:DIR[:TAG]"``, ``"dir:DIR"``, ``"tar:FILE"``, ``"disk:FILE"`` or what skopeo
+    reads, ``"docker-archive:FILE"`` for one, which ``man vmboot_image_import`` lists; ``name``,
     for example ``"node:20"``, is derived from it if it is not given. An import that fails, takes
     longer than ``timeout`` seconds, or is cancelled by a :class:`vmboot.Cancel` leaves nothing.
 
@@ -46,6 +59,54 @@ def import_image(
     request = limited({"store": store}, timeout)
     with Options(request, None, progress, cancel) as opts:
         call("vmboot_image_import", opts, encoded(source), named, ctypes.byref(place))
+    try:
+        return _results.image(place)
+    finally:
+        lib.vmboot_image_free(place)
+
+
+def pull(
+    image: str,
+    name: Optional[str] = None,
+    *,
+    platform: Optional[str] = None,
+    authfile: Optional[StrPath] = None,
+    creds: Optional[str] = None,
+    cert_dir: Optional[StrPath] = None,
+    tls_verify: Optional[bool] = None,
+    store: Optional[StrPath] = None,
+    progress: Optional[Progress] = None,
+    timeout: Optional[float] = None,
+    cancel: Optional[Cancel] = None,
+) -> Image:
+    """Fetch an image from a registry into the store: only layers that the store does not have.
+
+    ``image`` is a name such as ``"node:20"`` or ``"docker.io/library/node@sha256:…"``, or any source
+    of :func:`import_image`. skopeo does it, so registries.conf, auth.json, certs.d and policy.json
+    hold. ``creds`` is ``"user:password"``. ``progress`` is called with the bytes of the layers, then of
+    the disk. A pull that fails, takes longer than ``timeout`` seconds, or is cancelled leaves only
+    whole layers, which the next one uses. :func:`vmboot.create` pulls by itself, as ``pull=`` says.
+
+    >>> vmboot.images.pull("localhost/no-such-image")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    vmboot.errors.ImageNotFound: ...
+    """
+    place = ctypes.POINTER(_abi.Image)()
+    named = None if name is None else encoded(name)
+    request = limited(
+        {
+            "store": store,
+            "platform": platform,
+            "authfile": authfile,
+            "creds": creds,
+            "cert_dir": cert_dir,
+            "tls_verify": None if tls_verify is None else str(bool(tls_verify)).lower(),
+        },
+        timeout,
+    )
+    with Options(request, None, progress, cancel) as opts:
+        call("vmboot_image_pull", opts, encoded(image), named, ctypes.byref(place))
     try:
         return _results.image(place)
     finally:
