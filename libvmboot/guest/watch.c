@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "guest/limit.h"
+#include "guest/log-limiter.h"
 #include "guest/tail.h"
 
 enum {
@@ -107,6 +108,7 @@ static int watch_events(struct vmb_watch *w)
 	w->events_fd = open(w->events_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (w->events_fd < 0 || fstat(w->events_fd, &st) < 0)
 		return vmb_errno(errno, "cannot watch %s", w->events_path);
+	vmb_log_limiter_pause(w->events_fd);
 	w->events_dev = st.st_dev;
 	w->events_ino = st.st_ino;
 	return add_watch(w, w->events_path, IN_MODIFY | IN_CLOSE_WRITE, &w->events_wd);

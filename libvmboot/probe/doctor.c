@@ -121,11 +121,12 @@ static enum status check_qemu(struct exam *e)
 
 static enum status check_init(struct exam *e)
 {
-	_cleanup_free_ char *path = NULL, *importer = NULL, *writer = NULL;
+	_cleanup_free_ char *path = NULL, *importer = NULL, *writer = NULL, *limiter = NULL;
 
 	if (vmb_initrd_find_init(&path) < 0 ||
 	    vmb_find_installed("vmboot-import", "the importer", X_OK, &importer) < 0 ||
-	    vmb_find_installed("vmboot-squash", "the writer of squashfs", X_OK, &writer) < 0)
+	    vmb_find_installed("vmboot-squash", "the writer of squashfs", X_OK, &writer) < 0 ||
+	    vmb_find_installed("vmboot-logs", "the program that limits logs", X_OK, &limiter) < 0)
 		return failed(e, "install libvmboot's guest part, or set $VMBOOT_GUEST_DIR");
 	FOUND(e, "%s", path);
 	return OK;

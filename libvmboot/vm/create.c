@@ -182,6 +182,7 @@ static int start_domain(struct creation *c, const char *xml)
 	if (r < 0)
 		return r;
 	vmb_host_phases_mark(&c->vm->phases, VMBOOT_PHASE_LIBVIRT);
+	vmb_listen_limit_logs(c->vm);
 	return vmb_limit_check(); /* libvirt may have taken long */
 }
 

@@ -138,6 +138,8 @@ static int start_again(struct vmboot_vm *vm, virDomainPtr d)
 	if (r == 0)
 		vmb_host_phases_mark(&phases, VMBOOT_PHASE_LIBVIRT);
 	end_start(vm, &phases);
+	if (r == 0)
+		vmb_listen_limit_logs(vm);
 	return r < 0 ? r : vmb_host_phases_save(&phases, vm->files.ledger);
 }
 
@@ -150,6 +152,7 @@ static int restore(struct vmboot_vm *vm, virDomainPtr d)
 			"cannot restore the VM \"%s\" from its saved state; `virsh "
 			"managedsave-remove %s` drops that, and it boots anew then",
 			vm->name, vm->name);
+	vmb_listen_limit_logs(vm);
 	return 0;
 }
 

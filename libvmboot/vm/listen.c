@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/sigpipe.h"
 #include "guest/console.h"
+#include "guest/log-limiter.h"
 #include "vm/vm.h"
 
 enum {
@@ -67,13 +68,29 @@ int vmb_listen_open_worker(struct vmboot_vm *vm)
 	return vmb_worker_new(&target, &vm->listener.worker);
 }
 
-static int open_watch(struct vmboot_vm *vm)
+static struct vmb_watch_paths watch_paths(const struct vmboot_vm *vm)
 {
-	const struct vmb_watch_paths paths = {
+	return (struct vmb_watch_paths){
 		.events = vm->files.events,
 		.streams = {vm->files.out, vm->files.err, vm->files.console},
 		.log_max_mib = vm->metadata.log_max_mib,
 	};
+}
+
+void vmb_listen_limit_logs(const struct vmboot_vm *vm)
+{
+	const struct vmb_watch_paths paths = watch_paths(vm);
+
+	if (!vmb_conn_in_process(vm->conn) || vmb_log_limiter_start(&paths) == 0)
+		return;
+	vmb_log(&vm->log, VMBOOT_LOG_WARNING,
+		"nothing limits the logs of \"%s\" while nobody listens to it: %s", vm->name,
+		vmboot_last_error()->message);
+}
+
+static int open_watch(struct vmboot_vm *vm)
+{
+	const struct vmb_watch_paths paths = watch_paths(vm);
 	struct vmb_listener *l = &vm->listener;
 	int r;
 

@@ -114,6 +114,9 @@ bool vmb_listen_wake_if_pending(struct vmboot_vm *vm);
 /* Has the worker do what is due. ret_next_us: when to call again; INT64_MAX: when something came. */
 void vmb_listen_work(struct vmboot_vm *vm, bool waiting, int64_t *ret_next_us);
 
+/* QEMU runs: limits what it logs while nobody listens, if no daemon of libvirt's does that. */
+void vmb_listen_limit_logs(const struct vmboot_vm *vm);
+
 /* The newest boot, and the guest's end as far as it is known. */
 struct vmb_boot vmb_listen_boot(const struct vmboot_vm *vm);
 

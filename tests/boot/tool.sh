@@ -63,6 +63,31 @@ expect 3 timeout -k 10 $LIMIT python3 "$tmp/parent.py" "$builddir/tools/vmboot" 
 	/bin/sh -c 'exit 3'
 nothing_left "such a parent"
 
+echo "- a guest that floods while nobody listens, also one that was started again"
+flood="dd if=/dev/zero bs=64k count=320 2>/dev/null; echo flooded >&2; sleep 1000"
+# bounded: waits until the log, which is longer than that, takes at most 3 MiB
+bounded() {
+	started "$VMBOOT_STORE/vms/flood/stderr.log" flooded
+	for _ in $(seq 600); do
+		[ "$(du -k "$VMBOOT_STORE/vms/flood/stdout.log" | cut -f 1)" -gt 3072 ] || return
+		sleep 0.1
+	done
+	fail "$1: the log takes $(du -k "$VMBOOT_STORE/vms/flood/stdout.log") KiB"
+}
+expect 0 vmboot run -d --name flood --memory-mib 256 --log-max-mib 1 test /bin/sh -c "$flood"
+[ "$(pgrep -fc "vmboot-logs 1 $VMBOOT_STORE")" -eq 1 ] || fail "vmboot-logs does not run once"
+bounded "a flood"
+expect 0 vmboot stop -t 0 flood
+for _ in $(seq 100); do
+	pgrep -f "vmboot-logs 1 $VMBOOT_STORE" >/dev/null || break
+	sleep 0.1
+done
+pgrep -f "vmboot-logs 1 $VMBOOT_STORE" >/dev/null && fail "vmboot-logs outlives its guest"
+expect 0 vmboot start flood
+bounded "the second flood"
+expect 0 vmboot rm -f flood
+nothing_left "floods"
+
 echo "- a request; a program that is killed"
 echo '{"image": "test", "ephemeral": true, "memory_mib": 256, "name": "asked",
 	"cmd": ["/bin/sh", "-c", "hostname; kill -9 $$"]}' >"$tmp/request"

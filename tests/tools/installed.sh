@@ -16,7 +16,7 @@ for file in bin/vmboot share/man/man1/vmboot.1 share/man/man3/vmboot.3 \
 	share/zsh/site-functions/_vmboot; do
 	[ -e "$root/$file" ] || fail "$file is not installed"
 done
-for file in vmboot-init vmboot-import vmboot-squash; do
+for file in vmboot-init vmboot-import vmboot-logs vmboot-squash; do
 	find "$dest" -name "$file" -perm -100 | grep -q . || fail "$file is not installed"
 done
 if grep -q '^vmbootpythondir = ' "$builddir/Makefile"; then # configured with --enable-python
