@@ -95,9 +95,12 @@ bool test_error_is(int code, const char *words);
 	} while (0)
 
 /*
- * Waits for a child of fork(): its exit code, or -1. Valgrind counts what a child has of its parent,
- * and forgets, as lost there; that is no failure.
+ * fork(), the end of such a child, and the parent's wait for it: the child's exit code, or -1. What a
+ * child has of its parent and forgets, valgrind counts as lost there; that is no failure. What the
+ * child does wrong to memory is: then the code is valgrind's. One child at a time.
  */
+pid_t test_fork(void);
+void test_child_exit(int code) __attribute__((noreturn));
 int test_child_code(pid_t pid);
 
 /* How many threads of the library's this process has, by their names: a sanitizer has some, too. */

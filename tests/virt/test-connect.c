@@ -238,11 +238,11 @@ static void a_broken_one_is_opened_again(void)
 
 static int in_a_child(int (*fn)(void *data), void *data)
 {
-	pid_t pid = fork();
+	pid_t pid = test_fork();
 
 	if (pid == 0) {
 		alarm(PATIENCE_S);
-		_exit(fn(data));
+		test_child_exit(fn(data));
 	}
 	return test_child_code(pid);
 }

@@ -159,19 +159,19 @@ static void a_child_gets_its_own_thread(void)
 	return;
 #endif
 	CU_ASSERT_EQUAL_FATAL(vmb_evloop_ref(), 0);
-	pid = fork();
+	pid = test_fork();
 	if (pid == 0) {
 		struct called *c = called_new();
 
 		alarm(PATIENCE_S);
 		vmb_evloop_unref(); /* its parent's, of which it has nothing */
 		if (vmb_evloop_ref() != 0 || virEventAddTimeout(0, on_timer, c, on_free) < 0)
-			_exit(1);
+			test_child_exit(1);
 		await(&c->freed);
 		vmb_evloop_unref();
 		while (test_own_threads() > 0)
 			sched_yield();
-		_exit(0);
+		test_child_exit(0);
 	}
 	CU_ASSERT_EQUAL(test_child_code(pid), 0);
 	a_timer_runs_in_its_thread();
@@ -197,12 +197,12 @@ static void a_fork_finds_no_lock_taken(void)
 
 	CU_ASSERT_FATAL(pthread_create(&thread, NULL, ref_and_unref, NULL) == 0);
 	for (int i = 0; i < 50 && status == 0; i++) {
-		pid_t pid = fork();
+		pid_t pid = test_fork();
 
 		if (pid == 0) {
 			alarm(PATIENCE_S);
 			vmb_evloop_unref();
-			_exit(0);
+			test_child_exit(0);
 		}
 		status = test_child_code(pid);
 	}

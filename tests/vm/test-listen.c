@@ -437,10 +437,10 @@ static void a_forked_child_is_refused(void)
 	set_stalled(true);
 	ASSERT_OK(vmboot_dispatch(vm));
 	await_a_stalled_call();
-	pid = fork();
+	pid = test_fork();
 	if (pid == 0) {
 		alarm(HANG_S);
-		_exit(use_parents_handle());
+		test_child_exit(use_parents_handle());
 	}
 	CU_ASSERT_EQUAL(test_child_code(pid), 0);
 	set_stalled(false);
