@@ -161,3 +161,39 @@ int vmb_blobs_collect(const struct vmb_store *store, bool dry, uint64_t *ret_byt
 		*ret_bytes = bytes;
 	return r;
 }
+
+/* A file that cannot be read is not called damaged. */
+static bool is_damaged(const char *path, const char *hex)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char chunk[65536], actual[VMB_SHA256_HEX + 1];
+	struct vmb_hash h;
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	vmb_hash_init(&h);
+	while ((n = read(fd, chunk, sizeof(chunk))) > 0)
+		vmb_hash_add(&h, chunk, (size_t)n);
+	vmb_hash_hex(&h, actual);
+	return n == 0 && !vmb_streq(actual, hex);
+}
+
+int vmb_blobs_drop_damaged(const struct vmb_store *store, const char *folder)
+{
+	struct vmb_saved_error *saved = vmb_error_save();
+	struct uses uses = {.store = store};
+	int n = 0;
+
+	(void)add_image(&uses, folder); /* as far as it can be read */
+	for (char **hex = uses.hex; hex && *hex; hex++) {
+		_cleanup_free_ char *path = NULL;
+
+		if (vmb_asprintf(&path, "%s/blobs/sha256/%s", store->path, *hex) == 0 &&
+		    is_damaged(path, *hex) && unlink(path) == 0)
+			n++;
+	}
+	vmb_list_free(uses.hex);
+	vmb_error_restore(saved);
+	return n;
+}

@@ -18,6 +18,12 @@ int vmb_blobs_lock(const struct vmb_store *store, int *ret_fd);
 int vmb_blobs_link(const struct vmb_store *store, const char *folder, char **ret_blobs);
 
 /*
+ * Removes those blobs of the layout in images/<folder> that are not what their names say: they are fetched
+ * again then. Returns how many.
+ */
+int vmb_blobs_drop_damaged(const struct vmb_store *store, const char *folder);
+
+/*
  * Removes the blobs that no image has; dry: only counts them.
  * Does nothing while something is fetched, or where an image cannot be read. Returns how many, or a
  * negative errno; *ret_bytes (may be NULL): of these.

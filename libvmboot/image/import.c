@@ -65,6 +65,19 @@ static int build_layout(const struct vmb_source *source, const char *tmp, const 
 	return 0;
 }
 
+/* The disk of the store that has the blobs may have spoiled one: without it, the next try fetches it. */
+static int build_fetched(const struct vmb_store *store, const struct vmb_source *source,
+			 const char *tmp, const char *disk, struct vmb_progress_count *import,
+			 struct vmb_image *image)
+{
+	int r = build_layout(source, tmp, disk, import, image);
+
+	if (r == -VMBOOT_EIMAGE && vmb_blobs_drop_damaged(store, strrchr(tmp, '/') + 1) > 0)
+		return vmb_error(VMBOOT_EIMAGE, "%s; try again: it is fetched anew then",
+				 vmboot_last_error()->message);
+	return r;
+}
+
 /* A kind that is not in the table of source.c is unknown to that process, so it builds here. */
 static int build_disk(const struct vmb_store *store, const struct vmb_source *source,
 		      const char *tmp, const char *disk, struct vmb_progress_count *import,
@@ -78,7 +91,7 @@ static int build_disk(const struct vmb_store *store, const struct vmb_source *so
 	if (r < 0)
 		return r;
 	if (!source->kind->build)
-		r = build_layout(source, tmp, disk, import, image);
+		r = build_fetched(store, source, tmp, disk, import, image);
 	else if (vmb_source_kind_of(source->kind->prefix) == source->kind)
 		r = vmb_importer_build(source, image, disk, import);
 	else

@@ -425,6 +425,6 @@ int vmb_skopeo_copy(const struct vmb_skopeo_copy *copy)
 	if (r == 0)
 		r = start(&s);
 	if (r == 0)
-		r = read_output(&s, 0, copy->stall_ms, copy->ref, look, &watch);
-	return r < 0 ? r : finish(&s, copy->ref);
+		r = read_output(&s, 0, copy->stall_ms, copy->what, look, &watch);
+	return r < 0 ? r : finish(&s, copy->what);
 }

@@ -100,6 +100,10 @@ blobs() {
 	find "$VMBOOT_STORE/blobs/sha256" -type f 2>/dev/null | wc -l
 }
 
+left() {
+	find "$VMBOOT_STORE/images" -name '*.tmp-*'
+}
+
 served() { # how many blobs the registry was asked for
 	grep -c '"GET /v2/team/app/blobs/' "$work/registry.log"
 }
@@ -153,6 +157,55 @@ cp "$work/certs/ca.crt" "$HOME/.config/containers/certs.d/localhost:$PORT"
 cp "$work/auth.json" "$HOME/containers/auth.json"
 expect 0 vmboot pull "$name:docker" # as configured for podman
 
+# ---- when ----
+
+# run_without_kernel FLAG...: pulls, or not, and then goes no further
+run_without_kernel() {
+	expect 125 vmboot run --kernel /no/such/kernel "$@" && has err /no/such/kernel
+}
+now=$(digest "$name:docker")
+push "oci:$work/oci:2" "docker://$name:docker"
+run_without_kernel "$name:docker"
+run_without_kernel --pull never "$name:docker"
+[ "$(digest "$name:docker")" = "$now" ] || fail "what is not missing was pulled"
+run_without_kernel --pull newer "$name:docker"
+[ "$(digest "$name:docker")" != "$now" ] || fail "newer pulled nothing"
+push "oci:$work/oci:1" "docker://$name:docker"
+now=$(digest "$name:docker")
+run_without_kernel --pull always "$name:docker"
+[ "$(digest "$name:docker")" != "$now" ] || fail "always pulled nothing"
+expect 0 vmboot rmi "$name:docker"
+
+# ---- content that is not what it is called ----
+
+file_of() { # the registry's file of the last layer of an image
+	hex=$(skopeo inspect --raw "docker://$1" | sed 's/.*sha256:\([0-9a-f]*\).*/\1/')
+	echo "$work/registry/docker/registry/v2/blobs/sha256/$(echo "$hex" | cut -c1-2)/$hex/data"
+}
+push "oci:$work/oci:3" "docker://$name:lies"
+n=$(blobs)
+lie=$(file_of "$name:lies")
+cp "$lie" "$work/good"
+printf lies | dd of="$lie" bs=1 seek=100 conv=notrunc 2>/dev/null
+expect 1 pull "$name:lies" && has err "$name:lies"
+head -c 1000000 "$work/good" >"$lie"
+expect 1 pull "$name:lies" && has err "$name:lies"
+{ cat "$work/good" && head -c 1000000 /dev/zero; } >"$lie"
+expect 1 pull "$name:lies" && has err "$name:lies"
+[ -z "$(left)" ] || fail "half-made files are left: $(left)"
+[ ! -e "$VMBOOT_STORE/blobs/sha256/$(basename "$(dirname "$lie")")" ] || fail "a blob that lies is in the store"
+cp "$work/good" "$lie"
+expect 0 pull "$name:lies"
+expect 0 vmboot rmi "$name:lies"
+
+# one that the store's own disk spoiled is fetched again
+for blob in $(find "$VMBOOT_STORE/blobs/sha256" -size +1000k); do
+	printf spoiled | dd of="$blob" bs=1 seek=100 conv=notrunc 2>/dev/null
+done
+expect 1 pull "$name:lies" && has err "is damaged" "try again"
+expect 0 pull "$name:lies"
+expect 0 vmboot rmi "$name:lies"
+
 # ---- a registry that stalls, and is gone in the middle ----
 
 cat >"$work/proxy.py" <<'END'
@@ -191,9 +244,6 @@ push "oci:$work/oci:3" "docker://$name:big"
 far=localhost:$FAR/team/app
 half() { # a part of the large layer came
 	find "$VMBOOT_STORE/images" -path '*.tmp-*' -type f -size +1000k | grep -q .
-}
-left() {
-	find "$VMBOOT_STORE/images" -name '*.tmp-*'
 }
 
 pull "$far:big" >"$tmp/pull.out" 2>&1 &
