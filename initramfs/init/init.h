@@ -128,7 +128,7 @@ struct init_agent {
 
 /* How long init waits, in ms: init_setup() has what a guest gets, a test on a slow machine more. */
 struct init_patience {
-	int disk;  /* for each disk to be there */
+	int disk;  /* for each disk to be there, on a host that is not busy: see settle.c */
 	int stop;  /* for the program to end, from SIGTERM to SIGKILL */
 	int kill;  /* for it to be gone after that */
 	int drain; /* for the port to take the last output of the program */
@@ -331,7 +331,7 @@ void init_modules_late(struct init *init);
 
 /* uevent.c: wakes on any kernel event on the socket, or after timeout_ms; fd may be -1. */
 int init_uevent_open(void);
-void init_uevent_wait(int fd, int timeout_ms);
+bool init_uevent_wait(int fd, int timeout_ms); /* true if an event came */
 /* Takes the events that are there. True if the path of a device in one has these words. */
 bool init_uevent_names(int fd, const char *words);
 

@@ -9,9 +9,14 @@
 /*
  * Listen, look, wait: the socket is open before the first look, so nothing that comes after the
  * look goes unheard; and as events can be lost, there is another look every LOOK_MS at least.
+ *
+ * On a busy host the guest's clock goes on while the guest does not run. So a wait ends only if its
+ * time is over and if, besides, a number of looks in a row found that no device had appeared: half as many as fit
+ * into that time when the host is idle. BUSY_FACTOR times its time is the end in any case.
  */
 enum {
 	LOOK_MS = 10,
+	BUSY_FACTOR = 30,
 	BLANK_LOOKS = 2, /* a disk without a serial goes by its letter when it still has none */
 };
 
@@ -121,13 +126,17 @@ static int give_up(const struct init *init, const struct init_disk *disk,
 static int settle_until(struct init *init, struct init_disk *disk, struct vmb_deadline until,
 			struct init_report *report)
 {
+	struct vmb_deadline last = vmb_deadline_in(init->patience.disk * BUSY_FACTOR);
+	int quiet = 0, quiet_min = init->patience.disk / LOOK_MS / 2;
+
 	if (init->uevents < 0)
 		init->uevents = init_uevent_open();
 	for (bool first = true; !take(init, disk, report); first = false) {
-		if (!first && vmb_deadline_passed(until))
+		if (!first && ((vmb_deadline_passed(until) && quiet >= quiet_min) ||
+			       vmb_deadline_passed(last)))
 			return give_up(init, disk, report);
 		if (!first)
-			init_uevent_wait(init->uevents, vmb_deadline_poll(until, LOOK_MS));
+			quiet = init_uevent_wait(init->uevents, LOOK_MS) ? 0 : quiet + 1;
 		look(init);
 		init_ports_look(init);
 	}

@@ -39,13 +39,14 @@ bool init_uevent_names(int fd, const char *words)
 }
 
 /* What an event says does not matter: it is a hint that another look may be worth it. */
-void init_uevent_wait(int fd, int timeout_ms)
+bool init_uevent_wait(int fd, int timeout_ms)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	char message[512];
 
 	if (poll(&p, 1, timeout_ms) <= 0 || !(p.revents & POLLIN))
-		return;
+		return false;
 	for (int i = 0; i < DRAIN_MAX && recv(fd, message, sizeof(message), MSG_DONTWAIT) > 0; i++)
 		;
+	return true;
 }

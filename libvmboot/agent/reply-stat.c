@@ -43,7 +43,8 @@ static void put(struct vmboot_stat *st, const struct member *m, int64_t value)
 int vmb_reply_stat_target(const char *target, struct vmb_reply_stat *st)
 {
 	if (strlen(target) >= sizeof(st->target) || (*target && !S_ISLNK(st->pub.mode)))
-		return vmb_error(VMBOOT_EGUEST, "the agent tells of a link that cannot be");
+		return vmb_error(VMBOOT_EGUEST,
+				 "the agent reports a symbolic link that cannot exist");
 	strcpy(st->target, target);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -141,6 +142,38 @@ static void lost_events_do_no_harm(void)
 static void the_node_is_waited_for(void)
 {
 	settle_late(INIT_DISK_OVERLAY, 100, true, true);
+}
+
+/*
+ * Stops this process, as a busy host stops a guest, for longer than it would wait for a disk. The disk
+ * comes a moment after it goes on.
+ */
+static pid_t stop_meanwhile(const struct init *init)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	usleep(50 * 1000);
+	kill(getppid(), SIGSTOP);
+	usleep((useconds_t)init->patience.disk * 1000);
+	kill(getppid(), SIGCONT);
+	usleep(20 * 1000);
+	guest_disk(init, "vda", VMB_SERIAL_ROOT);
+	_exit(0);
+}
+
+static void time_without_a_cpu_does_not_count(void)
+{
+	struct init *init = guest_new();
+	struct init_report report = {0};
+	pid_t pid;
+
+	init->patience.disk = 1000;
+	pid = stop_meanwhile(init);
+	CU_ASSERT_EQUAL(init_settle_root(init, &report), 0);
+	waitpid(pid, NULL, 0);
+	guest_free(init);
 }
 
 static void a_missing_disk_is_named(void)
@@ -335,6 +368,7 @@ TEST_MAIN("init/settle", {"by serial, whatever the letter", by_serial_whatever_t
 	  {"late disks are waited for", late_disks_are_waited_for},
 	  {"lost events do no harm", lost_events_do_no_harm},
 	  {"the device node is waited for", the_node_is_waited_for},
+	  {"time without a CPU does not count", time_without_a_cpu_does_not_count},
 	  {"a missing disk is named, with what was seen", a_missing_disk_is_named},
 	  {"a missing disk of the config is named", a_missing_disk_of_the_config_is_named},
 	  {"too many disks fit the report", too_many_disks_fit_the_report},
