@@ -396,6 +396,9 @@ int init_units(const struct init *init, struct init_report *report);
 /* without.c: for systemd, what takes the place of an image's udev and kmod where it has none. */
 void init_without_tools(const struct init *init);
 
+/* engines.c: folders of the overlay disk for container engines, before the disk is hidden. */
+void init_engines(const struct init *init);
+
 /* netfiles.c: what network.c has set, for networkd and resolved. */
 void init_network_files(const struct init *init);
 

@@ -101,6 +101,7 @@ int init_overlay(struct init *init, struct init_report *report)
 	r = init->ops->mount("vmboot", "/newroot", "overlay", MS_NOATIME, layers);
 	if (r < 0)
 		return init_failed(report, r, "mounting overlayfs over the root disk");
+	init_engines(init);
 	hide_layers(init);
 	return 0;
 }

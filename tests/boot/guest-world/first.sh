@@ -22,6 +22,11 @@ is "resolv.conf replaced" sh -c 'rm /etc/resolv.conf && echo "nameserver 192.0.2
 # mounts
 is "a shared root" grep -q ' / / .*shared:' /proc/self/mountinfo
 
+# an engine keeps its images in layers of overlayfs, which cannot lie on overlayfs
+is "layers in podman's folder" sh -c 'cd /var/lib/containers && mkdir a b c m && mount -t overlay -o lowerdir=a,upperdir=b,workdir=c layers m && touch m/kept && umount m'
+is "none elsewhere" sh -c 'cd /var && mkdir a b c m && ! mount -t overlay -o lowerdir=a,upperdir=b,workdir=c layers m'
+is "what an image has in such a folder" grep -q image /var/lib/docker/from
+
 # devices, and modules that the kernel asks for: nothing in this image loads one
 same "/dev/fuse" "666 0:0 a:e5" "$(stat -c '%a %u:%g %t:%T' /dev/fuse)"
 same "/dev/net/tun" "666 0:0 a:c8" "$(stat -c '%a %u:%g %t:%T' /dev/net/tun)"
