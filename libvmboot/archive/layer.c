@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/limit.h"
 
-enum { CHUNK = 1 << 17, TAR_BLOCK = 512 };
+enum { CHUNK = 1 << 17, INFLATED = 1 << 18, TAR_BLOCK = 512 };
 
 void vmb_layers_done(struct vmb_layers *layers)
 {
@@ -46,6 +46,12 @@ static la_ssize_t read_chunk(struct archive *a, void *data, const void **ret)
 		archive_set_error(a, -r->limit, "no longer wanted");
 		return -1;
 	}
+	if (r->head) { /* read and counted before */
+		*ret = r->buf;
+		n = (ssize_t)r->head;
+		r->head = 0;
+		return n;
+	}
 	do
 		n = read(r->fd, r->buf, CHUNK);
 	while (n < 0 && errno == EINTR);
@@ -77,25 +83,128 @@ static la_ssize_t read_padding(struct vmb_layer_reader *r, const void **ret)
 	return (la_ssize_t)(lacking + sizeof(zeros) - TAR_BLOCK);
 }
 
-static la_ssize_t read_plain(struct archive *a, void *data, const void **ret)
+/* The next bytes without compression, by libarchive: 1; 0 at the end; -1 with a's error set. */
+static int unpack_by_libarchive(struct archive *a, struct vmb_layer_reader *r, const void **ret,
+				size_t *ret_n)
 {
-	struct vmb_layer_reader *r = data;
 	la_int64_t at;
-	size_t n = 0;
 	int e;
 
-	while (!r->plain_ends && n == 0) {
-		e = archive_read_data_block(r->packed, ret, &n, &at);
+	do {
+		e = archive_read_data_block(r->packed, ret, ret_n, &at);
 		if (e == ARCHIVE_EOF)
-			return read_padding(r, ret);
+			return 0;
 		if (e < ARCHIVE_WARN) {
 			archive_set_error(a, archive_errno(r->packed), "%s",
 					  archive_error_string(r->packed));
 			return -1;
 		}
+	} while (*ret_n == 0);
+	return 1;
+}
+
+/* The same for gzip. */
+static int unpack_gzip(struct archive *a, struct vmb_layer_reader *r, const void **ret,
+		       size_t *ret_n)
+{
+	const char *why;
+	const void *more;
+	la_ssize_t n;
+
+	*ret = r->inflated;
+	for (;;) {
+		switch (vmb_gunzip_step(r->gunzip, r->inflated, INFLATED, ret_n, &why)) {
+		case VMB_GUNZIP_OUTPUT:
+			if (*ret_n)
+				return 1;
+			break;
+		case VMB_GUNZIP_HUNGRY:
+			n = read_chunk(a, r, &more);
+			if (n < 0)
+				return -1;
+			vmb_gunzip_feed(r->gunzip, more, (size_t)n);
+			break;
+		case VMB_GUNZIP_END:
+			return 0;
+		case VMB_GUNZIP_BROKEN:
+			archive_set_error(a, EILSEQ, "%s", why);
+			return -1;
+		}
 	}
+}
+
+static la_ssize_t read_plain(struct archive *a, void *data, const void **ret)
+{
+	struct vmb_layer_reader *r = data;
+	size_t n = 0;
+	int e;
+
+	if (r->plain_ends)
+		return 0;
+	e = r->gunzip ? unpack_gzip(a, r, ret, &n) : unpack_by_libarchive(a, r, ret, &n);
+	if (e < 0)
+		return -1;
+	if (e == 0)
+		return read_padding(r, ret);
 	r->plain += n;
+	if (r->spool)
+		vmb_spool_add(r->spool, r->part, *ret, n);
 	return (la_ssize_t)n;
+}
+
+/* A part of the spool stands for the layer's file, in the progress, too. */
+static void advance_spooled(struct vmb_layer_reader *r, uint64_t n)
+{
+	uint64_t size = r->layer->size, before = r->bytes;
+
+	r->spooled += n;
+	r->bytes = (uint64_t)((double)size * (double)r->spooled / (double)r->part->n);
+	if (r->spooled == r->part->n)
+		r->bytes = size;
+	vmb_progress_add(r->import, r->bytes - before);
+}
+
+/* From the spool, in place of the layer's file. */
+static la_ssize_t read_spooled(struct archive *a, void *data, const void **ret)
+{
+	struct vmb_layer_reader *r = data;
+	uint64_t left = r->part->n - r->spooled;
+	ssize_t n;
+
+	r->limit = vmb_limit_check();
+	if (r->limit < 0) {
+		archive_set_error(a, -r->limit, "no longer wanted");
+		return -1;
+	}
+	if (r->plain_ends)
+		return 0;
+	if (left == 0)
+		return read_padding(r, ret);
+	do
+		n = pread(r->spool->fd, r->inflated, left < INFLATED ? (size_t)left : INFLATED,
+			  (off_t)(r->part->at + r->spooled));
+	while (n < 0 && errno == EINTR);
+	if (n <= 0) {
+		r->read_errno = n < 0 ? errno : EIO;
+		archive_set_error(a, r->read_errno, "read error");
+		return -1;
+	}
+	advance_spooled(r, (uint64_t)n);
+	r->plain += (uint64_t)n;
+	*ret = r->inflated;
+	return n;
+}
+
+/* What is not wanted need not be read. */
+static la_int64_t skip_spooled(struct archive *a, void *data, la_int64_t n)
+{
+	struct vmb_layer_reader *r = data;
+	uint64_t left = r->part->n - r->spooled, skip = (uint64_t)n < left ? (uint64_t)n : left;
+
+	(void)a;
+	advance_spooled(r, skip);
+	r->plain += skip;
+	return (la_int64_t)skip;
 }
 
 static int support(struct archive *a, bool any_filter)
@@ -140,6 +249,12 @@ static int check_whole(struct vmb_layer_reader *r)
 	const void *data;
 	la_ssize_t n;
 
+	if (r->from_spool) { /* it was checked when it was written there */
+		vmb_progress_add(r->import, r->layer->size - r->bytes);
+		r->bytes = r->layer->size;
+		return 0;
+	}
+	r->head = 0;
 	do
 		n = read_chunk(r->archive, r, &data);
 	while (n > 0);
@@ -177,34 +292,92 @@ static int broken(struct vmb_layer_reader *r, struct archive *a)
 				 r->layer->what, words);
 }
 
-int vmb_layer_open(struct vmb_layer_reader *r, const struct vmb_layer *layer,
-		   struct vmb_progress_count *import)
+static int no_support(struct archive *a)
 {
-	int e;
+	return vmb_error(VMBOOT_EHOST, "libarchive lacks something: %s", archive_error_string(a));
+}
 
-	*r = (struct vmb_layer_reader){.layer = layer, .import = import, .fd = -1};
-	vmb_hash_init(&r->hash);
-	e = vmb_open_regular(layer->path, &r->fd, NULL);
-	if (e < 0)
-		return vmb_error_prefix("%s", layer->what);
+static int open_archives(struct vmb_layer_reader *r)
+{
 	r->packed = archive_read_new();
 	r->archive = archive_read_new();
 	r->buf = malloc(CHUNK);
-	if (!r->packed || !r->archive || !r->buf)
+	r->inflated = malloc(INFLATED);
+	if (!r->packed || !r->archive || !r->buf || !r->inflated)
 		return vmb_oom();
-	if (support(r->packed, layer->any_filter) < ARCHIVE_WARN)
-		return vmb_error(VMBOOT_EHOST, "libarchive lacks something: %s",
-				 archive_error_string(r->packed));
-	if (support_tar(r->archive) < ARCHIVE_WARN)
-		return vmb_error(VMBOOT_EHOST, "libarchive lacks something: %s",
-				 archive_error_string(r->archive));
+	if (support(r->packed, r->layer->any_filter) < ARCHIVE_WARN)
+		return no_support(r->packed);
+	return support_tar(r->archive) < ARCHIVE_WARN ? no_support(r->archive) : 0;
+}
+
+/* What takes the compression off: gzip has a way of its own. */
+static int open_packed(struct vmb_layer_reader *r)
+{
+	const void *head;
+	la_ssize_t n = read_chunk(r->archive, r, &head);
+	int e;
+
+	if (n < 0)
+		return broken(r, r->archive);
+	r->head = (size_t)n;
+	if (vmb_gunzip_is_for(r->buf, r->head))
+		return vmb_gunzip_new(&r->gunzip);
 	if (archive_read_open(r->packed, r, NULL, read_chunk, NULL) != ARCHIVE_OK)
 		return broken(r, r->packed);
 	e = archive_read_next_header(r->packed, &r->entry);
 	r->plain_ends = e == ARCHIVE_EOF;
-	if (e < ARCHIVE_WARN || archive_read_open(r->archive, r, NULL, read_plain, NULL))
-		return broken(r, e < ARCHIVE_WARN ? r->packed : r->archive);
-	return 0;
+	return e < ARCHIVE_WARN ? broken(r, r->packed) : 0;
+}
+
+int vmb_layer_open_spooling(struct vmb_layer_reader *r, const struct vmb_layer *layer,
+			    struct vmb_progress_count *import, struct vmb_spool *spool,
+			    struct vmb_spool_part *part)
+{
+	int e;
+
+	*r = (struct vmb_layer_reader){
+		.layer = layer, .import = import, .fd = -1, .spool = spool, .part = part};
+	vmb_hash_init(&r->hash);
+	if (spool)
+		vmb_spool_begin(spool, part);
+	e = vmb_open_regular(layer->path, &r->fd, NULL);
+	if (e < 0)
+		return vmb_error_prefix("%s", layer->what);
+	e = open_archives(r);
+	if (e == 0)
+		e = open_packed(r);
+	if (e < 0)
+		return e;
+	return archive_read_open(r->archive, r, NULL, read_plain, NULL) ? broken(r, r->archive) : 0;
+}
+
+int vmb_layer_open(struct vmb_layer_reader *r, const struct vmb_layer *layer,
+		   struct vmb_progress_count *import)
+{
+	return vmb_layer_open_spooling(r, layer, import, NULL, NULL);
+}
+
+int vmb_layer_open_spooled(struct vmb_layer_reader *r, const struct vmb_layer *layer,
+			   struct vmb_progress_count *import, struct vmb_spool *spool,
+			   struct vmb_spool_part *part)
+{
+	int e;
+
+	if (!part->whole)
+		return vmb_layer_open(r, layer, import);
+	*r = (struct vmb_layer_reader){.layer = layer,
+				       .import = import,
+				       .fd = -1,
+				       .spool = spool,
+				       .part = part,
+				       .from_spool = true};
+	e = open_archives(r);
+	if (e < 0)
+		return e;
+	r->plain_ends = part->n == 0;
+	return archive_read_open2(r->archive, r, NULL, read_spooled, skip_spooled, NULL)
+		       ? broken(r, r->archive)
+		       : 0;
 }
 
 void vmb_layer_done(struct vmb_layer_reader *r)
@@ -216,6 +389,8 @@ void vmb_layer_done(struct vmb_layer_reader *r)
 	if (r->fd >= 0)
 		close(TAKE_FD(r->fd));
 	free(TAKE_PTR(r->buf));
+	free(TAKE_PTR(r->inflated));
+	vmb_gunzip_free(TAKE_PTR(r->gunzip));
 }
 
 int vmb_layer_next(struct vmb_layer_reader *r)

@@ -11,7 +11,9 @@
 #include <archive_entry.h>
 #include <locale.h>
 
+#include "archive/gunzip.h"
 #include "archive/progress.h"
+#include "archive/spool.h"
 #include "base/hash.h"
 
 struct vmb_layer {
@@ -44,10 +46,25 @@ struct vmb_layer_reader {
 	uint64_t plain;	 /* of them without compression */
 	bool plain_ends; /* at plain */
 	uint8_t *buf;
+	size_t head;		   /* bytes in buf that were read to see what the file is */
+	struct vmb_gunzip *gunzip; /* in place of packed, or NULL */
+	uint8_t *inflated;
+	struct vmb_spool *spool; /* where it is written or read, or NULL */
+	struct vmb_spool_part *part;
+	uint64_t spooled; /* of the part, read */
+	bool from_spool;
 };
 
 int vmb_layer_open(struct vmb_layer_reader *r, const struct vmb_layer *layer,
 		   struct vmb_progress_count *import);
+
+/* The same, and what it is without compression goes to the spool, and is read from there. */
+int vmb_layer_open_spooling(struct vmb_layer_reader *r, const struct vmb_layer *layer,
+			    struct vmb_progress_count *import, struct vmb_spool *spool,
+			    struct vmb_spool_part *part);
+int vmb_layer_open_spooled(struct vmb_layer_reader *r, const struct vmb_layer *layer,
+			   struct vmb_progress_count *import, struct vmb_spool *spool,
+			   struct vmb_spool_part *part);
 void vmb_layer_done(struct vmb_layer_reader *r);
 #define _cleanup_layer_ vmb_cleanup(vmb_layer_done)
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "archive/path.h"
+#include "archive/spool.h"
 #include "archive/squash.h"
 #include "base/error.h"
 #include "image/tree.h"
@@ -20,7 +21,9 @@ struct flatten {
 	struct vmb_tree *tree;
 	struct vmb_squash_root root;
 	int64_t content;
-	struct vmb_squash squash; /* of the second pass; so is the next */
+	struct vmb_spool spool;
+	struct vmb_spool_part *parts; /* of each layer */
+	struct vmb_squash squash;     /* of the second pass; so is the next */
 	uint32_t seq;
 };
 
@@ -121,12 +124,16 @@ static int take_in(struct flatten *f, const struct vmb_layer_reader *reader)
 	}
 }
 
-/* Does fn for each entry of the layer. */
-static int each_entry(struct flatten *f, const struct vmb_layer *layer,
+typedef int (*open_fn)(struct vmb_layer_reader *r, const struct vmb_layer *layer,
+		       struct vmb_progress_count *import, struct vmb_spool *spool,
+		       struct vmb_spool_part *part);
+
+/* Does fn for each entry of layer i. */
+static int each_entry(struct flatten *f, size_t i, open_fn open_layer,
 		      int (*fn)(struct flatten *, struct vmb_layer_reader *))
 {
 	_cleanup_layer_ struct vmb_layer_reader reader = {.fd = -1};
-	int r = vmb_layer_open(&reader, layer, f->import);
+	int r = open_layer(&reader, &f->layers->v[i], f->import, &f->spool, &f->parts[i]);
 
 	while (r >= 0 && (r = vmb_layer_next(&reader)) > 0) {
 		r = fn(f, &reader);
@@ -149,7 +156,7 @@ static int first_pass(struct flatten *f)
 
 	for (size_t i = 0; r == 0 && i < f->layers->n; i++) {
 		vmb_tree_layer(f->tree);
-		r = each_entry(f, &f->layers->v[i], read_names);
+		r = each_entry(f, i, vmb_layer_open_spooling, read_names);
 		if (r == 0 && vmb_tree_layer_end(f->tree) < 0)
 			r = vmb_error_prefix("%s", f->layers->v[i].what);
 	}
@@ -237,7 +244,7 @@ static int write_disk(struct flatten *f, const char *disk)
 		return r;
 	r = write_implicit(f);
 	for (size_t i = 0; r == 0 && i < f->layers->n; i++)
-		r = each_entry(f, &f->layers->v[i], write_content);
+		r = each_entry(f, i, vmb_layer_open_spooled, write_content);
 	return vmb_squash_finish(&f->squash, r);
 }
 
@@ -259,21 +266,26 @@ int vmb_flatten(const struct vmb_layers *layers, const char *disk,
 {
 	_cleanup_c_locale_ struct vmb_c_locale locale = {0};
 	_cleanup_tree_ struct vmb_tree *tree = NULL;
+	_cleanup_free_ struct vmb_spool_part *parts = calloc(layers->n + 1, sizeof(*parts));
 	struct flatten f = {.layers = layers,
 			    .import = import,
 			    .root = {.mode = 0755},
+			    .parts = parts,
+			    .spool = VMB_SPOOL_INIT,
 			    .squash = VMB_SQUASH_INIT};
 	int r;
 
 	for (size_t i = 0; i < layers->n; i++)
 		import->total += 2 * layers->v[i].size;
-	r = vmb_tree_new(&tree);
+	r = parts ? vmb_tree_new(&tree) : vmb_oom();
 	if (r == 0)
 		r = vmb_c_locale_enter(&locale);
 	if (r < 0)
 		return r;
 	f.tree = tree;
+	vmb_spool_open(&f.spool, disk);
 	r = flatten(&f, disk);
 	vmb_squash_done(&f.squash);
+	vmb_spool_done(&f.spool);
 	return r;
 }

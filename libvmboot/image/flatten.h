@@ -5,7 +5,8 @@
 /*
  * Layers in, one root disk out. Each layer is read twice: first for names only, to know which
  * entries are still there at the end (tree.h); then those are written, from the lowest layer up,
- * each with all its hard links at once.
+ * each with all its hard links at once. What the first reading unpacked and checked is in a spool
+ * (archive/spool.h), from which the second one reads.
  */
 
 #include "archive/layer.h"
