@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* import, pull, image inspect, tag, rmi: one image. */
+/* import, pull, image inspect, save, tag, rmi: one image. */
 #include "verb-image.h"
 
 #include "interrupt.h"
@@ -77,6 +77,13 @@ int verb_image_inspect(struct args *args)
 	}
 	out_json(list);
 	return status;
+}
+
+int verb_save(struct args *args)
+{
+	if (vmboot_image_save(args->opts, args->operands[0], args->operands[1]) < 0)
+		return show_error(EXIT_FAILED);
+	return 0;
 }
 
 int verb_tag(struct args *args)

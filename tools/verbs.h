@@ -27,6 +27,7 @@ int verb_rm(struct args *args);
 int verb_prune(struct args *args);
 int verb_rmi(struct args *args);
 int verb_run(struct args *args);
+int verb_save(struct args *args);
 int verb_start(struct args *args);
 int verb_stat(struct args *args);
 int verb_stop(struct args *args);

@@ -127,6 +127,23 @@ VMBOOT_API int vmboot_image_inspect(const struct vmboot_opts *where, const char 
 VMBOOT_API int vmboot_image_tag(const struct vmboot_opts *where, const char *name,
 				const char *new_name);
 
+/**
+ * vmboot_image_save: write an image as an OCI image with one layer, which skopeo and others read.
+ * @where: opts of which store, log, timeout_ms and cancel are read; NULL: defaults.
+ * @name: e.g. "node:20"; it is looked up as in vmboot_create().
+ * @target: "oci:DIR[:TAG]" or "oci-archive:FILE[:TAG]". DIR or FILE must not exist. Without a tag it
+ * gets that of the image's name.
+ *
+ * Owners, modes, times and extended attributes are kept, and so is the config. The steps of the history
+ * remain, but not the layers that they made. It needs the tool sqfs2tar. If it fails it leaves nothing.
+ *
+ * Returns: 0; -VMBOOT_ENOIMAGE; -VMBOOT_EIMAGE, the image is a disk whose file system is not squashfs;
+ * -VMBOOT_EOPTS, the target is none of these; -VMBOOT_EHOST, sqfs2tar is missing; -EEXIST; -ETIMEDOUT,
+ * -ECANCELED; or another negative errno. Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_image_save(const struct vmboot_opts *where, const char *name,
+				 const char *target);
+
 /** For vmboot_image_prune(): remove images that have names, too. Since 0.2. */
 #define VMBOOT_PRUNE_ALL 1U
 /** For vmboot_image_prune(): remove nothing, and report what would be removed. Since 0.2. */

@@ -19,6 +19,7 @@ static const struct family {
 	 "apt-get install",
 	 {
 		 [VMB_PACKAGE_E2FSPROGS] = "e2fsprogs",
+		 [VMB_PACKAGE_SQUASHFS_NG] = "squashfs-tools-ng",
 		 [VMB_PACKAGE_QEMU] = "qemu-system-x86",
 		 [VMB_PACKAGE_KERNEL] = "linux-image-cloud-amd64",
 		 [VMB_PACKAGE_LIBVIRT] = "libvirt-daemon-system",
@@ -29,6 +30,7 @@ static const struct family {
 	 "apt-get install",
 	 {
 		 [VMB_PACKAGE_E2FSPROGS] = "e2fsprogs",
+		 [VMB_PACKAGE_SQUASHFS_NG] = "squashfs-tools-ng",
 		 [VMB_PACKAGE_QEMU] = "qemu-system-x86",
 		 [VMB_PACKAGE_KERNEL] = "linux-image-virtual",
 		 [VMB_PACKAGE_LIBVIRT] = "libvirt-daemon-system",
@@ -39,6 +41,7 @@ static const struct family {
 	 "dnf install",
 	 {
 		 [VMB_PACKAGE_E2FSPROGS] = "e2fsprogs",
+		 [VMB_PACKAGE_SQUASHFS_NG] = "squashfs-tools-ng",
 		 [VMB_PACKAGE_QEMU] = "qemu-kvm",
 		 [VMB_PACKAGE_KERNEL] = "kernel-core",
 		 [VMB_PACKAGE_LIBVIRT] = "libvirt-daemon-driver-qemu",
@@ -49,6 +52,7 @@ static const struct family {
 	 "dnf install",
 	 {
 		 [VMB_PACKAGE_E2FSPROGS] = "e2fsprogs",
+		 [VMB_PACKAGE_SQUASHFS_NG] = "squashfs-tools-ng",
 		 [VMB_PACKAGE_QEMU] = "qemu-system-x86-core",
 		 [VMB_PACKAGE_KERNEL] = "kernel-core",
 		 [VMB_PACKAGE_LIBVIRT] = "libvirt-daemon-driver-qemu",
@@ -59,6 +63,7 @@ static const struct family {
 	 "zypper install",
 	 {
 		 [VMB_PACKAGE_E2FSPROGS] = "e2fsprogs",
+		 [VMB_PACKAGE_SQUASHFS_NG] = "squashfs-tools-ng",
 		 [VMB_PACKAGE_QEMU] = "qemu-x86",
 		 [VMB_PACKAGE_KERNEL] = "kernel-default",
 		 [VMB_PACKAGE_LIBVIRT] = "libvirt-daemon-qemu",
@@ -69,6 +74,7 @@ static const struct family {
 	 "install",
 	 {
 		 [VMB_PACKAGE_E2FSPROGS] = "e2fsprogs",
+		 [VMB_PACKAGE_SQUASHFS_NG] = "squashfs-tools-ng",
 		 [VMB_PACKAGE_QEMU] = "QEMU for x86_64",
 		 [VMB_PACKAGE_KERNEL] = "a Linux kernel with its modules",
 		 [VMB_PACKAGE_LIBVIRT] = "libvirt's QEMU driver",

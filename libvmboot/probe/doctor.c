@@ -103,6 +103,12 @@ static enum status check_skopeo(struct exam *e)
 	return check_tool(e, "skopeo", VMB_PACKAGE_SKOPEO) == OK ? OK : WARNING;
 }
 
+/* Only saving images needs it. */
+static enum status check_sqfs2tar(struct exam *e)
+{
+	return check_tool(e, "sqfs2tar", VMB_PACKAGE_SQUASHFS_NG) == OK ? OK : WARNING;
+}
+
 /* The one that libvirt runs, if it says; RHEL has it where no PATH leads. */
 static enum status check_qemu(struct exam *e)
 {
@@ -386,10 +392,11 @@ static const struct {
 	const char *name;
 	enum status (*fn)(struct exam *e);
 } checks[] = {
-	{"store", check_store},	    {"mke2fs", check_mke2fs},	{"init", check_init},
-	{"kernel", check_kernel},   {"modules", check_modules}, {"headers", check_headers},
-	{"libvirt", check_libvirt}, {"qemu", check_qemu},	{"firmware", check_firmware},
-	{"access", check_access},   {"kvm", check_kvm},		{"skopeo", check_skopeo},
+	{"store", check_store},	      {"mke2fs", check_mke2fs},	  {"sqfs2tar", check_sqfs2tar},
+	{"init", check_init},	      {"kernel", check_kernel},	  {"modules", check_modules},
+	{"headers", check_headers},   {"libvirt", check_libvirt}, {"qemu", check_qemu},
+	{"firmware", check_firmware}, {"access", check_access},	  {"kvm", check_kvm},
+	{"skopeo", check_skopeo},
 };
 
 static void exam_done(struct exam *e)

@@ -84,6 +84,31 @@ expect 0 vmboot image prune -af --filter until=0s
 expect 0 vmboot image prune -af && expect 0 vmboot images -q && [ ! -s "$tmp/out" ] || fail "prune -a"
 expect 0 vmboot import --name web:2 "oci:$tmp/web:2" && expect 0 vmboot tag web:2 web:two
 
+# save: what comes back has the same files, owners, attributes and config
+if command -v sqfs2tar >/dev/null; then
+	expect 0 vmboot save web:2 "oci:$tmp/saved:x" && expect 0 vmboot save web:2 "oci-archive:$tmp/saved.tar"
+	expect 0 vmboot import --name again "oci:$tmp/saved:x"
+	expect 0 vmboot image inspect web:2 again
+	jq -e '(.[0].config == .[1].config) and (.[1].layers | length) == 1 and
+		(.[1].history | length) == (.[0].history | length) + 1' "$tmp/out" >/dev/null ||
+		fail "config after save: $(cat "$tmp/out")"
+	disk2=$(jq -r '.[1].disk' "$tmp/out")
+	unsquashfs -lln "$(jq -r '.[0].disk' "$tmp/out")" >"$tmp/ours"
+	unsquashfs -lln "$disk2" | cmp - "$tmp/ours" || fail "save changes the files"
+	expect 1 vmboot save web:2 "oci:$tmp/saved" && has err "exists"
+	expect 1 vmboot save nosuch "oci:$tmp/x" && has err nosuch
+	expect 2 vmboot save web:2 "dir:$tmp/x" && has err oci-archive:
+	ls "$tmp" | grep -F .tmp- && fail "save leaves half-made files"
+	umoci ls --layout "$tmp/saved" | grep -qx x || fail "umoci finds no tag in what was saved"
+	if command -v skopeo >/dev/null; then
+		skopeo --insecure-policy copy -q "oci-archive:$tmp/saved.tar:2" "dir:$tmp/copied" >"$tmp/log" 2>&1 ||
+			fail "skopeo: $(cat "$tmp/log")"
+	fi
+	expect 0 vmboot rmi again
+else
+	not_tried "sqfs2tar is not installed"
+fi
+
 # a closed standard output is not where the disk is written
 expect 0 vmboot rmi web:2 web:two
 [ -e "$disk" ] && fail "the disk stays when the last name goes"

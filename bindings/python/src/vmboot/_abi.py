@@ -762,6 +762,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_image_prune": (c_int, (POINTER(Opts), c_uint, c_int64, POINTER(c_void_p))),
     "vmboot_image_pull": (c_int, (POINTER(Opts), c_char_p, c_char_p, POINTER(POINTER(Image)))),
     "vmboot_image_remove": (c_int, (POINTER(Opts), c_char_p)),
+    "vmboot_image_save": (c_int, (POINTER(Opts), c_char_p, c_char_p)),
     "vmboot_image_tag": (c_int, (POINTER(Opts), c_char_p, c_char_p)),
     "vmboot_info": (c_int, (c_void_p, POINTER(POINTER(Info)))),
     "vmboot_info_free": (None, (POINTER(Info),)),

@@ -29,6 +29,7 @@ __all__ = [
     "prune",
     "pull",
     "remove",
+    "save",
     "tag",
 ]
 
@@ -148,6 +149,25 @@ def inspect(name: str, *, store: Optional[StrPath] = None) -> Dict[str, Any]:
             call_for_text("vmboot_image_inspect", opts, encoded(name))[1]
         )
         return found
+
+
+def save(
+    name: str,
+    target: StrPath,
+    *,
+    store: Optional[StrPath] = None,
+    timeout: Optional[float] = None,
+    cancel: Optional[Cancel] = None,
+) -> None:
+    """Write an image to ``"oci:DIR[:TAG]"`` or ``"oci-archive:FILE[:TAG]"``, which must not exist.
+
+    >>> vmboot.images.save("node:20", "oci:/tmp/node")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    vmboot.errors.ImageNotFound: ...
+    """
+    with Options(limited({"store": store}, timeout), None, None, cancel) as opts:
+        call("vmboot_image_save", opts, encoded(name), encoded(target))
 
 
 def tag(name: str, new_name: str, *, store: Optional[StrPath] = None) -> None:
