@@ -2,6 +2,7 @@
 #include "image/flatten.h"
 
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "archive/path.h"
 #include "archive/spool.h"
@@ -15,6 +16,11 @@
 /* All content together; more is a trap, not an image. */
 static const int64_t content_max = 1LL << 40;
 
+enum {
+	SPACE_STEP = 4 << 20, /* bytes of content between two looks at the free space */
+	FREE_MIN = 16 << 20,  /* bytes that an import leaves free */
+};
+
 struct flatten {
 	const struct vmb_layers *layers;
 	struct vmb_progress_count *import;
@@ -23,7 +29,9 @@ struct flatten {
 	int64_t content;
 	struct vmb_spool spool;
 	struct vmb_spool_part *parts; /* of each layer */
-	struct vmb_squash squash;     /* of the second pass; so is the next */
+	const char *disk;
+	uint64_t unchecked;	  /* bytes of content since the free space was looked at */
+	struct vmb_squash squash; /* of the second pass; so is the next */
 	uint32_t seq;
 };
 
@@ -163,8 +171,26 @@ static int first_pass(struct flatten *f)
 	return r;
 }
 
-static int copy_content(struct vmb_tarout *out, struct vmb_layer_reader *reader)
+/* A store that an image filled up would have no room for the VMs that run in it. */
+static int check_space(struct flatten *f, size_t n)
 {
+	struct statvfs fs;
+
+	f->unchecked += n;
+	if (f->unchecked < SPACE_STEP)
+		return 0;
+	f->unchecked = 0;
+	if (statvfs(f->disk, &fs) < 0 || (uint64_t)fs.f_bavail * fs.f_frsize >= FREE_MIN)
+		return 0;
+	return vmb_error(ENOSPC,
+			 "%s does not fit: less than %d MiB would be left of the store's file "
+			 "system",
+			 f->import->what, FREE_MIN >> 20);
+}
+
+static int copy_content(struct flatten *f, struct vmb_layer_reader *reader)
+{
+	struct vmb_tarout *out = &f->squash.out;
 	int64_t size = archive_entry_size(reader->entry), at, end = 0;
 	const void *data;
 	size_t n;
@@ -177,6 +203,8 @@ static int copy_content(struct vmb_tarout *out, struct vmb_layer_reader *reader)
 		r = vmb_tarout_data(out, NULL, (uint64_t)(at - end));
 		if (r == 0)
 			r = vmb_tarout_data(out, data, n);
+		if (r == 0)
+			r = check_space(f, n);
 		if (r < 0)
 			return r;
 		end = at + (int64_t)n;
@@ -198,7 +226,7 @@ static int write_content(struct flatten *f, struct vmb_layer_reader *reader)
 	if (r == -VMBOOT_EIMAGE)
 		vmb_error_prefix("%s", reader->layer->what);
 	if (r == 0 && S_ISREG(archive_entry_mode(reader->entry)))
-		r = copy_content(out, reader);
+		r = copy_content(f, reader);
 	while (r == 0 && (node = vmb_tree_next(f->tree, node))) {
 		vmb_tree_path(f->tree, node, link);
 		r = vmb_tarout_link(out, link, path);
@@ -271,6 +299,7 @@ int vmb_flatten(const struct vmb_layers *layers, const char *disk,
 			    .import = import,
 			    .root = {.mode = 0755},
 			    .parts = parts,
+			    .disk = disk,
 			    .spool = VMB_SPOOL_INIT,
 			    .squash = VMB_SQUASH_INIT};
 	int r;

@@ -496,6 +496,28 @@ static void what_is_mounted_in_a_folder_stays_out(void)
 	CU_ASSERT_EQUAL(umount(at), 0);
 }
 
+/* What does not fit ends before the store is full, and leaves nothing. */
+static void a_store_that_is_too_small_is_not_filled(void)
+{
+	const char *small = test_path("%s/small", test_tmpdir());
+	const char *tar = test_path("%s/large.tar", test_tmpdir());
+	struct vmboot_opts where = VMBOOT_OPTS(.store = small);
+
+	RUN("mkdir", "-p", small, test_path("%s/large", test_tmpdir()));
+	if (geteuid() != 0 || mount("tmpfs", small, "tmpfs", 0, "size=40m,mode=700") < 0) {
+		test_not_tried("there is no right to mount");
+		return;
+	}
+	RUN("sh", "-c",
+	    "head -c 60M /dev/urandom >\"$0\"/large/f && tar -C \"$0\"/large -cf \"$1\" .",
+	    test_tmpdir(), tar);
+	ASSERT_ERROR(vmboot_image_import(&where, test_path("tar:%s", tar), NULL, NULL), ENOSPC,
+		     "less than 16 MiB would be left");
+	CU_ASSERT_EQUAL(fixture_count(test_path("%s/images", small), ""), 0);
+	CU_ASSERT_EQUAL(umount(small), 0);
+	RUN("rm", tar, test_path("%s/large/f", test_tmpdir()));
+}
+
 /* Its digest was told, then it changed before it was read. */
 static void a_source_that_changes_meanwhile_is_refused(void)
 {
@@ -1171,6 +1193,7 @@ TEST_MAIN("image/import", {"a limit on files leaves nothing", a_limit_on_files_l
 	  {"a disk that cannot be mounted", a_disk_that_cannot_be_mounted},
 	  {"a folder is read in the order of names", a_folder_is_read_in_the_order_of_names},
 	  {"what is mounted in a folder stays out", what_is_mounted_in_a_folder_stays_out},
+	  {"a store that is too small is not filled", a_store_that_is_too_small_is_not_filled},
 	  {"a source that changes meanwhile is refused",
 	   a_source_that_changes_meanwhile_is_refused},
 	  {"sources that are none", sources_that_are_none},
