@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 
-/* Sets the thread's last error and returns -|code|. The words name what, where, and the mend. */
+/* Sets the thread's last error and returns -|code|. The words name what, where, and the fix. */
 int vmb_error(int code, const char *fmt, ...) VMB_PRINTF(2, 3);
 
 /* The same for a failed system call: ": <strerror(err)>" is added; returns -|err|. */

@@ -26,7 +26,7 @@ struct vmb_headers {
 	struct vmb_headers_part parts[VMB_HEADERS_PARTS_MAX]; /* the first is what `build` is */
 	size_t n;
 	char *archive; /* asked for, and not looked into yet: there are no parts */
-	char *note;    /* one line: why there are none, and the mend; NULL if there are any */
+	char *note;    /* one line: why there are none, and the fix; NULL if there are any */
 };
 
 void vmb_headers_done(struct vmb_headers *headers);

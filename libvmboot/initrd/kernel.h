@@ -37,7 +37,7 @@ void vmb_kernel_done(struct vmb_kernel *kernel);
  * modules are looked for. The release is read from the image's own header
  * (initrd/bzimage.h). No path, not a kernel, not readable, neither
  * modules nor a configuration that may say that none are needed: -VMBOOT_EKERNEL, with the words
- * naming the file and the mend.
+ * naming the file and the fix.
  */
 int vmb_kernel_find(const char *root, const char *path, struct vmb_kernel *ret);
 

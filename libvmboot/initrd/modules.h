@@ -42,7 +42,7 @@ enum {
  * for which module, and another which options must be built in (these are checked only where the
  * kernel's configuration is to be had). virtio_ring goes before virtio (it saves a failed probe).
  * What is neither a module nor built in: -VMBOOT_EKERNEL, "overlay is not set in <config file>
- * (CONFIG_OVERLAY_FS)…" with the mend. Late: button, without which a guest does not hear ACPI.
+ * (CONFIG_OVERLAY_FS)…" with the fix. Late: button, without which a guest does not hear ACPI.
  */
 int vmb_modules_resolve(const struct vmb_kernel *kernel, const char *root_fstype, unsigned needs,
 			struct vmb_modules *ret);

@@ -38,23 +38,23 @@ struct exam {
 	struct vmb_kernel kernel;
 	struct vmb_modules modules;
 	bool bootable; /* modules are all that a boot needs, if any */
-	char found[1024], mend[512];
+	char found[1024], fix[512];
 };
 
 #define FOUND(e, ...) snprintf((e)->found, sizeof((e)->found), __VA_ARGS__)
-#define MEND(e, ...) snprintf((e)->mend, sizeof((e)->mend), __VA_ARGS__)
+#define SET_FIX(e, ...) snprintf((e)->fix, sizeof((e)->fix), __VA_ARGS__)
 
-static enum status failed(struct exam *e, const char *mend)
+static enum status failed(struct exam *e, const char *fix)
 {
 	FOUND(e, "%s", vmboot_last_error()->message);
-	MEND(e, "%s", mend);
+	SET_FIX(e, "%s", fix);
 	return ERROR;
 }
 
 /* A check that another one's failure leaves nothing to do for. */
 static enum status skipped(struct exam *e, const char *other)
 {
-	MEND(e, "fix this first: %s", other);
+	SET_FIX(e, "fix this first: %s", other);
 	return WARNING;
 }
 
@@ -70,13 +70,13 @@ static enum status check_store(struct exam *e)
 	      (unsigned long long)fs.f_bavail * fs.f_frsize >> 20);
 	if ((unsigned long long)fs.f_bavail * fs.f_frsize >> 20 > 512)
 		return OK;
-	MEND(e, "make room: images and VMs need some hundred MiB");
+	SET_FIX(e, "make room: images and VMs need some hundred MiB");
 	return WARNING;
 }
 
 static void suggest_install(struct exam *e, enum vmb_package package)
 {
-	vmb_distro_install("", package, e->mend, sizeof(e->mend));
+	vmb_distro_install("", package, e->fix, sizeof(e->fix));
 }
 
 static enum status check_tool(struct exam *e, const char *tool, enum vmb_package package)
@@ -185,7 +185,8 @@ static enum status check_headers(struct exam *e)
 	FOUND(e, "%s", h.note);
 	if (!vmb_kernel_has_modules(&e->kernel))
 		return OK;
-	MEND(e, "install that package, or name the headers with `kernel_headers`; without, guests "
+	SET_FIX(e,
+		"install that package, or name the headers with `kernel_headers`; without, guests "
 		"boot "
 		"and cannot build modules");
 	return WARNING;
@@ -226,12 +227,12 @@ static void suggest_for_embedded(struct exam *e)
 
 	if (geteuid() == 0 && !has_qemu_user()) {
 		suggest_install(e, VMB_PACKAGE_LIBVIRT);
-		vmb_strlcat(e->mend, ": it makes the user that QEMU runs as", sizeof(e->mend));
+		vmb_strlcat(e->fix, ": it makes the user that QEMU runs as", sizeof(e->fix));
 	} else if (!e->conn && vmb_embed_prepare(&e->store, &uri) == 0 && vmb_embed_is_taken(uri)) {
-		MEND(e, "another process has this embedded libvirt: end it, or choose another "
-			"folder with --store");
+		SET_FIX(e, "another process has this embedded libvirt: end it, or choose another "
+			   "folder with --store");
 	} else {
-		MEND(e, "choose another folder with --store, or use a libvirt with a daemon");
+		SET_FIX(e, "choose another folder with --store, or use a libvirt with a daemon");
 	}
 }
 
@@ -243,9 +244,9 @@ static enum status libvirt_failed(struct exam *e)
 	if (vmb_conn_is_in_store(&e->opts))
 		suggest_for_embedded(e);
 	else if (is_auth_error(code) || is_kept_from_socket())
-		MEND(e, "join the group libvirt, or use --uri qemu:///session");
+		SET_FIX(e, "join the group libvirt, or use --uri qemu:///session");
 	else
-		MEND(e, "start libvirtd or virtqemud, or use --uri embed");
+		SET_FIX(e, "start libvirtd or virtqemud, or use --uri embed");
 	return ERROR;
 }
 
@@ -278,8 +279,8 @@ static bool kept_from(struct exam *e, const char *path)
 		return false;
 	FOUND(e, "libvirt's user (%s) cannot %s %s", e->caps.dac_label,
 	      bit == 'x' ? "pass through" : "read", part);
-	MEND(e, "chmod o+%c %s%s", bit, part,
-	     bit == 'x' ? ", or choose another folder with --store" : "");
+	SET_FIX(e, "chmod o+%c %s%s", bit, part,
+		bit == 'x' ? ", or choose another folder with --store" : "");
 	return true;
 }
 
@@ -327,7 +328,7 @@ static enum status check_firmware(struct exam *e)
 	}
 	FOUND(e, "qboot.rom is not there, or not for libvirt's user to read");
 	suggest_install(e, VMB_PACKAGE_QBOOT);
-	vmb_strlcat(e->mend, "; without it guests start a little later", sizeof(e->mend));
+	vmb_strlcat(e->fix, "; without it guests start a little later", sizeof(e->fix));
 	return WARNING;
 }
 
@@ -383,7 +384,8 @@ static enum status check_kvm(struct exam *e)
 		FOUND(e, "%s is there, but no guest could be tried", kvm.node);
 	else
 		FOUND(e, "%s is there, but no guest runs under it", kvm.node);
-	MEND(e, "turn on virtualisation in the firmware or the outer hypervisor, load kvm_intel or "
+	SET_FIX(e,
+		"turn on virtualisation in the firmware or the outer hypervisor, load kvm_intel or "
 		"kvm_amd; until then TCG is used, which is slower");
 	return WARNING;
 }
@@ -415,13 +417,13 @@ static struct json_object *examine(struct exam *e, size_t i, int *errors)
 	struct json_object *o = json_object_new_object();
 	enum status status;
 
-	e->found[0] = e->mend[0] = '\0';
+	e->found[0] = e->fix[0] = '\0';
 	status = checks[i].fn(e);
 	*errors += status == ERROR;
 	vmb_json_str(o, "name", checks[i].name);
 	vmb_json_str(o, "status", words[status]);
 	vmb_json_str(o, "found", e->found);
-	vmb_json_str(o, "mend", e->mend);
+	vmb_json_str(o, "mend", e->fix);
 	return o;
 }
 

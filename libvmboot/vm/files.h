@@ -4,7 +4,7 @@
 
 /*
  * A VM's own files. In: a plan. Out: its folder with disks and empty logs, which QEMU's user can
- * reach; or a message that names the file it could not, and the mend.
+ * reach; or a message that names the file it could not, and the fix.
  */
 
 #include "plan/plan.h"
