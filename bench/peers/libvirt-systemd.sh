@@ -5,7 +5,7 @@
 . "$(dirname "$0")/common.sh"
 
 title="libvirt's default XML (virt-install), initramfs-tools' initrd, Debian's systemd"
-end="the line of a unit behind multi-user.target on the console"
+end="a unit's line on the console, after multi-user.target"
 packages=("${virt_packages[@]}" initramfs-tools-core mmdebstrap)
 commands=("${virt_commands[@]}" mkinitramfs mmdebstrap)
 slow=yes

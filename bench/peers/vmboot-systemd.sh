@@ -8,7 +8,7 @@ kernel=
 [ "$(basename "$0")" != vmboot-systemd-kernel.sh ] || kernel=${BENCH_OTHER_KERNEL:?--kernel sets it}
 
 title="libvmboot, Debian's systemd${kernel:+, the kernel $(basename "$kernel")}"
-end="the line of a unit behind multi-user.target on the console; default.target was told, too"
+end="a unit's line on the console, after multi-user.target; default.target was reported, too"
 packages=(mmdebstrap busybox-static)
 commands=(mmdebstrap)
 kind=ours stored=yes

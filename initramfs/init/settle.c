@@ -11,8 +11,8 @@
  * look goes unheard; and as events can be lost, there is another look every LOOK_MS at least.
  *
  * On a busy host the guest's clock goes on while the guest does not run. So a wait ends only if its
- * time is over and if, besides, a number of looks in a row found that no device had appeared: half as many as fit
- * into that time when the host is idle. BUSY_FACTOR times its time is the end in any case.
+ * time is over and, besides, no device has appeared for a number of looks in a row: half as many as
+ * fit into that time when the host is idle. BUSY_FACTOR times its time is the end in any case.
  */
 enum {
 	LOOK_MS = 10,
