@@ -245,12 +245,25 @@ static bool powered_off(const struct run *run)
 
 static int follow(struct run *run);
 
+static void tell_if_oom(const struct vmboot_ledger *ledger)
+{
+	for (size_t i = 0; ledger->exit_oom && i < ledger->n_events; i++)
+		if (ledger->events[i]->phase == VMBOOT_PHASE_EXIT) {
+			char *safe = printable(ledger->events[i]->detail);
+
+			say("%s", safe);
+			free(safe);
+			return;
+		}
+}
+
 static int program_status(const struct vmboot_ledger *ledger)
 {
 	if (!ledger || !ledger->exited) {
 		say("the guest did not tell how the program ended");
 		return EXIT_RUN_FAILED;
 	}
+	tell_if_oom(ledger);
 	return ledger->exit_signal ? EXIT_SIGNAL + ledger->exit_signal : ledger->exit_code;
 }
 

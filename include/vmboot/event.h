@@ -53,9 +53,12 @@ enum vmboot_phase {
 	VMBOOT_PHASE_SETTINGS = 50,	  /**< the request's sysctls and mounts are in place;
 					     missing if it has none; since 0.2 */
 	VMBOOT_PHASE_AGENT = 45,	  /**< the agent answers, or was skipped */
-	VMBOOT_PHASE_PROGRAM = 46,  /**< the program (or init system) was started; value: pid */
-	VMBOOT_PHASE_READY = 47,    /**< an init system reached its default target */
-	VMBOOT_PHASE_EXIT = 48,	    /**< the program ended, other than for a reboot; value: exit
+	VMBOOT_PHASE_PROGRAM = 46, /**< the program (or init system) was started; value: pid */
+	VMBOOT_PHASE_READY = 47,   /**< an init system reached its default target */
+	VMBOOT_PHASE_RESTART =
+		51,		/**< the program ended and was started again, see `restart`; value:
+				       how it ended, as for exit; since 0.2 */
+	VMBOOT_PHASE_EXIT = 48, /**< the program ended, other than for a reboot; value: exit
 				       code, or 256 + signal */
 	VMBOOT_PHASE_POWEROFF = 49, /**< disks are synced, the guest is about to power off; value:
 				       enum vmboot_poweroff */
@@ -97,6 +100,11 @@ struct vmboot_ledger {
 	int exit_signal;			  /**< the signal that ended it, or 0 */
 	int64_t program_us;	/**< from the beginning of the boot to the program's start, or -1 */
 	int64_t clock_error_us; /**< how far guest times may be off against host times */
+
+	/* since 0.2 */
+	bool exit_oom;	 /**< it ended because the kernel killed it, or a process of its, for want
+			    of memory; the detail of VMBOOT_PHASE_EXIT says which */
+	char padding[7]; /**< 0 */
 };
 
 /**

@@ -155,6 +155,7 @@ struct vmboot_opts {
 	const char *const *sysctl;  /**< NULL-ended "KEY=VALUE", set before the program starts */
 	const char *const *ulimit;  /**< NULL-ended "NAME=SOFT[:HARD]" for program and exec */
 	const char *ttl;	    /**< how long the guest runs at most, "90s"; NULL: no limit */
+	const char *restart; /**< "no", "on-failure[:N]", "always"; exec mode only; NULL: no */
 	bool read_only;		    /**< the root cannot be written; /tmp, /run and such can */
 	char padding[7];	    /**< 0 */
 	const char *const *publish; /**< NULL-ended ports of the guest that the host listens for,

@@ -143,6 +143,15 @@ enum init_system {
 	INIT_SYSTEM_OPENRC,
 };
 
+/* See restart.c. */
+struct init_restart {
+	unsigned attempts;
+	int wait_ms;		/* before the newest; 0: none yet */
+	struct vmb_deadline at; /* never: the program runs, or is not started again */
+	int64_t status;		/* how it ended before, as the value of exit */
+	uint64_t ended_us;
+};
+
 struct init {
 	const char *root; /* goes before every path; "" in a guest */
 	const struct init_ops *ops;
@@ -172,7 +181,10 @@ struct init {
 	int signals; /* signalfd */
 	int acpi;    /* netlink socket, or -1 */
 	struct init_relay relays[2];
-	pid_t program; /* 0: not started */
+	pid_t program;	     /* 0: not started, or it waits for a restart */
+	uint64_t started_us; /* when it was */
+	char **environment;  /* see init_environment(); made once */
+	struct init_restart restart;
 	int pid_ns; /* our own PID namespace, while what we start goes into the program's; or -1 */
 	bool ended; /* the program has */
 	struct init_agent agent;
@@ -431,6 +443,25 @@ int init_hand_over(struct init *init, struct init_report *report);
 int init_signals_open(struct init *init);
 void init_serve(struct init *init); /* returns when it is time to power off */
 void init_serve_once(struct init *init, int timeout_ms);
+
+/* The program has ended, or could not be started again: value of exit. */
+void init_program_failed(struct init *init, int64_t value);
+
+/* program.c: starts the program once more; 0 or -errno. */
+int init_program_again(struct init *init, struct init_report *report);
+
+/* restart.c: true if the program, which ended so, is to be started again; and does it in time. */
+bool init_restart_plan(struct init *init, int64_t value, uint64_t now_us);
+void init_restart_serve(struct init *init);
+
+/* oom.c: what the kernel's log says of a process that was killed for want of memory. */
+struct init_oom {
+	pid_t pid;
+	char name[32];
+	uint64_t us; /* since the boot */
+};
+bool init_oom_parse(const char *record, struct init_oom *ret);
+bool init_oom_find(const struct init *init, pid_t program, uint64_t since_us, struct init_oom *ret);
 
 /* Asks for the end when the guest's time is over. */
 void init_enforce_ttl(struct init *init);

@@ -36,6 +36,7 @@ static void connect_relays(struct init *init, struct init_child *child)
 	int *const from[] = {&child->out, &child->err};
 
 	for (int i = 0; i < 2; i++) {
+		vmb_closep(&init->relays[i].from); /* of the program before it */
 		init->relays[i].from = TAKE_FD(*from[i]);
 		init->relays[i].to = init->ports[INIT_PORT_STDOUT + i];
 	}
@@ -57,7 +58,7 @@ static void show_in_proc(const struct init *init, const struct init_start *what,
 	for (int i = 1; i < 3; i++)
 		if (fds[i] >= 0)
 			dup2(fds[i], i);
-	env = init_start_environment(what, what->found);
+	env = init->restart.attempts ? NULL : init_start_environment(what, what->found);
 	for (size_t i = 0; env && env[i]; i++)
 		n += strlen(env[i]) + 1;
 	bytes = end = env ? malloc(n + 1) : NULL;
@@ -95,6 +96,7 @@ static int start_program(struct init *init, const struct init_start *what,
 	if (r < 0)
 		return r;
 	init->program = child.pid;
+	init->started_us = init_now_us();
 	report->value = child.pid;
 	return 0;
 }
@@ -128,7 +130,9 @@ static int run_program(struct init *init, struct init_report *report)
 		r = init_seal_root(init, report);
 	if (r < 0)
 		return r;
-	what.base = (const char *const *)init_environment(c);
+	if (!init->environment)
+		init->environment = init_environment(c);
+	what.base = (const char *const *)init->environment;
 	if (!what.base)
 		return init_failed(report, ENOMEM, "making the environment");
 	r = init_signals_open(init);
@@ -137,6 +141,11 @@ static int run_program(struct init *init, struct init_report *report)
 	if (!what.out)
 		what.instead = console = open_console(init);
 	return start_program(init, &what, report);
+}
+
+int init_program_again(struct init *init, struct init_report *report)
+{
+	return run_program(init, report);
 }
 
 static int start_system(struct init *init, struct init_report *report)

@@ -133,27 +133,59 @@ static void drain(struct init *init)
 	}
 }
 
+/* A program that was killed, or failed, while the kernel ran out of memory: who was killed. */
+static void explain_end(const struct init *init, struct init_report *report)
+{
+	const uint64_t clock_spread_us = 1000000; /* of the log's clock and ours */
+	uint64_t since =
+		init->started_us > clock_spread_us ? init->started_us - clock_spread_us : 0;
+	struct init_oom oom;
+
+	if (report->value == 0 || init->killed || !init_oom_find(init, init->program, since, &oom))
+		return;
+	init_format(report->detail, sizeof(report->detail), VMB_EXIT_OOM "%s (%d)", oom.name,
+		    (int)oom.pid);
+}
+
+/* The last end: of a program that is not started again. */
+static void tell_exit(struct init *init, struct init_report *report, uint64_t now)
+{
+	init->ended = true;
+	/* one that ends for a reboot starts again: who waits for its end goes on waiting */
+	if (!init->stopping || init->how != RB_AUTOBOOT)
+		init_tell(init, VMBOOT_PHASE_EXIT, now, 0, report);
+}
+
+void init_program_failed(struct init *init, int64_t value)
+{
+	struct init_report report = {.value = value};
+	uint64_t now = init_now_us();
+
+	if (!init_restart_plan(init, value, now))
+		tell_exit(init, &report, now);
+}
+
 static void program_ended(struct init *init, const siginfo_t *si)
 {
 	uint64_t now = init_now_us();
 	struct init_report report = {0};
 	int how;
 
-	init->ended = true;
 	init_pid_leave(init);
 	report.value = si->si_code == CLD_EXITED ? si->si_status : 256 + si->si_status;
+	explain_end(init, &report);
 	/* a guest that powers itself off ends well, as one with an init system does */
 	if (init->by_guest && report.value == 256 + SIGTERM)
 		report.value = 0;
 	if (si->si_code == CLD_KILLED && init_pid_rebooted(init, si->si_status, &how)) {
 		init->by_guest = true;
+		init->ended = true;
 		init_stop(init, how, "the program called reboot(2)");
 		report.value = 0;
 	}
 	drain(init);
-	/* one that ends for a reboot starts again: who waits for its end goes on waiting */
-	if (!init->stopping || init->how != RB_AUTOBOOT)
-		init_tell(init, VMBOOT_PHASE_EXIT, now, 0, &report);
+	if (!init_restart_plan(init, report.value, now))
+		tell_exit(init, &report, now);
 }
 
 /* The only place that waits for children, so no status is lost to another. */
@@ -219,6 +251,7 @@ static int min_timeout(const struct init *init, int timeout_ms)
 		timeout_ms = RETRY_MS;
 	if (init->stopping && running(init))
 		timeout_ms = vmb_deadline_poll(init->stop_until, timeout_ms);
+	timeout_ms = vmb_deadline_poll(init->restart.at, timeout_ms);
 	return vmb_deadline_poll(init->ttl, timeout_ms);
 }
 
@@ -251,6 +284,7 @@ void init_serve_once(struct init *init, int timeout_ms)
 	}
 	init_event_flush(&init->events, 0);
 	init_enforce_ttl(init);
+	init_restart_serve(init);
 	enforce_stop(init);
 }
 

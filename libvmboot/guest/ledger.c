@@ -209,9 +209,12 @@ static int keep(struct ledger *l, const char *s, const char **ret)
 	return r;
 }
 
-static void take_exit(struct vmboot_ledger *l, int64_t value)
+static void take_exit(struct vmboot_ledger *l, const struct vmb_event *e)
 {
+	const int64_t value = e->value;
+
 	l->exited = true;
+	l->exit_oom = vmb_skip_prefix(e->detail, VMB_EXIT_OOM) != NULL;
 	l->exit_code = value >= 0 && value < SIGNAL_BASE ? (int)value : -1;
 	l->exit_signal = value > SIGNAL_BASE && value <= SIGNAL_BASE + SIGNAL_MAX
 				 ? (int)(value - SIGNAL_BASE)
@@ -231,7 +234,7 @@ static int add_guest_row(struct ledger *l, const struct vmb_event *e, int64_t of
 	if (e->phase == VMBOOT_PHASE_PROGRAM && !e->error)
 		l->pub.program_us = row->end_us;
 	if (e->phase == VMBOOT_PHASE_EXIT && !e->error)
-		take_exit(&l->pub, e->value);
+		take_exit(&l->pub, e);
 	return 0;
 }
 

@@ -106,3 +106,10 @@ bool vmb_rule_ulimit(const char *value)
 
 	return vmb_ulimit_parse(value, &limit) == 0;
 }
+
+bool vmb_rule_restart(const char *value)
+{
+	struct vmb_restart restart;
+
+	return vmb_restart_parse(value, &restart) == 0;
+}

@@ -19,5 +19,6 @@ bool vmb_rule_time(const char *value);	   /* a duration that is not 0 */
 bool vmb_rule_tmpfs(const char *value);
 bool vmb_rule_sysctl(const char *value);
 bool vmb_rule_ulimit(const char *value);
+bool vmb_rule_restart(const char *value);
 
 #endif

@@ -257,6 +257,13 @@ static const struct vmb_field fields[] = {
 		.accepts = vmb_rule_time,
 	},
 	{
+		.pub = {MEMBER(restart), .type = VMBOOT_FIELD_STRING, .max = 40,
+			.metavar = "POLICY", .rule = "no, on-failure, on-failure:N or always",
+			.help = "when the guest starts a program again that has ended (exec mode)",
+			.since = "0.2"},
+		.accepts = vmb_rule_restart,
+	},
+	{
 		.pub = {MEMBER(read_only), .type = VMBOOT_FIELD_BOOL, .rule = "true or false",
 			.help = "make the guest's root read-only, except /tmp, /var/tmp, /run and "
 				"/dev",

@@ -259,6 +259,21 @@ static int derive_hostname(const char *name, char **ret)
 	return 0;
 }
 
+/* Only our own init can start a program again, and only one that is not PID 1. */
+static int check_restart(const struct vmb_plan *plan)
+{
+	if (!plan->settings.restart || vmb_streq(plan->settings.restart, "no") ||
+	    plan->init_mode == VMBOOT_INIT_EXEC)
+		return 0;
+	vmb_error(VMBOOT_EOPTS,
+		  "restart: \"%s\" needs init_mode exec: an image's init system, or a program that "
+		  "is "
+		  "PID 1, is not started again",
+		  plan->settings.restart);
+	vmb_error_field("restart");
+	return -VMBOOT_EOPTS;
+}
+
 int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struct vmb_plan *ret)
 {
 	_cleanup_plan_ struct vmb_plan p = {.facts = *facts};
@@ -294,7 +309,9 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 	if (r < 0)
 		return r;
 	p.init_mode = resolve_init_mode(opts->init_mode, p.command.args);
-	r = check_memory(&p);
+	r = check_restart(&p);
+	if (r == 0)
+		r = check_memory(&p);
 	if (r == 0)
 		r = check_guest_config(&p);
 	if (r < 0)

@@ -7,6 +7,7 @@
 void vmb_settings_done(struct vmb_settings *s)
 {
 	free(s->shm_size);
+	free(s->restart);
 	vmb_list_free(s->tmpfs);
 	vmb_list_free(s->sysctl);
 	vmb_list_free(s->ulimit);
@@ -23,6 +24,8 @@ int vmb_settings_make(const struct vmboot_opts *opts, struct vmb_settings *ret)
 	if (r == 0)
 		r = vmb_strdup(opts->shm_size, &s.shm_size);
 	if (r == 0)
+		r = vmb_strdup(opts->restart, &s.restart);
+	if (r == 0)
 		r = vmb_list_dup(opts->tmpfs, &s.tmpfs);
 	if (r == 0)
 		r = vmb_list_dup(opts->sysctl, &s.sysctl);
@@ -38,6 +41,7 @@ int vmb_settings_make(const struct vmboot_opts *opts, struct vmb_settings *ret)
 void vmb_settings_fill(const struct vmb_settings *s, struct vmb_guest_config *config)
 {
 	config->shm_size = s->shm_size;
+	config->restart = s->restart;
 	config->tmpfs = vmb_list_const(s->tmpfs);
 	config->sysctl = vmb_list_const(s->sysctl);
 	config->ulimit = vmb_list_const(s->ulimit);

@@ -12,7 +12,7 @@
 #include "wire/config.h"
 
 struct vmb_settings {
-	char *shm_size; /* or NULL */
+	char *shm_size, *restart; /* or NULL */
 	char **tmpfs, **sysctl, **ulimit;
 	uint64_t ttl_ms; /* 0: none */
 	bool read_only;

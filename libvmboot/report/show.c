@@ -35,6 +35,8 @@ int vmboot_ledger_json(const struct vmboot_ledger *ledger, char **ret_json)
 	vmb_json_bool(o, "exited", ledger->exited);
 	vmb_json_int(o, "exit_code", ledger->exit_code);
 	vmb_json_int(o, "exit_signal", ledger->exit_signal);
+	vmb_json_bool(o, "exit_oom",
+		      ledger->size > offsetof(struct vmboot_ledger, exit_oom) && ledger->exit_oom);
 	vmb_json_int(o, "clock_error_us", ledger->clock_error_us);
 	return vmb_json_text(o, ret_json);
 }

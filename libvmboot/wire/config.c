@@ -59,6 +59,7 @@ static const struct vmb_config_key keys[] = {
 	{"user", VMB_KEY_TEXT, AT(user), 0, NULL},
 	{"workdir", VMB_KEY_TEXT, AT(workdir), 0, NULL},
 	{"shm_size", VMB_KEY_TEXT, AT(shm_size), 0, NULL},
+	{"restart", VMB_KEY_TEXT, AT(restart), 0, NULL},
 	{"read_only", VMB_KEY_FLAG, AT(read_only), 0, NULL},
 	{"ttl_ms", VMB_KEY_NUMBER, AT(ttl_ms), 0, NULL},
 	{"tmpfs", VMB_KEY_LIST, AT(tmpfs), VMB_CONFIG_LIST_MAX, NULL},

@@ -65,6 +65,7 @@ struct vmb_guest_config {
 	const char *user;     /* "", "name", "1000", "name:group", …: looked up in the image */
 	const char *workdir;  /* absolute */
 	const char *shm_size; /* "", or of /dev/shm; see settings.h for this and the lists below */
+	const char *restart;  /* "no" or "" is none */
 	bool read_only;
 	uint64_t ttl_ms; /* 0: without end */
 	/* NULL-ended lists; NULL is as empty when encoding, and never the result of decoding */

@@ -36,6 +36,9 @@
 /* A second event of phase agent has this detail; host and guest know it. */
 #define VMB_AGENT_GIVEN_UP "the agent ended too often: it is not started again"
 
+/* The detail of phase exit begins so if the kernel killed the program, or one of its, for want of memory. */
+#define VMB_EXIT_OOM "out of memory: the kernel killed "
+
 /* The detail of phase poweroff when `ttl` ended the guest. */
 #define VMB_POWEROFF_TTL "the guest's time to live is over"
 

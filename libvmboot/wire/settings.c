@@ -256,6 +256,28 @@ int vmb_sysctl_parse(const char *text, char path[VMB_SYSCTL_PATH_MAX], const cha
 	return 0;
 }
 
+/* ---- restart ---- */
+
+int vmb_restart_parse(const char *text, struct vmb_restart *ret)
+{
+	static const char on_failure[] = "on-failure";
+	struct vmb_restart r = {.when = VMB_RESTART_ON_FAILURE};
+	const size_t n = sizeof(on_failure) - 1;
+
+	if (strcmp(text, "no") == 0 || strcmp(text, "always") == 0) {
+		*ret = (struct vmb_restart){.when = text[0] == 'n' ? VMB_RESTART_NO
+								   : VMB_RESTART_ALWAYS};
+		return 0;
+	}
+	if (strncmp(text, on_failure, n) != 0 || (text[n] && text[n] != ':'))
+		return -EINVAL;
+	text += n + (text[n] == ':');
+	if (text[-1] == ':' && (!take_number(&text, &r.most) || *text || r.most == 0))
+		return -EINVAL;
+	*ret = r;
+	return 0;
+}
+
 /* ---- ulimit ---- */
 
 static const struct {

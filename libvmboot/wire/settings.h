@@ -30,6 +30,13 @@ int vmb_tmpfs_parse(const char *text, struct vmb_tmpfs *ret);
 enum { VMB_SYSCTL_PATH_MAX = 256 };
 int vmb_sysctl_parse(const char *text, char path[VMB_SYSCTL_PATH_MAX], const char **ret_value);
 
+/* "no", "on-failure[:N]", "always": when a program that ended is started again. */
+struct vmb_restart {
+	enum { VMB_RESTART_NO, VMB_RESTART_ON_FAILURE, VMB_RESTART_ALWAYS } when;
+	uint64_t most; /* attempts; 0: any number */
+};
+int vmb_restart_parse(const char *text, struct vmb_restart *ret);
+
 /* "NAME=SOFT[:HARD]", as getrlimit(2) has them: "nofile=1024:4096", "core=unlimited". */
 #define VMB_ULIMIT_NONE UINT64_MAX
 struct vmb_ulimit {

@@ -58,4 +58,17 @@ expect 0 vmboot report short
 has out "time to live is over"
 expect 0 vmboot rm short
 
+echo "- a program that takes all memory, and is started again once"
+expect 137 vmboot run --name oom --memory-mib 128 --restart on-failure:1 \
+	img -- /bin/sh -c 'echo run; exec tail /dev/zero'
+has err "out of memory: the kernel killed tail"
+[ "$(tr '\n' ' ' <"$tmp/out")" = "run run " ] || fail "it ran: $(cat "$tmp/out")"
+expect 0 vmboot report oom
+has out "attempt 1 after 100 ms"
+expect 0 vmboot report --json oom
+grep -q '"exit_oom": *true' "$tmp/out" || fail "no exit_oom: $(cat "$tmp/out")"
+expect 0 vmboot rm oom
+expect 125 vmboot run --rm --init-mode pid1 --restart always img -- true
+has err "restart" "init_mode exec"
+
 done_testing

@@ -189,6 +189,113 @@ static void how_it_ends_is_told(void)
 	vm_end(&vm);
 }
 
+/* ---- restarts ---- */
+
+static struct init *guest_restarting(const char *policy, const char *command)
+{
+	struct init *init = guest_with(command);
+
+	init->config.restart = policy;
+	return init;
+}
+
+static void a_failed_program_is_started_again(void)
+{
+	struct vm vm = vm_start(guest_restarting("on-failure:2", "echo run; exit 3"));
+	struct vmb_event e = {0};
+
+	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_PROGRAM, &e));
+	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_RESTART, &e));
+	CU_ASSERT_EQUAL(e.value, 3);
+	ASSERT_STR(e.detail, "attempt 1 after 100 ms");
+	CU_ASSERT(e.end_us >= e.start_us + 100000);
+	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_RESTART, &e));
+	ASSERT_STR(e.detail, "attempt 2 after 200 ms");
+	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_EXIT, &e));
+	CU_ASSERT_EQUAL(e.value, 3);
+	ASSERT_STR(vm_read(vm.out, NULL), "run\nrun\nrun\n");
+	vm_end(&vm);
+	vm = vm_start(guest_restarting("on-failure", "exit 0"));
+	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_EXIT, &e));
+	CU_ASSERT_EQUAL(e.value, 0);
+	vm_end(&vm);
+}
+
+static void a_stop_ends_restarts(void)
+{
+	struct init *init = guest_restarting("always", "test -e made || { >made; exit 0; }; "
+						       "trap 'exit 9' TERM; echo on; "
+						       "while :; do sleep 0.1; done");
+	struct vmb_event e = {0};
+	struct vm vm;
+
+	vm = vm_start(init);
+	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_RESTART, &e));
+	CU_ASSERT_EQUAL(e.value, 0);
+	ASSERT_STR(vm_read(vm.out, "on"), "on\n");
+	kill(vm.pid, SIGPWR);
+	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_EXIT, &e));
+	CU_ASSERT_EQUAL(e.value, 9);
+	vm_end(&vm);
+	/* and one between two attempts: what cannot be run waits longer and longer */
+	vm = vm_start(guest_restarting("always", "exit 5"));
+	for (int i = 0; i < 4; i++)
+		CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_RESTART, &e));
+	kill(vm.pid, SIGPWR);
+	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_EXIT, &e));
+	CU_ASSERT_EQUAL(e.value, 5);
+	CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_POWEROFF, &e));
+	vm_end(&vm);
+}
+
+/* ---- out of memory ---- */
+
+#define KMSG(text) "3,723,5000000,-;" text "\n"
+
+static void reads_the_kernels_word(void)
+{
+	static const char *const bad[] = {
+		"",
+		"3,1,5,-",
+		KMSG("Killed process 7 (x)"),
+		KMSG("init: Out of memory: Killed process 7 (x)"),
+		/* of a program, by /dev/kmsg */
+		"12,723,5000000,-;Out of memory: Killed process 7 (x) total-vm:1kB\n",
+		KMSG("Out of memory: Killed process x (x)"),
+		KMSG("Out of memory: Killed process 7 (a name that is longer than any name can "
+		     "be)"),
+	};
+	struct init_oom oom;
+
+	CU_ASSERT(init_oom_parse(KMSG("Out of memory: Killed process 7 (a b) total-vm:1kB"), &oom));
+	CU_ASSERT(oom.pid == 7 && oom.us == 5000000);
+	ASSERT_STR(oom.name, "a b");
+	CU_ASSERT(init_oom_parse(KMSG("Memory cgroup out of memory: Killed process 8 (x)"), &oom));
+	CU_ASSERT_EQUAL(oom.pid, 8);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		CU_ASSERT_FALSE(init_oom_parse(bad[i], &oom));
+}
+
+static void an_end_for_want_of_memory_is_told(void)
+{
+	static const char *const commands[] = {"exit 137", "kill -KILL $$", "exit 0"};
+	struct vmb_event e = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		struct init *init = guest_with(commands[i]);
+		struct vm vm;
+
+		guest_write(init,
+			    test_path("3,1,%llu,-;Out of memory: Killed process 7 (node) x\n",
+				      (unsigned long long)init_now_us() + 60000000),
+			    "dev/kmsg");
+		vm = vm_start(init);
+		CU_ASSERT(vm_event(&vm, VMBOOT_PHASE_EXIT, &e));
+		ASSERT_STR(e.detail, i < 2 ? "out of memory: the kernel killed node (7)" : "");
+		vm_end(&vm);
+	}
+}
+
 /* A program that is ended for a reboot has no end: it starts again. */
 static void a_reboot_is_no_exit(void)
 {
@@ -595,6 +702,10 @@ static void the_rest_is_ended(void)
 
 TEST_MAIN("init/program", {"exit codes and signals are told", codes_and_signals_are_told},
 	  {"how it ends is told", how_it_ends_is_told},
+	  {"a failed program is started again", a_failed_program_is_started_again},
+	  {"a stop ends restarts", a_stop_ends_restarts},
+	  {"reads the kernel's word", reads_the_kernels_word},
+	  {"an end for want of memory is told", an_end_for_want_of_memory_is_told},
 	  {"a reboot is no exit", a_reboot_is_no_exit},
 	  {"the program starts clean", the_program_starts_clean},
 	  {"output is carried", output_is_carried},

@@ -75,6 +75,7 @@ static const char everything[] =
 	"  \"sysctl\": [\n    \"net.core.somaxconn=1024\"\n  ],\n"
 	"  \"ulimit\": [\n    \"nofile=64:128\"\n  ],\n"
 	"  \"ttl\": \"1h30m\",\n"
+	"  \"restart\": \"on-failure:3\",\n"
 	"  \"read_only\": true,\n"
 	"  \"publish\": [\n    \"127.0.0.1:8080:80\",\n    \"53/udp\"\n  ],\n"
 	"  \"platform\": \"linux/arm64\",\n"
@@ -184,6 +185,7 @@ static const struct {
 	{"{\"sysctl\": [\"a=\"]}", "sysctl", "sysctl: \"a=\" is not"},
 	{"{\"ulimit\": [\"files=1\"]}", "ulimit", "ulimit: \"files=1\" is not"},
 	{"{\"ttl\": \"0\"}", "ttl", "ttl: \"0\" is not"},
+	{"{\"restart\": \"on-failure:0\"}", "restart", "must be no, on-failure, on-failure:N or always"},
 	{"{\"ttl\": 5}", "ttl", "ttl: 5 is not acceptable: it must be a string"},
 	{"{\"hostname\": \"a_b\"}", "hostname", "hostname: \"a_b\" is not"},
 	{"{\"hostname\": \"a..b\"}", "hostname", "hostname: \"a..b\" is not"},

@@ -37,6 +37,7 @@ class Request(unittest.TestCase):
             "shm_size": "64m",
             "ttl": "1h",
             "creds": "user:password",
+            "restart": "always",
         }
         lists = {
             "tmpfs": ["/cache:size=1m", "/b"],

@@ -25,6 +25,7 @@ static struct vmb_guest_config sample(void)
 		.user = "node:1000",
 		.workdir = "/srv/app",
 		.shm_size = "64m",
+		.restart = "always",
 		.read_only = true,
 		.ttl_ms = 999999999999999999,
 		.tmpfs = TEST_LIST("/x:size=1m"),
@@ -198,7 +199,7 @@ static uint8_t *disk_of(const char *version, const char *records, size_t n, size
 #define REST                                                                                       \
 	"hostname=h\0on_exit=keep\0kernel_note=\0"                                                 \
 	"skip_kernel_headers=0\0skip_guest_agent=1\0guest_agent=vmboot\0address=\0gateway=\0"      \
-	"nameserver=\0user=\0workdir=/\0shm_size=\0read_only=0\0ttl_ms=0\0"
+	"nameserver=\0user=\0workdir=/\0shm_size=\0restart=\0read_only=0\0ttl_ms=0\0"
 #define ALL "init_mode=exec\0" REST
 
 static void records_that_are_wrong(void)

@@ -141,6 +141,32 @@ static void kernel_parameters(void)
 	CU_ASSERT_EQUAL(vmb_sysctl_parse(test_path("a%0300d=1", 0), path, &value), -EINVAL);
 }
 
+static void restarts(void)
+{
+	static const struct {
+		const char *text;
+		unsigned when;
+		uint64_t most;
+	} rows[] = {
+		{"no", VMB_RESTART_NO, 0},
+		{"always", VMB_RESTART_ALWAYS, 0},
+		{"on-failure", VMB_RESTART_ON_FAILURE, 0},
+		{"on-failure:7", VMB_RESTART_ON_FAILURE, 7},
+	};
+	static const char *const bad[] = {
+		"",	    "yes",	   "on-failure:",   "on-failure:0",
+		"always:1", "on-failures", "on-failure:1x", "on-failure:-1"};
+	struct vmb_restart r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		CU_ASSERT_EQUAL(vmb_restart_parse(rows[i].text, &r), 0);
+		CU_ASSERT_EQUAL(r.when, rows[i].when);
+		CU_ASSERT_EQUAL(r.most, rows[i].most);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		CU_ASSERT_EQUAL(vmb_restart_parse(bad[i], &r), -EINVAL);
+}
+
 static void limits(void)
 {
 	static const struct {
@@ -179,4 +205,4 @@ static void limits(void)
 
 TEST_MAIN("wire/settings", {"sizes", sizes}, {"durations", durations},
 	  {"mounts of tmpfs", mounts_of_tmpfs}, {"kernel parameters", kernel_parameters},
-	  {"limits", limits})
+	  {"restarts", restarts}, {"limits", limits})

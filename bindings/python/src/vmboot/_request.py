@@ -60,6 +60,7 @@ class Request(TypedDict, total=False):
     sysctl: Union[Sequence[str], Mapping[str, EnvValue]]
     ulimit: Sequence[str]
     ttl: Duration
+    restart: str
     read_only: bool
     publish: Sequence[str]
     platform: str

@@ -98,6 +98,8 @@ class Ledger:
     program_us: int
     #: how far guest times may be off against host times
     clock_error_us: int
+    #: it ended because the kernel killed it, or a process of its, for want of memory
+    exit_oom: bool = False
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)
@@ -139,6 +141,7 @@ class Ledger:
             exit_signal=self.exit_signal,
             program_us=self.program_us,
             clock_error_us=self.clock_error_us,
+            exit_oom=self.exit_oom,
         )
         return call_for_text(function, ctypes.byref(struct), *args)[1]
 
@@ -168,6 +171,7 @@ def ledger(pointer: Any) -> Ledger:
         exit_signal=struct.exit_signal,
         program_us=struct.program_us,
         clock_error_us=struct.clock_error_us,
+        exit_oom=struct.exit_oom,
     )
 
 
