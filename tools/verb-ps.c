@@ -13,6 +13,7 @@
 /* A VM with what its ledger adds. */
 struct row {
 	const struct vmboot_info *info;
+	const char *health; /* " (healthy)"; NULL: it is not checked, or not yet */
 	bool exited, saved;
 	int exit_code; /* as a shell has it */
 	int64_t ended; /* when its newest boot ended, seconds since 1970; 0: not known */
@@ -31,6 +32,17 @@ static const char *state_name(enum vmboot_state state)
 
 /* ---- what a row has ---- */
 
+/* The newest word counts; a program that was started again has yet to be checked. */
+static void take_health(struct row *row, const struct vmboot_event *event)
+{
+	if (event->phase == VMBOOT_PHASE_HEALTHY)
+		row->health = " (healthy)";
+	else if (event->phase == VMBOOT_PHASE_UNHEALTHY)
+		row->health = " (unhealthy)";
+	else if (event->phase == VMBOOT_PHASE_RESTART)
+		row->health = " (starting)";
+}
+
 /* A VM that went meanwhile, or whose files cannot be read, has no more to add. */
 static void read_ledger(const struct args *args, struct row *row)
 {
@@ -43,6 +55,8 @@ static void read_ledger(const struct args *args, struct row *row)
 	row->exited = ledger->exited;
 	row->exit_code =
 		ledger->exit_signal ? EXIT_SIGNAL + ledger->exit_signal : ledger->exit_code;
+	for (size_t i = 0; i < ledger->n_events; i++)
+		take_health(row, ledger->events[i]);
 	if (!ledger->n_events || !row->info->started)
 		return;
 	last = ledger->events[ledger->n_events - 1];
@@ -68,7 +82,8 @@ static char *up_status(const struct row *row)
 	char *duration = started > 0 ? format_duration(time(NULL) - started) : NULL, *text;
 	char *exited = row->exited ? xasprintf(", program exited (%d)", row->exit_code) : NULL;
 
-	text = xasprintf("Up%s%s%s%s", duration ? " " : "", duration ? duration : "",
+	text = xasprintf("Up%s%s%s%s%s", duration ? " " : "", duration ? duration : "",
+			 row->health && !row->exited ? row->health : "",
 			 row->info->state == VMBOOT_STATE_PAUSED ? " (Paused)" : "",
 			 exited ? exited : "");
 	free(duration);

@@ -56,11 +56,13 @@ enum vmboot_phase {
 	VMBOOT_PHASE_PROGRAM = 46, /**< the program (or init system) was started; value: pid */
 	VMBOOT_PHASE_READY = 47,   /**< an init system reached its default target */
 	VMBOOT_PHASE_RESTART =
-		51,		/**< the program ended and was started again, see `restart`; value:
+		51, /**< the program ended and was started again, see `restart`; value:
 				       how it ended, as for exit; since 0.2 */
-	VMBOOT_PHASE_EXIT = 48, /**< the program ended, other than for a reboot; value: exit
+	VMBOOT_PHASE_HEALTHY = 52,   /**< the program's health check succeeds; since 0.2 */
+	VMBOOT_PHASE_UNHEALTHY = 53, /**< it has failed too often; value: as for exit; since 0.2 */
+	VMBOOT_PHASE_EXIT = 48,	     /**< the program ended, other than for a reboot; value: exit
 				       code, or 256 + signal */
-	VMBOOT_PHASE_POWEROFF = 49, /**< disks are synced, the guest is about to power off; value:
+	VMBOOT_PHASE_POWEROFF = 49,  /**< disks are synced, the guest is about to power off; value:
 				       enum vmboot_poweroff */
 
 	VMBOOT_PHASE_STOPPED = 64, /**< the guest is gone; detail: libvirt's reason in a word,
@@ -102,8 +104,7 @@ struct vmboot_ledger {
 	int64_t clock_error_us; /**< how far guest times may be off against host times */
 
 	/* since 0.2 */
-	bool exit_oom;	 /**< it ended because the kernel killed it, or a process of its, for want
-			    of memory; the detail of VMBOOT_PHASE_EXIT says which */
+	bool exit_oom;	 /**< the kernel killed it, or a process of its, for want of memory */
 	char padding[7]; /**< 0 */
 };
 

@@ -151,13 +151,19 @@ struct vmboot_opts {
 	const char *hostname;	      /**< the guest's; NULL: made of the name */
 	uint64_t log_max_mib;	      /**< what is kept of each of the guest's logs, MiB; 0: 64 */
 	const char *shm_size;	      /**< of /dev/shm, "64m"; NULL: half of the memory */
-	const char *const *tmpfs;   /**< NULL-ended "PATH[:OPTION,…]": mounted for the program */
-	const char *const *sysctl;  /**< NULL-ended "KEY=VALUE", set before the program starts */
-	const char *const *ulimit;  /**< NULL-ended "NAME=SOFT[:HARD]" for program and exec */
-	const char *ttl;	    /**< how long the guest runs at most, "90s"; NULL: no limit */
-	const char *restart; /**< "no", "on-failure[:N]", "always"; exec mode only; NULL: no */
-	bool read_only;		    /**< the root cannot be written; /tmp, /run and such can */
-	char padding[7];	    /**< 0 */
+	const char *const *tmpfs;  /**< NULL-ended "PATH[:OPTION,…]": mounted for the program */
+	const char *const *sysctl; /**< NULL-ended "KEY=VALUE", set before the program starts */
+	const char *const *ulimit; /**< NULL-ended "NAME=SOFT[:HARD]" for program and exec */
+	const char *ttl;	   /**< how long the guest runs at most, "90s"; NULL: no limit */
+	const char *restart;	/**< "no", "on-failure[:N]", "always"; exec mode only; NULL: no */
+	const char *health_cmd; /**< a shell command, or "none"; NULL: the image's; not systemd */
+	const char *health_interval; /**< "30s"; NULL: the image's, or 30 s; so are the next two */
+	const char *health_timeout;
+	const char *health_start_period; /**< its failures do not count; NULL: the image's, or 0 */
+	uint64_t
+		health_retries; /**< failures in a row that make it unhealthy; 0: 3, or the image's */
+	bool read_only;		/**< the root cannot be written; /tmp, /run and such can */
+	char padding[7];	/**< 0 */
 	const char *const *publish; /**< NULL-ended ports of the guest that the host listens for,
 					 "[[IP:][PORT]:]GUESTPORT[/udp]"; implies VMBOOT_NETWORK_USER */
 	const char *platform;	    /**< "linux/arm64"; NULL: this host's */

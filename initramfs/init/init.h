@@ -152,6 +152,17 @@ struct init_restart {
 	uint64_t ended_us;
 };
 
+/* See health.c. */
+struct init_health {
+	enum { INIT_HEALTH_STARTING, INIT_HEALTH_HEALTHY, INIT_HEALTH_UNHEALTHY } state, told;
+	pid_t pid;		   /* of the check that runs; 0: none does */
+	struct vmb_deadline at;	   /* of the next one */
+	struct vmb_deadline until; /* then the one that runs is killed */
+	struct vmb_deadline start_until, tell_at;
+	unsigned failures, changes;
+	uint64_t since_us;
+};
+
 struct init {
 	const char *root; /* goes before every path; "" in a guest */
 	const struct init_ops *ops;
@@ -185,6 +196,7 @@ struct init {
 	uint64_t started_us; /* when it was */
 	char **environment;  /* see init_environment(); made once */
 	struct init_restart restart;
+	struct init_health health;
 	int pid_ns; /* our own PID namespace, while what we start goes into the program's; or -1 */
 	bool ended; /* the program has */
 	struct init_agent agent;
@@ -453,6 +465,11 @@ int init_program_again(struct init *init, struct init_report *report);
 /* restart.c: true if the program, which ended so, is to be started again; and does it in time. */
 bool init_restart_plan(struct init *init, int64_t value, uint64_t now_us);
 void init_restart_serve(struct init *init);
+
+/* health.c: the program has started; a check has ended so; and what is due. */
+void init_health_begin(struct init *init);
+void init_health_ended(struct init *init, int64_t status);
+void init_health_serve(struct init *init);
 
 /* oom.c: what the kernel's log says of a process that was killed for want of memory. */
 struct init_oom {

@@ -97,6 +97,7 @@ static int start_program(struct init *init, const struct init_start *what,
 		return r;
 	init->program = child.pid;
 	init->started_us = init_now_us();
+	init_health_begin(init);
 	report->value = child.pid;
 	return 0;
 }

@@ -45,6 +45,7 @@ bool init_restart_plan(struct init *init, int64_t value, uint64_t now_us)
 		r->wait_ms = LONGEST_MS;
 	r->status = value;
 	r->ended_us = now_us;
+	init->health.told = INIT_HEALTH_STARTING;
 	r->at = vmb_deadline_in(r->wait_ms);
 	init->program = 0;
 	return true;

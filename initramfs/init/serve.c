@@ -147,6 +147,11 @@ static void explain_end(const struct init *init, struct init_report *report)
 		    (int)oom.pid);
 }
 
+static int64_t exit_value(const siginfo_t *si)
+{
+	return si->si_code == CLD_EXITED ? si->si_status : 256 + si->si_status;
+}
+
 /* The last end: of a program that is not started again. */
 static void tell_exit(struct init *init, struct init_report *report, uint64_t now)
 {
@@ -172,7 +177,7 @@ static void program_ended(struct init *init, const siginfo_t *si)
 	int how;
 
 	init_pid_leave(init);
-	report.value = si->si_code == CLD_EXITED ? si->si_status : 256 + si->si_status;
+	report.value = exit_value(si);
 	explain_end(init, &report);
 	/* a guest that powers itself off ends well, as one with an init system does */
 	if (init->by_guest && report.value == 256 + SIGTERM)
@@ -199,6 +204,8 @@ static void reap(struct init *init)
 			return;
 		if (running(init) && si.si_pid == init->program)
 			program_ended(init, &si);
+		else if (init->health.pid > 0 && si.si_pid == init->health.pid)
+			init_health_ended(init, exit_value(&si));
 		else if (init->agent.pid > 0 && si.si_pid == init->agent.pid)
 			init_agent_ended(init);
 	}
@@ -252,6 +259,8 @@ static int min_timeout(const struct init *init, int timeout_ms)
 	if (init->stopping && running(init))
 		timeout_ms = vmb_deadline_poll(init->stop_until, timeout_ms);
 	timeout_ms = vmb_deadline_poll(init->restart.at, timeout_ms);
+	timeout_ms = vmb_deadline_poll(init->health.at, timeout_ms);
+	timeout_ms = vmb_deadline_poll(init->health.until, timeout_ms);
 	return vmb_deadline_poll(init->ttl, timeout_ms);
 }
 
@@ -285,6 +294,7 @@ void init_serve_once(struct init *init, int timeout_ms)
 	init_event_flush(&init->events, 0);
 	init_enforce_ttl(init);
 	init_restart_serve(init);
+	init_health_serve(init);
 	enforce_stop(init);
 }
 

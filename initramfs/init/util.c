@@ -18,7 +18,7 @@ void init_setup(struct init *init, const char *root, const struct init_ops *ops)
 	init->events.fd = init->self = init->agent.self = init->agent.control = -1;
 	init->patience = (struct init_patience){
 		.disk = 2000, .stop = 8000, .kill = 2000, .drain = 2000, .rest = 2000};
-	init->ttl = init->restart.at = vmb_deadline_in(-1);
+	init->ttl = init->restart.at = init->health.at = init->health.until = vmb_deadline_in(-1);
 	init->how = RB_POWER_OFF;
 	init->why = "";
 	init_disks_begin(init);

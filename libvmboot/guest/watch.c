@@ -342,6 +342,21 @@ static void take_late(struct vmb_watch *w, const struct vmb_event *e)
 		memcpy(w->why, e->detail, sizeof(w->why));
 }
 
+/* Of phases that come again while the program runs, the oldest makes room. */
+static bool forget_repeated(struct vmb_watch *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->events[i].phase == VMBOOT_PHASE_RESTART ||
+		    w->events[i].phase == VMBOOT_PHASE_HEALTHY ||
+		    w->events[i].phase == VMBOOT_PHASE_UNHEALTHY) {
+			w->n--;
+			memmove(&w->events[i], &w->events[i + 1],
+				(w->n - i) * sizeof(w->events[0]));
+			return true;
+		}
+	return false;
+}
+
 static int take_record(struct vmb_watch *w, const struct vmb_event *e)
 {
 	if (e->seq == 0)
@@ -352,7 +367,7 @@ static int take_record(struct vmb_watch *w, const struct vmb_event *e)
 	}
 	if (e->kind != VMB_EVENT_PHASE)
 		return 0;
-	if (w->n == VMB_EVENT_MAX_PER_BOOT)
+	if (w->n == VMB_EVENT_MAX_PER_BOOT && !forget_repeated(w))
 		return nonsense(w, "too many events");
 	w->events[w->n++] = *e;
 	if (e->phase == VMBOOT_PHASE_PROGRAM && !e->error)

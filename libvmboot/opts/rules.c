@@ -113,3 +113,10 @@ bool vmb_rule_restart(const char *value)
 
 	return vmb_restart_parse(value, &restart) == 0;
 }
+
+bool vmb_rule_duration(const char *value)
+{
+	uint64_t ms;
+
+	return vmb_duration_parse(value, &ms) == 0;
+}

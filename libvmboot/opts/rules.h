@@ -16,6 +16,7 @@ bool vmb_rule_creds(const char *value);	   /* USER:PASSWORD, no control characte
 bool vmb_rule_user(const char *value);	   /* USER[:GROUP] */
 bool vmb_rule_size(const char *value);	   /* see wire/settings.h for these */
 bool vmb_rule_time(const char *value);	   /* a duration that is not 0 */
+bool vmb_rule_duration(const char *value); /* 0 as well */
 bool vmb_rule_tmpfs(const char *value);
 bool vmb_rule_sysctl(const char *value);
 bool vmb_rule_ulimit(const char *value);

@@ -264,6 +264,47 @@ static const struct vmb_field fields[] = {
 		.accepts = vmb_rule_restart,
 	},
 	{
+		.pub = {MEMBER(health_cmd), .type = VMBOOT_FIELD_STRING, .max = 131071,
+			.metavar = "COMMAND", .rule = "a shell command, or none",
+			.help = "checks the program's health in the guest; default: the image's",
+			.since = "0.2"},
+	},
+	{
+		.pub = {MEMBER(health_interval), .type = VMBOOT_FIELD_STRING, .max = 32,
+			.metavar = "TIME",
+			.rule = "a number of seconds, or times with ms, s, m or h, such as 1h30m",
+			.help = "time between two checks; default: the image's, or 30s",
+			.since = "0.2"},
+		.accepts = vmb_rule_time,
+	},
+	{
+		.pub = {MEMBER(health_timeout), .type = VMBOOT_FIELD_STRING, .max = 32,
+			.metavar = "TIME",
+			.rule = "a number of seconds, or times with ms, s, m or h, such as 1h30m",
+			.help = "a check that takes longer has failed; default: the image's, or "
+				"30s",
+			.since = "0.2"},
+		.accepts = vmb_rule_time,
+	},
+	{
+		.pub = {MEMBER(health_start_period), .type = VMBOOT_FIELD_STRING, .max = 32,
+			.metavar = "TIME",
+			.rule = "a number of seconds, or times with ms, s, m or h, such as 1h30m",
+			.help = "time in which failed checks do not count; default: the image's, "
+				"or 0",
+			.since = "0.2"},
+		.accepts = vmb_rule_duration,
+	},
+	{
+		.pub = {MEMBER(health_retries), .type = VMBOOT_FIELD_UINT, .min = 1, .max = 1000,
+			.default_value = VMB_OPTS_HEALTH_RETRIES, .metavar = "N",
+			.rule = "a number from 1 to 1000",
+			.help = "failed checks in a row that make the program unhealthy; the "
+				"image's number "
+				"image's own number counts",
+			.since = "0.2"},
+	},
+	{
 		.pub = {MEMBER(read_only), .type = VMBOOT_FIELD_BOOL, .rule = "true or false",
 			.help = "make the guest's root read-only, except /tmp, /var/tmp, /run and "
 				"/dev",

@@ -299,7 +299,7 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 	if (r == 0)
 		r = vmb_image_command(&p.facts.image, opts, &p.command);
 	if (r == 0)
-		r = vmb_settings_make(opts, &p.settings);
+		r = vmb_settings_make(opts, &p.facts.image.config.health, &p.settings);
 	if (r == 0)
 		r = vmb_cmdline(opts, &p.facts, &p.cmdline);
 	if (r == 0)

@@ -9,16 +9,19 @@
 
 #include <vmboot/opts.h>
 
+#include "image/image.h"
 #include "wire/config.h"
 
 struct vmb_settings {
 	char *shm_size, *restart; /* or NULL */
 	char **tmpfs, **sysctl, **ulimit;
-	uint64_t ttl_ms; /* 0: none */
+	uint64_t ttl_ms;		/* 0: none */
+	struct vmb_image_health health; /* test: the command itself, or NULL */
 	bool read_only;
 };
 
-int vmb_settings_make(const struct vmboot_opts *opts, struct vmb_settings *ret);
+int vmb_settings_make(const struct vmboot_opts *opts, const struct vmb_image_health *image,
+		      struct vmb_settings *ret);
 void vmb_settings_done(struct vmb_settings *settings);
 #define _cleanup_settings_ vmb_cleanup(vmb_settings_done)
 

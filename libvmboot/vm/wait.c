@@ -121,6 +121,23 @@ static int look_at_event(const struct vmboot_vm *vm, enum vmboot_phase phase,
 	return phase == VMBOOT_PHASE_FIRMWARE;
 }
 
+static bool is_of_health(const struct vmb_event *e)
+{
+	return e->phase == VMBOOT_PHASE_HEALTHY || e->phase == VMBOOT_PHASE_UNHEALTHY ||
+	       e->phase == VMBOOT_PHASE_RESTART;
+}
+
+/* Health is what it was found to be last. */
+static bool is_superseded(const struct vmb_boot *boot, size_t i)
+{
+	if (!is_of_health(&boot->events[i]) || boot->events[i].phase == VMBOOT_PHASE_RESTART)
+		return false;
+	while (++i < boot->n)
+		if (is_of_health(&boot->events[i]))
+			return true;
+	return false;
+}
+
 /* 1: the phase has ended; 0: not yet; or the error of a boot that failed. */
 static int look_at_boot(const struct vmboot_vm *vm, const struct waiting *w)
 {
@@ -132,7 +149,8 @@ static int look_at_boot(const struct vmboot_vm *vm, const struct waiting *w)
 	if (w->phase < VMBOOT_PHASE_FIRMWARE)
 		return 1;
 	for (size_t i = 0; i < boot.n && r == 0; i++)
-		r = look_at_event(vm, w->phase, &boot.events[i]);
+		if (!is_superseded(&boot, i))
+			r = look_at_event(vm, w->phase, &boot.events[i]);
 	return r;
 }
 

@@ -68,9 +68,11 @@ struct vmb_guest_config {
 	const char *restart;  /* "no" or "" is none */
 	bool read_only;
 	uint64_t ttl_ms; /* 0: without end */
+	uint64_t health_interval_ms, health_timeout_ms, health_start_period_ms, health_retries;
 	/* NULL-ended lists; NULL is as empty when encoding, and never the result of decoding */
 	const char *const *args;
-	const char *const *env; /* "K=V" */
+	const char *const *env;	       /* "K=V" */
+	const char *const *health_cmd; /* empty: the program's health is not checked */
 	const char *const *tmpfs, *const *sysctl, *const *ulimit;
 	struct vmb_config_disk disks[VMB_CONFIG_DISKS_MAX];
 	size_t n_disks;

@@ -38,6 +38,8 @@ static const struct {
 	{VMBOOT_PHASE_PROGRAM, "program", "the program was started"},
 	{VMBOOT_PHASE_READY, "ready", "the init system reached its default target"},
 	{VMBOOT_PHASE_RESTART, "restart", "the program ended and was started again"},
+	{VMBOOT_PHASE_HEALTHY, "healthy", "the program's health check succeeds"},
+	{VMBOOT_PHASE_UNHEALTHY, "unhealthy", "the program's health check fails"},
 	{VMBOOT_PHASE_EXIT, "exit", "the program ended"},
 	{VMBOOT_PHASE_POWEROFF, "poweroff",
 	 "disks are synced, and the guest is about to power off"},

@@ -30,6 +30,7 @@ echo "- settings, and what exec runs as"
 expect 0 vmboot run -d --name one --memory-mib 256 -u app -w /srv/app --read-only \
 	--tmpfs /cache:size=1m,noexec --sysctl kernel.domainname=example --sysctl net/core/somaxconn=77 \
 	--ulimit nofile=100:200 --shm-size 8m --ttl 1h \
+	--health-cmd 'test -e /dev/shm/well' --health-interval 200ms --health-retries 2 \
 	img -- /bin/sh -c 'ulimit -Sn; ulimit -Hn; exec sleep 1000000'
 expect 0 vmboot wait --phase agent one
 expect 0 vmboot exec one -- /bin/sh -c 'id -u; pwd; ulimit -Sn; echo $HOME; touch /tmp/of-app'
@@ -39,6 +40,16 @@ if grep '^bad' "$tmp/out" >"$tmp/bad"; then
 	while read -r line; do fail "$line"; done <"$tmp/bad"
 fi
 has out end
+expect 0 vmboot wait --phase unhealthy one
+expect 0 vmboot ps
+has out "(unhealthy)"
+expect 0 vmboot exec one -- touch /dev/shm/well
+expect 0 vmboot wait --phase healthy one
+expect 0 vmboot ps
+has out "(healthy)"
+expect 0 vmboot exec one -- rm /dev/shm/well
+expect 0 vmboot wait --phase unhealthy one
+expect 1 vmboot wait -t 0 --phase healthy one
 expect 0 vmboot cp "$tmp/img.tar" one:/tmp/
 expect 0 vmboot exec -u 0 one -- stat -c '%U %a' /tmp/img.tar
 has out root
@@ -58,10 +69,10 @@ expect 0 vmboot report short
 has out "time to live is over"
 expect 0 vmboot rm short
 
-echo "- a program that takes all memory, and is started again once"
-expect 137 vmboot run --name oom --memory-mib 128 --restart on-failure:1 \
-	img -- /bin/sh -c 'echo run; exec tail /dev/zero'
-has err "out of memory: the kernel killed tail"
+echo "- a program that the kernel kills for want of memory, and is started again once"
+expect 137 vmboot run --name oom --memory-mib 256 --restart on-failure:1 img -- /bin/sh -c \
+	'echo run; echo 1000 >/proc/self/oom_score_adj; echo f >/proc/sysrq-trigger; exec sleep 1000'
+has err "out of memory: the kernel killed"
 [ "$(tr '\n' ' ' <"$tmp/out")" = "run run " ] || fail "it ran: $(cat "$tmp/out")"
 expect 0 vmboot report oom
 has out "attempt 1 after 100 ms"

@@ -76,6 +76,11 @@ static const char everything[] =
 	"  \"ulimit\": [\n    \"nofile=64:128\"\n  ],\n"
 	"  \"ttl\": \"1h30m\",\n"
 	"  \"restart\": \"on-failure:3\",\n"
+	"  \"health_cmd\": \"test -e /ok\",\n"
+	"  \"health_interval\": \"5s\",\n"
+	"  \"health_timeout\": \"500ms\",\n"
+	"  \"health_start_period\": \"0\",\n"
+	"  \"health_retries\": 2,\n"
 	"  \"read_only\": true,\n"
 	"  \"publish\": [\n    \"127.0.0.1:8080:80\",\n    \"53/udp\"\n  ],\n"
 	"  \"platform\": \"linux/arm64\",\n"
@@ -185,7 +190,8 @@ static const struct {
 	{"{\"sysctl\": [\"a=\"]}", "sysctl", "sysctl: \"a=\" is not"},
 	{"{\"ulimit\": [\"files=1\"]}", "ulimit", "ulimit: \"files=1\" is not"},
 	{"{\"ttl\": \"0\"}", "ttl", "ttl: \"0\" is not"},
-	{"{\"restart\": \"on-failure:0\"}", "restart", "must be no, on-failure, on-failure:N or always"},
+	{"{\"restart\": \"on-failure:0\"}", "restart",
+	 "must be no, on-failure, on-failure:N or always"},
 	{"{\"ttl\": 5}", "ttl", "ttl: 5 is not acceptable: it must be a string"},
 	{"{\"hostname\": \"a_b\"}", "hostname", "hostname: \"a_b\" is not"},
 	{"{\"hostname\": \"a..b\"}", "hostname", "hostname: \"a..b\" is not"},

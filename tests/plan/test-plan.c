@@ -19,6 +19,43 @@ static const char *plan_json(const struct vmboot_opts *opts, struct vmb_facts fa
 	return test_path("%s", json);
 }
 
+/* The request's check, the image's in Docker's three forms, and none. */
+static void checks_of_health(void)
+{
+	static const struct {
+		const char *asked, *test[4], *expected[4];
+	} rows[] = {
+		{NULL, {NULL}, {NULL}},
+		{NULL, {"NONE"}, {NULL}},
+		{NULL, {"CMD", "curl", "-f"}, {"curl", "-f"}},
+		{NULL, {"CMD-SHELL", "exit 1"}, {"/bin/sh", "-c", "exit 1"}},
+		{"true", {"CMD", "curl"}, {"/bin/sh", "-c", "true"}},
+		{"none", {"CMD", "curl"}, {NULL}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct vmboot_opts o =
+			VMBOOT_OPTS(.health_cmd = rows[i].asked, .health_timeout = "2s",
+				    .health_retries = 7);
+		struct vmb_image_health image = {.test = (char **)(uintptr_t)rows[i].test,
+						 .interval_ms = 5000,
+						 .timeout_ms = 1000,
+						 .retries = 2};
+		_cleanup_settings_ struct vmb_settings s = {0};
+		struct vmb_guest_config config = {0};
+		size_t n = 0;
+
+		ASSERT_OK(vmb_settings_make(&o, &image, &s));
+		vmb_settings_fill(&s, &config);
+		for (; rows[i].expected[n]; n++)
+			ASSERT_STR(config.health_cmd[n], rows[i].expected[n]);
+		CU_ASSERT_EQUAL(vmb_list_len(config.health_cmd), n);
+		CU_ASSERT_EQUAL(config.health_interval_ms, n ? 5000 : 0);
+		CU_ASSERT_EQUAL(config.health_timeout_ms, n ? 2000 : 0);
+		CU_ASSERT_EQUAL(config.health_retries, n ? 7 : 0);
+	}
+}
+
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static void a_plain_request(void)
@@ -423,7 +460,7 @@ static void what_the_guest_config_cannot_hold_of_a_disk(void)
 	ASSERT_ERROR(vmb_plan_guest_config(&plan, config), E2BIG, "mount options of the disk s");
 }
 
-TEST_MAIN("plan/plan", {"a plain request", a_plain_request},
+TEST_MAIN("plan/plan", {"checks of health", checks_of_health}, {"a plain request", a_plain_request},
 	  {"everything asked for", everything_asked_for},
 	  {"an agent of the image's", an_agent_of_the_images}, {"an init system", an_init_system},
 	  {"same input, same bytes", same_input_same_bytes}, {"who is PID 1", who_is_pid_1},

@@ -38,6 +38,9 @@ class Request(unittest.TestCase):
             "ttl": "1h",
             "creds": "user:password",
             "restart": "always",
+            "health_interval": "1s",
+            "health_timeout": "1s",
+            "health_start_period": "0",
         }
         lists = {
             "tmpfs": ["/cache:size=1m", "/b"],

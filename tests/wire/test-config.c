@@ -28,6 +28,8 @@ static struct vmb_guest_config sample(void)
 		.restart = "always",
 		.read_only = true,
 		.ttl_ms = 999999999999999999,
+		.health_interval_ms = 30000,
+		.health_cmd = TEST_LIST("true", "x"),
 		.tmpfs = TEST_LIST("/x:size=1m"),
 		.sysctl = TEST_LIST("a=b", "c=d"),
 		.ulimit = TEST_LIST("core=0"),
@@ -72,8 +74,8 @@ static bool same(const struct vmb_guest_config *a, const struct vmb_guest_config
 	       strcmp(a->workdir, b->workdir) == 0 && same_list(a->args, b->args) &&
 	       strcmp(a->shm_size, b->shm_size) == 0 && a->read_only == b->read_only &&
 	       a->ttl_ms == b->ttl_ms && same_list(a->tmpfs, b->tmpfs) &&
-	       same_list(a->sysctl, b->sysctl) && same_list(a->ulimit, b->ulimit) &&
-	       same_list(a->env, b->env) && same_disks(a, b);
+	       same_list(a->health_cmd, b->health_cmd) && same_list(a->sysctl, b->sysctl) &&
+	       same_list(a->ulimit, b->ulimit) && same_list(a->env, b->env) && same_disks(a, b);
 }
 
 /* Freed by the caller; exactly as long as it must be, so that sanitizers see an overrun. */
@@ -199,7 +201,8 @@ static uint8_t *disk_of(const char *version, const char *records, size_t n, size
 #define REST                                                                                       \
 	"hostname=h\0on_exit=keep\0kernel_note=\0"                                                 \
 	"skip_kernel_headers=0\0skip_guest_agent=1\0guest_agent=vmboot\0address=\0gateway=\0"      \
-	"nameserver=\0user=\0workdir=/\0shm_size=\0restart=\0read_only=0\0ttl_ms=0\0"
+	"nameserver=\0user=\0workdir=/\0shm_size=\0restart=\0read_only=0\0ttl_ms=0\0"              \
+	"health_interval_ms=0\0health_timeout_ms=0\0health_start_period_ms=0\0health_retries=0\0"
 #define ALL "init_mode=exec\0" REST
 
 static void records_that_are_wrong(void)

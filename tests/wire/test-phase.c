@@ -47,6 +47,8 @@ static void some_names_and_numbers_for_good(void)
 		{VMBOOT_PHASE_SWITCH, 44, "switch-root"},
 		{VMBOOT_PHASE_SETTINGS, 50, "settings"},
 		{VMBOOT_PHASE_RESTART, 51, "restart"},
+		{VMBOOT_PHASE_HEALTHY, 52, "healthy"},
+		{VMBOOT_PHASE_UNHEALTHY, 53, "unhealthy"},
 		{VMBOOT_PHASE_PROGRAM, 46, "program"},
 		{VMBOOT_PHASE_EXIT, 48, "exit"},
 		{VMBOOT_PHASE_STOPPED, 64, "stopped"},

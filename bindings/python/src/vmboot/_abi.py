@@ -155,6 +155,13 @@ class Phase(_OpenEnum):
     PROGRAM = 46
     #: an init system reached its default target
     READY = 47
+    #: the program ended and was started again, see `restart`; value: how it ended, as for
+    #: exit; since 0.2
+    RESTART = 51
+    #: the program's health check succeeds; since 0.2
+    HEALTHY = 52
+    #: it has failed too often; value: as for exit; since 0.2
+    UNHEALTHY = 53
     #: the program ended, other than for a reboot; value: exit code, or 256 + signal
     EXIT = 48
     #: disks are synced, the guest is about to power off; value: enum vmboot_poweroff
@@ -212,6 +219,8 @@ class Ledger(ctypes.Structure):
     exit_signal: int
     program_us: int
     clock_error_us: int
+    exit_oom: bool
+    padding: Any
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -222,6 +231,8 @@ class Ledger(ctypes.Structure):
         ("exit_signal", c_int),
         ("program_us", c_int64),
         ("clock_error_us", c_int64),
+        ("exit_oom", c_bool),
+        ("padding", c_char * 7),
     ]
 
 
@@ -366,6 +377,12 @@ class Opts(ctypes.Structure):
     sysctl: ctypes._Pointer[c_char_p]
     ulimit: ctypes._Pointer[c_char_p]
     ttl: Optional[builtins.bytes]
+    restart: Optional[builtins.bytes]
+    health_cmd: Optional[builtins.bytes]
+    health_interval: Optional[builtins.bytes]
+    health_timeout: Optional[builtins.bytes]
+    health_start_period: Optional[builtins.bytes]
+    health_retries: int
     read_only: bool
     padding: Any
     publish: ctypes._Pointer[c_char_p]
@@ -417,6 +434,12 @@ class Opts(ctypes.Structure):
         ("sysctl", POINTER(c_char_p)),
         ("ulimit", POINTER(c_char_p)),
         ("ttl", c_char_p),
+        ("restart", c_char_p),
+        ("health_cmd", c_char_p),
+        ("health_interval", c_char_p),
+        ("health_timeout", c_char_p),
+        ("health_start_period", c_char_p),
+        ("health_retries", c_uint64),
         ("read_only", c_bool),
         ("padding", c_char * 7),
         ("publish", POINTER(c_char_p)),

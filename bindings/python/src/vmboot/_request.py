@@ -61,6 +61,11 @@ class Request(TypedDict, total=False):
     ulimit: Sequence[str]
     ttl: Duration
     restart: str
+    health_cmd: str
+    health_interval: Duration
+    health_timeout: Duration
+    health_start_period: Duration
+    health_retries: int
     read_only: bool
     publish: Sequence[str]
     platform: str
@@ -128,7 +133,7 @@ def env_words(env: Mapping[Any, Any], field: str = "env") -> List[str]:
 
 
 #: fields that take a duration: a text as in JSON, or a number of seconds
-_TIMES = ("ttl",)
+_TIMES = ("ttl", "health_interval", "health_timeout", "health_start_period")
 
 
 def _duration(name: str, seconds: float) -> str:
