@@ -64,10 +64,10 @@ static int load_request(struct args *args)
 	return r < 0 ? show_error(EXIT_FAILED) : 0;
 }
 
-/* Variables add up; any other list of a flag replaces the request's. */
+/* Variables and labels add up; any other list of a flag replaces the request's. */
 static bool adds_up(const struct vmboot_field *field)
 {
-	return strcmp(field->name, "env") == 0;
+	return strcmp(field->name, "env") == 0 || strcmp(field->name, "label") == 0;
 }
 
 static int set(struct args *args, const char *field, const char *value)

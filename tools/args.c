@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "env-file.h"
 #include "flags.h"
 
 bool in_group(const struct verb *verb, const char *word)
@@ -134,6 +135,36 @@ static int set_cpus(struct args *args, const struct verb *verb, const char *valu
 	return 0;
 }
 
+struct env_sink {
+	struct args *args;
+	const struct verb *verb;
+};
+
+/* Where --env would have put it. */
+static void add_variable(char *variable, void *data)
+{
+	struct env_sink *sink = data;
+
+	add_text((const char ***)(void *)&sink->args->made, variable);
+	if (sink->verb->flags & FLAG_PROGRAM)
+		add_text(&sink->args->env, variable);
+	else
+		add_setting(sink->args, find_field("env"), variable);
+}
+
+static int read_env_file(struct args *args, const struct verb *verb, const char *path)
+{
+	int error = env_file_read(path, add_variable, &(struct env_sink){args, verb});
+	char *safe;
+
+	if (!error)
+		return 0;
+	safe = printable(path);
+	usage_error(verb->name, "--env-file: cannot read %s: %s", safe, strerror(error));
+	free(safe);
+	return EXIT_USAGE;
+}
+
 static int set_flag(struct args *args, const struct verb *verb, const struct flag *flag,
 		    const char *value)
 {
@@ -157,6 +188,8 @@ static int set_flag(struct args *args, const struct verb *verb, const struct fla
 		return set_memory(args, verb, value);
 	case KIND_CPUS:
 		return set_cpus(args, verb, value);
+	case KIND_ENV_FILE:
+		return read_env_file(args, verb, value);
 	}
 	return EXIT_USAGE;
 }

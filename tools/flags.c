@@ -28,8 +28,11 @@ static const struct flag flags[] = {
 	 "only print what would be removed"},
 	{FLAG_PROGRAM, "env", 'e', KIND_LIST, MEMBER(env), "KEY=VALUE",
 	 "add a variable to the environment of the VM's program; may be repeated"},
+	{FLAG_MACHINE | FLAG_PROGRAM, "env-file", 0, KIND_ENV_FILE, MEMBER(env), "FILE",
+	 "read variables from lines of KEY=VALUE; KEY alone has your own value; may be repeated"},
 	{FLAG_FILTER, "filter", 0, KIND_LIST, MEMBER(filters), "KEY=VALUE",
-	 "only VMs with this name, image or status (running, paused, exited); may be repeated"},
+	 "only VMs with this name, image, label or status (running, paused, exited); may be "
+	 "repeated"},
 	{FLAG_IMAGES, "filter", 0, KIND_LIST, MEMBER(filters), "KEY=VALUE",
 	 "only images with this reference, dangling, label or user; may be repeated"},
 	{FLAG_UNUSED, "filter", 0, KIND_LIST, MEMBER(filters), "until=TIME",

@@ -11,8 +11,9 @@ enum flag_kind {
 	KIND_TEXT,
 	KIND_SECONDS,
 	KIND_LIST,
-	KIND_MEMORY, /* sets the field memory_mib from "512m", "1g" */
-	KIND_CPUS,   /* sets the field vcpus */
+	KIND_MEMORY,   /* sets the field memory_mib from "512m", "1g" */
+	KIND_CPUS,     /* sets the field vcpus */
+	KIND_ENV_FILE, /* variables: of the field env, or of a program in a VM */
 };
 
 struct flag {

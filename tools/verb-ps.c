@@ -129,6 +129,21 @@ static char *shortened(const char *text)
 	return strlen(text) > MAX ? xasprintf("%.*s...", MAX - 3, text) : printable(text);
 }
 
+static char *join_labels(const char *const *labels)
+{
+	char *text = xasprintf("%s", ""), *safe;
+
+	for (; labels && *labels; labels++) {
+		char *longer = xasprintf("%s%s%s", text, *text ? "," : "", *labels);
+
+		free(text);
+		text = longer;
+	}
+	safe = printable(text);
+	free(text);
+	return safe;
+}
+
 #define GETTER(name, expression)                                                                   \
 	static char *get_##name(const void *data)                                                  \
 	{                                                                                          \
@@ -151,6 +166,7 @@ GETTER(store, printable(info->store))
 GETTER(id, printable(info->uuid))
 GETTER(accel, printable(info->accel))
 GETTER(vcpus, xasprintf("%" PRIu64, info->vcpus))
+GETTER(labels, join_labels(info->labels))
 GETTER(memory, xasprintf("%" PRIu64 " MiB", info->memory_mib))
 
 static const struct format_key keys[] = {
@@ -168,6 +184,7 @@ static const struct format_key keys[] = {
 	{"Accel", "ACCEL", get_accel},
 	{"VCPUs", "VCPUS", get_vcpus},
 	{"Memory", "MEMORY", get_memory},
+	{"Labels", "LABELS", get_labels},
 };
 #define DEFAULT_FORMAT                                                                             \
 	"table {{.Name}}\t{{.Image}}\t{{.Command}}\t{{.Created}}\t{{.Status}}\t{{.Ports}}"
@@ -200,14 +217,25 @@ static bool has_image(const struct row *row, const char *value)
 	return strncmp(image, value, n) == 0 && (!image[n] || image[n] == ':');
 }
 
+/* "KEY" or "KEY=VALUE". */
+static bool has_label(const struct row *row, const char *value)
+{
+	const char *const *label = row->info->labels;
+	const size_t n = strlen(value);
+
+	for (; label && *label; label++)
+		if (strncmp(*label, value, n) == 0 &&
+		    (strchr(value, '=') ? !(*label)[n] : (*label)[n] == '='))
+			return true;
+	return false;
+}
+
 static const struct filter {
 	const char *key;
 	bool (*matches)(const struct row *row, const char *value);
 } filters[] = {
-	{"name", has_name},
-	{"status", has_status},
-	{"image", has_image},
-	{"ancestor", has_image},
+	{"name", has_name},	 {"status", has_status}, {"image", has_image},
+	{"ancestor", has_image}, {"label", has_label},
 };
 
 static const struct filter *find_filter(const char *text)
@@ -237,8 +265,8 @@ static int check_filters(const char *const *list)
 			continue;
 		safe = printable(*list);
 		usage_error("ps",
-			    "--filter: \"%s\" is not name=TEXT, image=IMAGE or status=running, "
-			    "paused or exited",
+			    "--filter: \"%s\" is not name=TEXT, image=IMAGE, label=KEY[=VALUE] "
+			    "or status=running, paused or exited",
 			    safe);
 		free(safe);
 		return EXIT_USAGE;
@@ -274,6 +302,20 @@ static bool passes(const struct row *row, const char *const *list)
 
 /* ---- output ---- */
 
+static struct json_object *labels_json(const char *const *labels)
+{
+	struct json_object *o = json_object_new_object();
+
+	for (; labels && *labels; labels++) {
+		const char *equals = strchr(*labels, '=');
+		char *key = xasprintf("%.*s", (int)strcspn(*labels, "="), *labels);
+
+		json_object_object_add(o, key, json_text(equals ? equals + 1 : ""));
+		free(key);
+	}
+	return o;
+}
+
 static struct json_object *vm_json(const struct row *row)
 {
 	const struct vmboot_info *info = row->info;
@@ -300,6 +342,7 @@ static struct json_object *vm_json(const struct row *row)
 	json_object_object_add(o, "memory_mib", json_object_new_uint64(info->memory_mib));
 	json_object_object_add(o, "accel", json_text(info->accel));
 	json_object_object_add(o, "publish", json_list(info->publish));
+	json_object_object_add(o, "labels", labels_json(info->labels));
 	json_object_object_add(o, "store", json_text(info->store));
 	json_object_object_add(o, "folder", json_text(info->folder));
 	return o;

@@ -16,6 +16,7 @@ int verb_image_prune(struct args *args);
 int verb_images(struct args *args);
 int verb_import(struct args *args);
 int verb_pull(struct args *args);
+int verb_inspect(struct args *args);
 int verb_logs(struct args *args);
 int verb_pause(struct args *args);
 int verb_plan(struct args *args);

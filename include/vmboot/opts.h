@@ -172,6 +172,7 @@ struct vmboot_opts {
 	const char *cert_dir;  /**< folder with certificates for it; NULL: podman's */
 	enum vmboot_pull pull; /**< when the image is fetched */
 	enum vmboot_tls_verify tls_verify; /**< whether a registry must have a valid certificate */
+	const char *const *label; /**< NULL-ended "K=V": for whoever manages VMs; NULL: none */
 };
 
 /** The most bytes of a request in JSON: 16 MiB, 1 MiB in 0.1. Since 0.2. */

@@ -54,6 +54,7 @@ struct vmboot_info {
 				it was made by 0.1. Since 0.2 */
 	const char *const *publish; /**< NULL-ended: the published ports, each
 				       "IP:PORT:GUESTPORT/tcp" or "/udp". Since 0.2 */
+	const char *const *labels; /**< "K=V", NULL-ended, as asked for; NULL: none. Since 0.2 */
 };
 
 /** The guest's output streams. */
@@ -176,6 +177,19 @@ VMBOOT_API int vmboot_info(struct vmboot_vm *vm, struct vmboot_info **ret_info);
  * Thread-safe. Since 0.1.
  */
 VMBOOT_API void vmboot_info_free(struct vmboot_info *info);
+
+/**
+ * vmboot_inspect: all that is known of a VM, as one JSON object; vmboot-json(5) describes it.
+ * @vm: the handle.
+ * @ret_json: (out) freed with vmboot_free().
+ *
+ * It has the request and the plan that the VM was made with, which contain the environment of its
+ * program. They are kept in files with mode 0600, so they are null for other users than the one who
+ * made the VM; and for VMs that 0.1 made.
+ *
+ * Returns: 0, -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_inspect(struct vmboot_vm *vm, char **ret_json);
 
 /**
  * vmboot_list: all VMs that this library made and libvirt knows, by name.

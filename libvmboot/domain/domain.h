@@ -24,6 +24,7 @@ struct vmb_metadata {
 	char *store, *image, *digest;
 	char *command; /* its beginning, for people */
 	char *publish; /* see vmb_ports_text(); NULL or "": none */
+	char **labels; /* "K=V"; or NULL */
 	bool probe;    /* no VM: somebody tries an accelerator */
 	enum vmboot_accel accel;
 	unsigned tsc_khz; /* that the kernel's command line says; 0: none */

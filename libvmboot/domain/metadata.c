@@ -10,9 +10,10 @@
 #include "base/str.h"
 #include "opts/opts.h"
 
-enum { METADATA_MAX = 65536 }; /* bytes; ours has two paths, at most 1024 ports, and a few words */
+/* Bytes; ours has two paths, at most 1024 ports, a few words, and labels, of which "&" is the longest in XML. */
+enum { METADATA_MAX = 65536 + 8 * VMB_OPTS_LABELS_MAX };
 
-enum type { TEXT, FLAG, CHOICE, NUMBER };
+enum type { TEXT, FLAG, CHOICE, NUMBER, LIST };
 
 /* Whose metadata has it: a VM's, that of a domain that only tries an accelerator, or both. */
 enum owner { OF_VM = 1, OF_PROBE = 2, OF_BOTH = OF_VM | OF_PROBE };
@@ -48,10 +49,13 @@ static const struct field {
 	{"publish", TEXT, OF_VM, AT(publish), NOT_IN_INFO}, /* there it is a list */
 	{"log_max_mib", NUMBER, OF_VM, AT(log_max_mib), NOT_IN_INFO},
 	/* the frequency that the kernel's command line says, if it says one */
+	{"label", LIST, OF_VM, AT(labels), offsetof(struct vmboot_info, labels)},
 	{VMB_METADATA_TSC, NUMBER, OF_VM, AT(tsc_khz), NOT_IN_INFO},
 #undef INFO
 #undef AT
 };
+
+typedef char **text_list;
 
 /* A member by its row; enums are stored as unsigned. */
 #define MEMBER(type, metadata, field) ((type *)(void *)((char *)(metadata) + (field)->offset))
@@ -69,6 +73,8 @@ void vmb_metadata_done(struct vmb_metadata *m)
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		if (fields[i].type == TEXT)
 			free(*MEMBER(char *, m, &fields[i]));
+		else if (fields[i].type == LIST)
+			vmb_list_free(*MEMBER(char **, m, &fields[i]));
 	*m = (struct vmb_metadata){0};
 }
 
@@ -127,6 +133,8 @@ int vmb_metadata_from_plan(const struct vmb_plan *plan, struct vmb_metadata *ret
 		r = command_text(plan->command.args, &m.command);
 	if (r == 0 && f->ports.n > 0)
 		r = vmb_ports_text(&f->ports, &m.publish);
+	if (r == 0)
+		r = vmb_list_dup(vmb_list_const(plan->labels), &m.labels);
 	if (r < 0)
 		return r;
 	*ret = m;
@@ -148,8 +156,25 @@ static const char *value_text(const struct vmb_metadata *m, const struct field *
 	case NUMBER:
 		snprintf(number, 16, "%u", *CONST_MEMBER(unsigned, m, field));
 		return strcmp(number, "0") == 0 ? NULL : number;
+	case LIST:
+		break;
 	}
 	return NULL;
+}
+
+static void add_node(xmlNodePtr vm, xmlNsPtr ns, const char *name, const char *text)
+{
+	xmlNodePtr node = vmb_xml_add(vm, name, text);
+
+	if (node && ns)
+		xmlSetNs(node, ns);
+}
+
+static void add_list(xmlNodePtr vm, xmlNsPtr ns, const struct field *field,
+		     const struct vmb_metadata *m)
+{
+	for (char **text = *CONST_MEMBER(text_list, m, field); text && *text; text++)
+		add_node(vm, ns, field->name, *text);
 }
 
 /* ns: NULL: none. */
@@ -160,13 +185,13 @@ static void add_fields(xmlNodePtr vm, xmlNsPtr ns, const struct vmb_metadata *m)
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		char number[16];
 		const char *text = value_text(m, &fields[i], number);
-		xmlNodePtr node;
 
-		if (!(fields[i].owner & owner) || !text)
+		if (!(fields[i].owner & owner))
 			continue;
-		node = vmb_xml_add(vm, fields[i].name, text);
-		if (node && ns)
-			xmlSetNs(node, ns);
+		if (text)
+			add_node(vm, ns, fields[i].name, text);
+		if (fields[i].type == LIST)
+			add_list(vm, ns, &fields[i], m);
 	}
 }
 
@@ -207,6 +232,9 @@ int vmb_metadata_fill_info(const struct vmb_metadata *m, struct vmboot_info *inf
 			continue;
 		if (field->type == FLAG)
 			*(bool *)member = *CONST_MEMBER(bool, m, field);
+		else if (field->type == LIST)
+			r = vmb_list_dup(vmb_list_const(*CONST_MEMBER(text_list, m, field)),
+					 member);
 		else
 			r = vmb_strdup(value_text(m, field, number), member);
 	}
@@ -237,6 +265,17 @@ static unsigned choice_value(const char *const *words, const char *word)
 	return 0;
 }
 
+static int parse_list(xmlNodePtr vm, const char *name, char ***ret)
+{
+	int r = 0;
+
+	for (xmlNodePtr n = vm->children; n && r == 0; n = n->next)
+		if (n->type == XML_ELEMENT_NODE && strcmp((const char *)n->name, name) == 0 &&
+		    n->children && n->children->type == XML_TEXT_NODE)
+			r = vmb_list_add(ret, (const char *)n->children->content);
+	return r;
+}
+
 static int parse_field(struct vmb_metadata *m, const struct field *field, const char *text)
 {
 	uint64_t number = 0;
@@ -254,6 +293,8 @@ static int parse_field(struct vmb_metadata *m, const struct field *field, const 
 		if (vmb_parse_u64(text, &number) == 0 && number <= UINT_MAX)
 			*MEMBER(unsigned, m, field) = (unsigned)number;
 		return 0;
+	case LIST:
+		break;
 	}
 	return 0;
 }
@@ -269,7 +310,9 @@ static int parse_fields(xmlNodePtr vm, struct vmb_metadata *ret)
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields) && r == 0; i++)
-		r = parse_field(&m, &fields[i], child_text(vm, fields[i].name));
+		r = fields[i].type == LIST
+			    ? parse_list(vm, fields[i].name, MEMBER(char **, &m, &fields[i]))
+			    : parse_field(&m, &fields[i], child_text(vm, fields[i].name));
 	if (r == 0 && m.store[0] != '/')
 		r = not_ours();
 	if (r < 0)

@@ -125,6 +125,21 @@ static int need_member(const struct vmb_field *field, struct vmboot_opts *opts)
 	return -VMBOOT_EOPTS;
 }
 
+/* They are kept in the domain's metadata, which each list of VMs reads. */
+static int check_label_bytes(const struct vmboot_opts *opts)
+{
+	size_t bytes = 0;
+
+	for (const char *const *label = opts->label; label && *label; label++)
+		bytes += strlen(*label);
+	if (bytes <= VMB_OPTS_LABELS_MAX)
+		return 0;
+	vmb_error(VMBOOT_EOPTS, "label: all labels together have %zu bytes, over %d", bytes,
+		  VMB_OPTS_LABELS_MAX);
+	vmb_error_field("label");
+	return -VMBOOT_EOPTS;
+}
+
 /* Values that are right, but not beside each other. */
 static int check_together(const struct vmboot_opts *opts)
 {
@@ -135,7 +150,7 @@ static int check_together(const struct vmboot_opts *opts)
 		vmb_error_field("guest_agent");
 		return -VMBOOT_EOPTS;
 	}
-	return 0;
+	return check_label_bytes(opts);
 }
 
 int vmb_opts_read(const struct vmboot_opts *opts, bool need_all, struct vmboot_opts *ret)

@@ -64,6 +64,11 @@ bool vmb_rule_env(const char *value)
 	return value[0] != '=' && strchr(value, '=');
 }
 
+bool vmb_rule_label(const char *value)
+{
+	return vmb_rule_env(value) && vmb_rule_line(value);
+}
+
 bool vmb_rule_user(const char *value)
 {
 	const char *colon = strchr(value, ':');

@@ -13,6 +13,7 @@ bool vmb_rule_ascii(const char *value);	   /* printable ASCII */
 bool vmb_rule_absolute(const char *value); /* absolute path, no control characters */
 bool vmb_rule_env(const char *value);	   /* KEY=VALUE */
 bool vmb_rule_creds(const char *value);	   /* USER:PASSWORD, no control characters */
+bool vmb_rule_label(const char *value);	   /* KEY=VALUE, no control characters */
 bool vmb_rule_user(const char *value);	   /* USER[:GROUP] */
 bool vmb_rule_size(const char *value);	   /* see wire/settings.h for these */
 bool vmb_rule_time(const char *value);	   /* a duration that is not 0 */

@@ -365,6 +365,14 @@ static const struct vmb_field fields[] = {
 				"registries.conf says",
 			.since = "0.2"},
 	},
+	{
+		.pub = {MEMBER(label), .type = VMBOOT_FIELD_LIST, .max = 1024,
+			.metavar = "KEY=VALUE", .short_flag = 'l',
+			.rule = "a list of KEY=VALUE without control characters, 1024 bytes each",
+			.help = "a label of the VM, for programs and people that manage VMs",
+			.since = "0.2"},
+		.accepts = vmb_rule_label,
+	},
 };
 
 const struct vmb_field *vmb_fields(size_t *ret_n)

@@ -60,6 +60,7 @@ void vmb_plan_done(struct vmb_plan *plan)
 	vmb_facts_done(&plan->facts);
 	free(plan->name);
 	free(plan->hostname);
+	vmb_list_free(plan->labels);
 	vmb_command_done(&plan->command);
 	vmb_settings_done(&plan->settings);
 	free(plan->cmdline);
@@ -274,6 +275,29 @@ static int check_restart(const struct vmb_plan *plan)
 	return -VMBOOT_EOPTS;
 }
 
+/* Of two with one key the later counts, as of variables. */
+static int add_label(char ***labels, const char *label)
+{
+	const size_t n = strcspn(label, "=") + 1;
+
+	for (char **l = *labels; l && *l; l++)
+		if (strncmp(*l, label, n) == 0) {
+			free(*l);
+			*l = NULL;
+			return vmb_strdup(label, l);
+		}
+	return vmb_list_add(labels, label);
+}
+
+static int copy_labels(const char *const *labels, char ***ret)
+{
+	int r = 0;
+
+	for (; labels && *labels && r == 0; labels++)
+		r = add_label(ret, *labels);
+	return r;
+}
+
 int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struct vmb_plan *ret)
 {
 	_cleanup_plan_ struct vmb_plan p = {.facts = *facts};
@@ -296,6 +320,8 @@ int vmb_plan_make(const struct vmboot_opts *opts, struct vmb_facts *facts, struc
 	if (r == 0)
 		r = opts->hostname ? vmb_strdup(opts->hostname, &p.hostname)
 				   : derive_hostname(opts->name, &p.hostname);
+	if (r == 0)
+		r = copy_labels(opts->label, &p.labels);
 	if (r == 0)
 		r = vmb_image_command(&p.facts.image, opts, &p.command);
 	if (r == 0)

@@ -59,6 +59,7 @@ struct vmb_plan_files {
 struct vmb_plan {
 	struct vmb_facts facts;
 	char *name, *hostname;
+	char **labels; /* one of each key */
 	uint64_t vcpus, memory_mib, overlay_mib, log_max_mib;
 	bool ephemeral, skip_kernel_headers, skip_guest_agent, skip_module_signatures, debug;
 	enum vmboot_init_mode init_mode; /* EXEC or SYSTEMD: resolved */

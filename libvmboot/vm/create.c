@@ -16,6 +16,7 @@
 #include "virt/forward.h"
 #include "virt/undefine.h"
 #include "vm/files.h"
+#include "vm/inspect.h"
 #include "vm/vm.h"
 
 #define CONNECTING "connecting to libvirt"
@@ -218,6 +219,8 @@ static int prepare(const struct vmboot_opts *opts, struct creation *c, char **re
 	r = ensure_shared(c);
 	if (r == 0)
 		r = make_files(c);
+	if (r == 0)
+		r = vmb_inspect_save(opts, &c->plan);
 	if (r == 0)
 		r = vmb_domain_xml(&c->plan, &xml);
 	if (r < 0)

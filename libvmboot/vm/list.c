@@ -24,6 +24,7 @@ void vmboot_info_free(struct vmboot_info *info)
 	free((char *)info->store);
 	free((char *)info->command);
 	vmb_list_free((char **)info->publish);
+	vmb_list_free((char **)info->labels);
 	free(info);
 }
 VMB_DEFINE_CLEANUP(info_freep, struct vmboot_info *, vmboot_info_free)

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -72,10 +73,50 @@ static void begin(void)
 	struct vmboot_opts opts = boot_opts(
 		"host", "echo up; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo on; sleep 1000");
 
+	static const char *const label[] = {"team=b=c", NULL}, *const env[] = {"SECRET=1", NULL};
+
+	opts.label = label;
+	opts.env = env;
 	start_daemons();
 	ASSERT_OK(vmboot_create(&opts, &vm));
 	name = "host";
 	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_AGENT, BOOT_TIMEOUT_MS));
+}
+
+static bool inspect_has(const char *words)
+{
+	char *json;
+	bool has;
+
+	ASSERT_OK(vmboot_inspect(vm, &json));
+	has = strstr(json, words);
+	if (!has)
+		fprintf(stderr, "no %s in %s\n", words, json);
+	vmboot_free(json);
+	return has;
+}
+
+/* The request with its secrets, which are in a file that is its owner's only. */
+static void is_inspected(void)
+{
+	const char *request = test_path("%s/vms/%s/request.json", boot_store(), name);
+	struct vmboot_info *info;
+	struct stat st;
+
+	CU_ASSERT(inspect_has("\"state\": \"running\""));
+	CU_ASSERT(inspect_has("\"team\": \"b=c\""));
+	CU_ASSERT(inspect_has("\"SECRET=1\""));
+	CU_ASSERT(inspect_has("\"last_phase\": \"agent\""));
+	CU_ASSERT(inspect_has("\"vmboot-overlay\""));
+	CU_ASSERT_EQUAL(stat(request, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
+	CU_ASSERT_EQUAL(st.st_uid, geteuid());
+	ASSERT_OK(vmboot_info(vm, &info));
+	ASSERT_STR(info->labels[0], "team=b=c");
+	CU_ASSERT_PTR_NULL(info->labels[1]);
+	vmboot_info_free(info);
+	CU_ASSERT_EQUAL(unlink(request), 0);
+	CU_ASSERT(inspect_has("\"request\": null"));
 }
 
 static void end(void)
@@ -238,6 +279,7 @@ int main(void)
 {
 	static const struct test_case cases[] = {
 		{"a VM of the system's libvirt", begin},
+		{"is inspected", is_inspected},
 		{"the clock is right after virsh resume", the_clock_is_right_after_virsh_resume},
 		{"the clock is right after unpause", the_clock_is_right_after_unpause},
 		{"a managed save goes on with its boot", a_managed_save_goes_on_with_its_boot},

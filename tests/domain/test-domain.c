@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "domain/domain.h"
+#include "opts/opts.h"
 
 #include <errno.h>
 #include <libxml/parser.h>
@@ -354,6 +355,30 @@ static void metadata_there_and_back(void)
 	}
 }
 
+/* Any text, and one of each key; as many as a request may have. */
+static void labels_there_and_back(void)
+{
+	static const char *const given[] = {"a=1", "b=<&>\"'=", "a=2", "c=", NULL};
+	static const char *const kept[] = {"a=2", "b=<&>\"'=", "c="};
+	const struct vmboot_opts o = VMBOOT_OPTS(PLAIN, .label = given);
+	const char *many[65] = {0};
+	const struct vmboot_opts full = VMBOOT_OPTS(PLAIN, .label = many);
+	_cleanup_metadata_ struct vmb_metadata m = {0}, all = {0};
+
+	ASSERT_OK(vmb_metadata_parse(metadata_of(render(&o, test_facts())), &m));
+	CU_ASSERT_EQUAL_FATAL(vmb_list_len(vmb_list_const(m.labels)), 3);
+	for (size_t i = 0; i < 3; i++)
+		ASSERT_STR(m.labels[i], kept[i]);
+	for (int i = 0; i < 64; i++) {
+		char *value = test_alloc(1021);
+
+		memset(value, '&', 1020);
+		many[i] = test_path("%02d=%s", i, value);
+	}
+	ASSERT_OK(vmb_metadata_parse(metadata_of(render(&full, test_facts())), &all));
+	CU_ASSERT_EQUAL(vmb_list_len(vmb_list_const(all.labels)), 64);
+}
+
 /* What vmboot_create() keeps in its handle is what vmboot_open() would read. */
 static void metadata_of_the_plan_and_of_its_xml(void)
 {
@@ -530,12 +555,13 @@ static const char *metadata_of_size(size_t n)
 
 static void metadata_has_a_bound(void)
 {
+	enum { BOUND = 65536 + 8 * VMB_OPTS_LABELS_MAX };
 	_cleanup_metadata_ struct vmb_metadata m = {0};
 	struct vmb_metadata none = {0};
 
-	ASSERT_OK(vmb_metadata_parse(metadata_of_size(65536), &m));
+	ASSERT_OK(vmb_metadata_parse(metadata_of_size(BOUND), &m));
 	CU_ASSERT(strlen(m.image) > 65000);
-	ASSERT_ERROR(vmb_metadata_parse(metadata_of_size(65537), &none), VMBOOT_ELIBVIRT,
+	ASSERT_ERROR(vmb_metadata_parse(metadata_of_size(BOUND + 1), &none), VMBOOT_ELIBVIRT,
 		     "not ours");
 	CU_ASSERT_PTR_NULL(none.store);
 }
@@ -589,6 +615,7 @@ TEST_MAIN("domain/domain", {"TCG", tcg}, {"KVM", kvm},
 	  {"libxml2's settings do not matter", libxml2s_settings_do_not_matter},
 	  {"what is not UTF-8 is refused", what_is_not_utf8_is_refused}, {"many disks", many_disks},
 	  {"metadata there and back", metadata_there_and_back},
+	  {"labels there and back", labels_there_and_back},
 	  {"metadata of the plan and of its XML", metadata_of_the_plan_and_of_its_xml},
 	  {"the command is plain and short", the_command_is_plain_and_short},
 	  {"metadata fills an info", metadata_fills_an_info},

@@ -88,7 +88,11 @@ static const char everything[] =
 	"  \"creds\": \"user:password\",\n"
 	"  \"cert_dir\": \"certs\",\n"
 	"  \"pull\": \"newer\",\n"
-	"  \"tls_verify\": \"false\"\n"
+	"  \"tls_verify\": \"false\",\n"
+	"  \"label\": [\n"
+	"    \"team=a&b\",\n"
+	"    \"x=\"\n"
+	"  ]\n"
 	"}\n";
 
 static void there_and_back(void)

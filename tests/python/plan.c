@@ -7,11 +7,12 @@
 int main(int argc, char **argv)
 {
 	static const char *const env[] = {"A=1", NULL};
+	static const char *const label[] = {"team=<a>", NULL};
 	struct vmboot_opts opts =
 		VMBOOT_OPTS(.name = "planned", .accel = VMBOOT_ACCEL_TCG, .uri = "embed",
 			    .on_exit = VMBOOT_ON_EXIT_POWEROFF, .vcpus = 2, .env = env,
 			    .skip_kernel_headers = true, .skip_module_signatures = true,
-			    .hostname = "www.example.org", .log_max_mib = 5);
+			    .hostname = "www.example.org", .log_max_mib = 5, .label = label);
 	char *text = NULL;
 	int r;
 

@@ -167,6 +167,7 @@ class Request(unittest.TestCase):
             "skip_module_signatures": True,
             "hostname": "www.example.org",
             "log_max_mib": 5,
+            "label": ["team=<a>"],
         }
         text = json.dumps(request)
         code = "import json, sys, vmboot; sys.stdout.write(vmboot.{}(**json.loads(sys.argv[1])))"

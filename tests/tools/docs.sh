@@ -127,6 +127,7 @@ documented() {
 	done
 }
 # shellcheck disable=SC2046
+documented "INSPECTED VMS" $(grep -oE 'vmb_json_[a-z]*\(o, "[a-z_]+"|object_add\(o, "[a-z_]+"' "$srcdir"/libvmboot/vm/inspect.c | cut -d '"' -f 2 | sort -u)
 documented "A PLAN" $(grep -oh '^ *"[a-z_]*": ' "$testsdir"/plan/*.json | tr -d ' ":' | sort -u)
 keys_of() {
 	grep -oE '(add|add_int|vmb_json_str)\(o, "[a-z_]+"' "$1" | cut -d '"' -f 2 | sort -u

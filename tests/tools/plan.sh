@@ -52,6 +52,12 @@ jq '.env = ["A=1"] | .cmd = ["other"] | .memory_mib = 64 | .on_exit = "keep"' "$
 same -e B=2 --memory-mib 256 --on-exit poweroff -- run --me -e
 same -e B=2 --memory-mib 256 --on-exit poweroff "$ref" run --me -e
 same -e B=2 --memory-mib 256 --on-exit poweroff --cmd run --cmd --me --cmd -e
+printf '# a comment\n\n  B=2\r\nNOT_SET_HERE\n' >"$tmp/variables"
+same --env-file "$tmp/variables" --memory-mib 256 --on-exit poweroff -- run --me -e
+B=2 same --env-file /dev/fd/3 --memory-mib 256 --on-exit poweroff -- run --me -e 3<<-END
+	B
+END
+expect 2 vmboot plan --env-file "$tmp/none" "$ref" && has err "--env-file" "No such file"
 expect 0 vmboot plan --request "$tmp/request" -e B=2 --memory-mib 256 -- run --me -e
 cmp -s "$tmp/flags" "$tmp/out" && fail "on_exit of the request is lost"
 

@@ -392,6 +392,7 @@ class Opts(ctypes.Structure):
     cert_dir: Optional[builtins.bytes]
     pull: int
     tls_verify: int
+    label: ctypes._Pointer[c_char_p]
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -449,6 +450,7 @@ class Opts(ctypes.Structure):
         ("cert_dir", c_char_p),
         ("pull", c_uint),
         ("tls_verify", c_uint),
+        ("label", POINTER(c_char_p)),
     ]
 
 
@@ -536,6 +538,7 @@ class Info(ctypes.Structure):
     started: int
     command: Optional[builtins.bytes]
     publish: ctypes._Pointer[c_char_p]
+    labels: ctypes._Pointer[c_char_p]
     _fields_ = [
         ("size", c_size_t),
         ("name", c_char_p),
@@ -557,6 +560,7 @@ class Info(ctypes.Structure):
         ("started", c_int64),
         ("command", c_char_p),
         ("publish", POINTER(c_char_p)),
+        ("labels", POINTER(c_char_p)),
     ]
 
 
@@ -789,6 +793,7 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_image_tag": (c_int, (POINTER(Opts), c_char_p, c_char_p)),
     "vmboot_info": (c_int, (c_void_p, POINTER(POINTER(Info)))),
     "vmboot_info_free": (None, (POINTER(Info),)),
+    "vmboot_inspect": (c_int, (c_void_p, POINTER(c_void_p))),
     "vmboot_last_error": (POINTER(Error), ()),
     "vmboot_ledger": (c_int, (c_void_p, POINTER(POINTER(Ledger)))),
     "vmboot_ledger_chart": (c_int, (POINTER(Ledger), c_uint, POINTER(c_void_p))),

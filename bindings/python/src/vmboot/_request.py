@@ -74,6 +74,7 @@ class Request(TypedDict, total=False):
     cert_dir: StrPath
     pull: str
     tls_verify: str
+    label: Union[Sequence[str], Mapping[str, str]]
 
 
 class Field(NamedTuple):
@@ -153,6 +154,8 @@ def _plain(name: str, value: Any) -> Any:
         return [_utf8(name, item) for item in env_words(value, name)]
     if name in _TIMES and isinstance(value, (int, float)) and not isinstance(value, bool):
         return _duration(name, value)
+    if name == "label" and isinstance(value, Mapping):
+        return [_utf8(name, f"{key}={item}") for key, item in value.items()]
     if isinstance(value, (list, tuple)):
         return [_plain(name, item) for item in value]
     if isinstance(value, str):

@@ -205,6 +205,7 @@ class Info:
     command: str
     #: the published ports, each "IP:PORT:GUESTPORT/tcp" or "/udp"
     publish: Tuple[str, ...]
+    labels: Dict[str, str]
 
 
 def texts(pointer: Any) -> Tuple[str, ...]:
@@ -217,6 +218,14 @@ def texts(pointer: Any) -> Tuple[str, ...]:
 
 def moment(seconds: int) -> Optional[datetime.datetime]:
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc) if seconds else None
+
+
+def _labels(words: Any) -> Dict[str, str]:
+    found: Dict[str, str] = {}
+    while words and words[len(found)] is not None:
+        key, _, value = text(words[len(found)]).partition("=")
+        found[key] = value
+    return found
 
 
 def info(pointer: Any) -> Info:
@@ -240,6 +249,7 @@ def info(pointer: Any) -> Info:
         started=moment(struct.started),
         command=text(struct.command),
         publish=texts(struct.publish),
+        labels=_labels(struct.labels),
     )
 
 

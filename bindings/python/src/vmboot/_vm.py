@@ -124,6 +124,11 @@ class VM(ExecMixin):
             finally:
                 lib.vmboot_info_free(place)
 
+    def inspect(self) -> Any:
+        """All that is known of the VM, as a dict; ``man 5 vmboot-json`` describes it."""
+        with self._handle.use() as pointer:
+            return json.loads(call_for_text("vmboot_inspect", pointer)[1])
+
     @property
     def state(self) -> State:
         """The current state: stopped, running or paused."""

@@ -328,6 +328,10 @@ class VM:
         """As :meth:`vmboot.VM.reboot`."""
         return await _in_thread(lambda: self.sync.reboot(timeout))
 
+    async def inspect(self) -> Any:
+        """As :meth:`vmboot.VM.inspect`."""
+        return await _in_thread(self.sync.inspect)
+
     async def pause(self) -> bool:
         """As :meth:`vmboot.VM.pause`."""
         return await _in_thread(self.sync.pause)
