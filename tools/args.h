@@ -50,6 +50,8 @@ typedef uint64_t flag_set;
 #define FLAG_FILTER FLAG_BIT(30)
 #define FLAG_IMAGES FLAG_BIT(40) /* filter and digests of images */
 #define FLAG_UNUSED FLAG_BIT(41) /* which unused images */
+#define FLAG_ONCE FLAG_BIT(50)	 /* no-stream */
+#define FLAG_EVENTS FLAG_BIT(51) /* which events */
 #define FLAG_USERS FLAG_BIT(42)	 /* force: remove the VMs that use an image */
 #define FLAG_PORT FLAG_BIT(31)	 /* what port does besides printing */
 #define FLAG_NO_PROGRESS FLAG_BIT(43)
@@ -110,9 +112,10 @@ struct args {
 	struct json_object *request; /* what --request read, or NULL */
 
 	bool help, verbose, version, json, chart, svg, quiet, all, force, follow, console, detach,
-		next_boot, report, rm, dry_run, interactive, tty, dereference, all_stores, digests;
+		next_boot, report, rm, dry_run, interactive, tty, dereference, all_stores, digests,
+		no_stream;
 	const char *request_file, *phase, *name, *workdir, *user, *tail, *format, *port_add,
-		*port_remove;
+		*port_remove, *since, *until;
 	const char **env, **filters; /* NULL-ended, or NULL */
 	int seconds;		     /* -1: not given */
 

@@ -54,7 +54,7 @@ struct vmboot_info {
 				it was made by 0.1. Since 0.2 */
 	const char *const *publish; /**< NULL-ended: the published ports, each
 				       "IP:PORT:GUESTPORT/tcp" or "/udp". Since 0.2 */
-	const char *const *labels; /**< "K=V", NULL-ended, as asked for; NULL: none. Since 0.2 */
+	const char *const *labels;  /**< "K=V", NULL-ended, as asked for; NULL: none. Since 0.2 */
 };
 
 /** The guest's output streams. */
@@ -439,6 +439,77 @@ VMBOOT_API int vmboot_ledger(struct vmboot_vm *vm, struct vmboot_ledger **ret_le
  * Returns: 0, -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.1.
  */
 VMBOOT_API int vmboot_xml(struct vmboot_vm *vm, char **ret_xml);
+
+/** Ask each guest's agent how much memory is in use, too, for at most a second. */
+#define VMBOOT_STATS_GUEST 1U
+
+/**
+ * vmboot_stats: what all VMs that run at a libvirt use, as JSON; vmboot-json(5) describes it.
+ * @where: as for vmboot_open().
+ * @flags: 0 or VMBOOT_STATS_GUEST.
+ * @ret_json: (out) a list with an object for each VM; freed with vmboot_free().
+ *
+ * Libvirt is asked once for all VMs. Its counters begin with QEMU's start: call it twice for a rate.
+ *
+ * Returns: 0, -VMBOOT_ELIBVIRT or a negative errno. Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_stats(const struct vmboot_opts *where, unsigned flags, char **ret_json);
+
+/**
+ * vmboot_top: the processes of a guest, as JSON; vmboot-json(5) describes it.
+ * @vm: the handle.
+ * @ret_json: (out) a list with an object for each process; freed with vmboot_free().
+ *
+ * The guest's agent reads /proc, so the image needs no ps. The kernel's own threads are left out.
+ *
+ * Returns: 0; -VMBOOT_ENOAGENT, no agent answers; -ENOTSUP, it is not ours; -VMBOOT_EGUEST, it sent
+ * invalid data; -VMBOOT_EENDED, -VMBOOT_ENOVM, -VMBOOT_ELIBVIRT; or a negative errno.
+ * Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_top(struct vmboot_vm *vm, char **ret_json);
+
+/** A subscription to what happens to all VMs of a libvirt. One thread at a time may use it. */
+struct vmboot_events;
+
+/**
+ * vmboot_events_open: listen to what happens to all VMs of a libvirt, from now on.
+ * @where: as for vmboot_open().
+ * @ret_events: (out) closed with vmboot_events_close().
+ *
+ * Returns: 0, -VMBOOT_ENOVM if there is no store whose libvirt could be asked, -VMBOOT_ELIBVIRT or a
+ * negative errno. Thread-safe. Since 0.2.
+ */
+VMBOOT_API int vmboot_events_open(const struct vmboot_opts *where,
+				  struct vmboot_events **ret_events);
+
+/**
+ * vmboot_events_fd: a file descriptor for poll(2) and the like; it is readable when there may be events.
+ * @events: the subscription, which keeps the descriptor; do not close or read it.
+ *
+ * Returns: the descriptor. Since 0.2.
+ */
+VMBOOT_API int vmboot_events_fd(const struct vmboot_events *events);
+
+/**
+ * vmboot_events_next: the next event, as JSON; vmboot-json(5) describes it.
+ * @events: the subscription.
+ * @ret_json: (out) one object; freed with vmboot_free(). It is set if there was an event.
+ *
+ * It does not wait for events, but asks libvirt about a VM that it does not know yet. Call it until it
+ * returns 0, then wait for vmboot_events_fd().
+ *
+ * Returns: 1; 0, there is none for now; -VMBOOT_ELOST, events were lost because nobody read them, and
+ * the call can be repeated; -VMBOOT_ELIBVIRT, the connection is gone; or a negative errno. Since 0.2.
+ */
+VMBOOT_API int vmboot_events_next(struct vmboot_events *events, char **ret_json);
+
+/**
+ * vmboot_events_close: end a subscription.
+ * @events: or NULL.
+ *
+ * Since 0.2.
+ */
+VMBOOT_API void vmboot_events_close(struct vmboot_events *events);
 
 /** Only report what would be removed. */
 #define VMBOOT_GC_DRY_RUN 1U

@@ -65,6 +65,8 @@ const struct qga_command qga_commands[] = {
 	{"guest-suspend-disk", NULL, QGA_OFF, {{0}}},
 	{"guest-suspend-ram", NULL, QGA_OFF, {{0}}},
 	{"guest-suspend-hybrid", NULL, QGA_OFF, {{0}}},
+	{"__org.vmboot_memory", qga_memory, QGA_WORKER, {{0}}},
+	{"__org.vmboot_processes", qga_processes, QGA_WORKER, {{0}}},
 	{"__org.vmboot_stat",
 	 qga_stat,
 	 QGA_WORKER,

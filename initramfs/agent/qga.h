@@ -210,6 +210,8 @@ QGA_COMMAND(fsfreeze_freeze);
 QGA_COMMAND(fsfreeze_thaw);
 QGA_COMMAND(fstrim);
 QGA_COMMAND(get_disks);
+QGA_COMMAND(memory);
+QGA_COMMAND(processes);
 QGA_COMMAND(stat);
 
 #endif

@@ -131,6 +131,7 @@ int vmb_agent_exec_stream(struct vmb_agent *agent, const struct vmboot_exec_opts
 			  const int fds[3], int control_fd, int *ret_status);
 int vmb_agent_stat(struct vmb_agent *agent, const char *path, bool follow,
 		   struct vmboot_stat **ret);
+int vmb_agent_top(struct vmb_agent *agent, char **ret_json);
 int vmb_agent_copy_to(struct vmb_agent *agent, const char *from, const char *to);
 int vmb_agent_copy_from(struct vmb_agent *agent, const char *from, const char *to);
 int vmb_agent_copy_archive_to(struct vmb_agent *agent, int fd, const char *to);

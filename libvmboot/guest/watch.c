@@ -141,6 +141,8 @@ static int watch_stream(struct vmb_watch *w, int i)
 {
 	int wd;
 
+	if (!w->streams[i].path)
+		return 0; /* nobody reads it */
 	return add_watch(w, w->streams[i].path, IN_MODIFY, &wd);
 }
 
@@ -237,7 +239,8 @@ static void drain_inotify(struct vmb_watch *w)
 	}
 	/* one that cannot be watched, because it went again, only wakes nobody */
 	for (int i = 0; i < VMB_WATCH_STREAMS && created; i++)
-		(void)inotify_add_watch(w->inotify, w->streams[i].path, IN_MODIFY);
+		if (w->streams[i].path)
+			(void)inotify_add_watch(w->inotify, w->streams[i].path, IN_MODIFY);
 }
 
 bool vmb_watch_writer_left(struct vmb_watch *w)

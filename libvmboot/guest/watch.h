@@ -19,8 +19,9 @@ enum { VMB_WATCH_STREAMS = 3 };
 
 struct vmb_watch_paths {
 	const char *events;
-	const char *streams[VMB_WATCH_STREAMS]; /* by enum vmboot_stream, less 1 */
-	uint64_t log_max_mib;			/* what is kept of each stream; 0: all */
+	/* by enum vmboot_stream, less 1; NULL: nobody reads it */
+	const char *streams[VMB_WATCH_STREAMS];
+	uint64_t log_max_mib; /* what is kept of each stream; 0: all */
 };
 
 struct vmb_watch;

@@ -63,6 +63,11 @@ const char *vmb_stop_reason(int reason)
 	return pick(shutoff_reasons, ARRAY_SIZE(shutoff_reasons), reason);
 }
 
+const char *vmb_stop_event_reason(int detail)
+{
+	return pick(stopped_details, ARRAY_SIZE(stopped_details), detail);
+}
+
 /* ---- the mailbox ---- */
 
 static struct mailbox *new_mailbox(void)

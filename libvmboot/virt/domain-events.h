@@ -35,4 +35,7 @@ struct vmb_newest vmb_domain_events_take(struct vmb_domain_events *news);
 /* Why a domain stopped, in a word: a virDomainShutoffReason. */
 const char *vmb_stop_reason(int reason);
 
+/* The same, of a virDomainEventStoppedDetailType. */
+const char *vmb_stop_event_reason(int detail);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include "agent/agent.h"
 #include "base/error.h"
+#include "base/sigpipe.h"
 #include "vm/vm.h"
 #include "wire/event.h"
 
@@ -63,6 +64,14 @@ int vmboot_stat(struct vmboot_vm *vm, const char *path, bool follow, struct vmbo
 	int r = vmb_vm_check_process(vm);
 
 	return r < 0 ? r : vmb_agent_stat(&vm->agent, path, follow, ret_stat);
+}
+
+int vmboot_top(struct vmboot_vm *vm, char **ret_json)
+{
+	VMB_NO_SIGPIPE;
+	int r = vmb_vm_check_process(vm);
+
+	return r < 0 ? r : vmb_agent_top(&vm->agent, ret_json);
 }
 
 int vmboot_copy_to(struct vmboot_vm *vm, const char *from, const char *to)

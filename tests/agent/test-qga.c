@@ -419,6 +419,43 @@ static void osinfo(void)
 	client_done(c);
 }
 
+#define STAT(name, ppid)                                                                           \
+	"7 (" name ") S " ppid " 7 7 0 -1 4194560 1 0 0 0 30 20 0 0 20 0 3 0 500 1000 25 "         \
+	"18446744\n"
+
+/* A name may have any character; the kernel's threads are left out, and what is no process. */
+static void memory_and_processes(void)
+{
+	struct json_object *o, *p;
+	struct client *c;
+
+	write_below("proc/meminfo", "MemTotal:    1000 kB\nMemFree: 1 kB\nMemAvailable:  600 kB\n");
+	write_below("proc/7/stat", STAT("a) R (b", "1"));
+	write_below("proc/7/cmdline", "");
+	write_below("proc/9/stat", STAT("kworker/0:1", "2"));
+	write_below("proc/2/stat", STAT("kthreadd", "0"));
+	write_below("proc/11/stat", "nonsense\n");
+	write_below("proc/sys/x", "");
+	c = client_new(test_tmpdir());
+	o = call(c, "__org.vmboot_memory", NULL);
+	CU_ASSERT_EQUAL(get_int(o, "total"), 1024000);
+	CU_ASSERT_EQUAL(get_int(o, "available"), 614400);
+	json_object_put(o);
+	o = call(c, "__org.vmboot_processes", NULL);
+	CU_ASSERT_EQUAL_FATAL(json_object_array_length(o), 1);
+	p = json_object_array_get_idx(o, 0);
+	CU_ASSERT_EQUAL(get_int(p, "pid"), 7);
+	CU_ASSERT_EQUAL(get_int(p, "ppid"), 1);
+	CU_ASSERT_EQUAL(get_int(p, "threads"), 3);
+	CU_ASSERT_EQUAL(get_int(p, "cpu-ms"), 500);
+	CU_ASSERT_EQUAL(get_int(p, "start-ms"), 5000);
+	CU_ASSERT_EQUAL(get_int(p, "memory"), 25 * sysconf(_SC_PAGESIZE));
+	ASSERT_STR(get_str(p, "state"), "S");
+	ASSERT_STR(get_str(p, "command"), "[a) R (b]");
+	json_object_put(o);
+	client_done(c);
+}
+
 static void vcpus(void)
 {
 	struct client *c;
@@ -594,5 +631,6 @@ TEST_MAIN("agent/qga", {"sync rules", sync_rules}, {"bad messages", bad_messages
 	  {"too long", too_long}, {"nobody reads", nobody_reads}, {"info is true", info_is_true},
 	  {"exec and status", exec_and_status}, {"much output", much_output}, {"files", files},
 	  {"too many files", too_many_files}, {"stats", stats}, {"osinfo", osinfo},
-	  {"vcpus", vcpus}, {"disks and mounts", disks_and_mounts}, {"interfaces", interfaces},
+	  {"memory and processes", memory_and_processes}, {"vcpus", vcpus},
+	  {"disks and mounts", disks_and_mounts}, {"interfaces", interfaces},
 	  {"freezing", freezing}, {"shutdowns", shutdowns}, {"beside streams", beside_streams})

@@ -68,6 +68,38 @@ static void stop_daemons(void)
 	ASSERT_OK(vmb_rm_rf(pid_files));
 }
 
+/* ---- events ---- */
+
+static struct vmboot_events *events;
+
+/* The types that come, up to the last of them. */
+static const char *types_up_to(const char *last)
+{
+	struct vmb_deadline deadline = vmb_deadline_in(BOOT_TIMEOUT_MS);
+	struct pollfd p = {.fd = vmboot_events_fd(events), .events = POLLIN};
+	const char *types = "";
+	char *json, type[32];
+	int r;
+
+	while (!vmb_deadline_passed(deadline)) {
+		r = vmboot_events_next(events, &json);
+		ASSERT_OK(r);
+		if (r == 0) {
+			poll(&p, 1, vmb_deadline_poll(deadline, 1000));
+			continue;
+		}
+		CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"name\": \"host\""));
+		CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"team\": \"b=c\""));
+		CU_ASSERT_EQUAL_FATAL(
+			sscanf(strstr(json, "\"type\""), "\"type\": \"%31[a-z]", type), 1);
+		vmboot_free(json);
+		types = test_path("%s%s ", types, type);
+		if (strcmp(type, last) == 0)
+			break;
+	}
+	return types;
+}
+
 static void begin(void)
 {
 	struct vmboot_opts opts = boot_opts(
@@ -76,11 +108,15 @@ static void begin(void)
 	static const char *const label[] = {"team=b=c", NULL}, *const env[] = {"SECRET=1", NULL};
 
 	opts.label = label;
+	struct vmboot_opts where = boot_where();
+
 	opts.env = env;
 	start_daemons();
+	ASSERT_OK(vmboot_events_open(&where, &events));
 	ASSERT_OK(vmboot_create(&opts, &vm));
 	name = "host";
 	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_AGENT, BOOT_TIMEOUT_MS));
+	ASSERT_STR(types_up_to("program"), "created started program ");
 }
 
 static bool inspect_has(const char *words)
@@ -117,6 +153,24 @@ static void is_inspected(void)
 	vmboot_info_free(info);
 	CU_ASSERT_EQUAL(unlink(request), 0);
 	CU_ASSERT(inspect_has("\"request\": null"));
+}
+
+static void is_measured(void)
+{
+	struct vmboot_opts where = boot_where();
+	char *json;
+
+	ASSERT_OK(vmboot_stats(&where, VMBOOT_STATS_GUEST, &json));
+	CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"name\": \"host\""));
+	CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"memory_limit\": 268435456"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(json, "\"available\""));
+	CU_ASSERT_PTR_NULL(strstr(json, "\"cpu_ns\": 0"));
+	CU_ASSERT_PTR_NULL(strstr(json, "\"disk_read\": 0"));
+	vmboot_free(json);
+	ASSERT_OK(vmboot_top(vm, &json));
+	CU_ASSERT_PTR_NOT_NULL(strstr(json, "/tmp/go"));
+	CU_ASSERT_PTR_NULL(strstr(json, "kthreadd"));
+	vmboot_free(json);
 }
 
 static void end(void)
@@ -190,6 +244,7 @@ static void the_clock_is_right_after_virsh_resume(void)
 	poll(NULL, 0, STOOD_STILL_MS);
 	virsh("resume");
 	CU_ASSERT(becomes_right());
+	ASSERT_STR(types_up_to("unpaused"), "paused unpaused ");
 }
 
 static void the_clock_is_right_after_unpause(void)
@@ -200,6 +255,7 @@ static void the_clock_is_right_after_unpause(void)
 	ASSERT_OK(vmboot_unpause(vm));
 	CU_ASSERT_EQUAL(state(), VMBOOT_STATE_RUNNING);
 	CU_ASSERT(is_right());
+	ASSERT_STR(types_up_to("unpaused"), "paused unpaused ");
 }
 
 static int64_t end_of(const struct vmboot_ledger *ledger, enum vmboot_phase phase)
@@ -242,6 +298,7 @@ static void a_managed_save_goes_on_with_its_boot(void)
 	CU_ASSERT_PTR_NULL(boot_event(after, VMBOOT_PHASE_STOPPED));
 	vmboot_ledger_free(before);
 	vmboot_ledger_free(after);
+	ASSERT_STR(types_up_to("restored"), "paused stopped restored ");
 }
 
 /* libvirt's record of one; making it would need tools that not each host has. */
@@ -273,6 +330,8 @@ static void what_libvirt_keeps_goes_with_the_vm(void)
 	ASSERT_OK(vmboot_destroy(vm));
 	vmboot_close(vm);
 	boot_assert_nothing_left(name);
+	ASSERT_STR(types_up_to("removed"), "paused stopped removed ");
+	vmboot_events_close(events);
 }
 
 int main(void)
@@ -280,6 +339,7 @@ int main(void)
 	static const struct test_case cases[] = {
 		{"a VM of the system's libvirt", begin},
 		{"is inspected", is_inspected},
+		{"is measured", is_measured},
 		{"the clock is right after virsh resume", the_clock_is_right_after_virsh_resume},
 		{"the clock is right after unpause", the_clock_is_right_after_unpause},
 		{"a managed save goes on with its boot", a_managed_save_goes_on_with_its_boot},

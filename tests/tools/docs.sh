@@ -127,6 +127,12 @@ documented() {
 	done
 }
 # shellcheck disable=SC2046
+members() {
+	grep -oE 'vmb_json_[a-z]*\(o, "[a-z_]+"|object_add\(o, "[a-z_]+"' "$1" | cut -d '"' -f 2 | sort -u
+}
+documented "WHAT VMS USE" $(members "$srcdir"/libvmboot/vm/stats.c)
+documented "PROCESSES OF A GUEST" $(members "$srcdir"/libvmboot/agent/top.c)
+documented EVENTS $(members "$srcdir"/libvmboot/vm/events.c)
 documented "INSPECTED VMS" $(grep -oE 'vmb_json_[a-z]*\(o, "[a-z_]+"|object_add\(o, "[a-z_]+"' "$srcdir"/libvmboot/vm/inspect.c | cut -d '"' -f 2 | sort -u)
 documented "A PLAN" $(grep -oh '^ *"[a-z_]*": ' "$testsdir"/plan/*.json | tr -d ' ":' | sort -u)
 keys_of() {

@@ -32,6 +32,7 @@ from ._abi import (
 )
 from ._cancel import Cancel
 from ._exec import DEVNULL, PIPE, STDOUT, CompletedProcess, Process
+from ._host import events, stats
 from ._lib import version
 from ._request import Field, Request, check, fields, request_json
 from ._results import Check, Event, Image, Info, Ledger, Removed, phase_help, phase_name
@@ -123,6 +124,7 @@ __all__ = [
     "create",
     "doctor",
     "errors",
+    "events",
     "fields",
     "gc",
     "images",
@@ -134,6 +136,7 @@ __all__ = [
     "prepare",
     "render_xml",
     "request_json",
+    "stats",
     "store_path",
     "version",
 ]

@@ -724,6 +724,7 @@ class Image(ctypes.Structure):
 
 
 FOREVER = -1
+STATS_GUEST = 1
 GC_DRY_RUN = 1
 PRUNE_ALL = 1
 PRUNE_DRY_RUN = 2
@@ -776,6 +777,10 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_dispatch": (c_int, (c_void_p,)),
     "vmboot_doctor": (c_int, (POINTER(Opts), POINTER(c_void_p))),
     "vmboot_event_fd": (c_int, (c_void_p,)),
+    "vmboot_events_close": (None, (c_void_p,)),
+    "vmboot_events_fd": (c_int, (c_void_p,)),
+    "vmboot_events_next": (c_int, (c_void_p, POINTER(c_void_p))),
+    "vmboot_events_open": (c_int, (POINTER(Opts), POINTER(c_void_p))),
     "vmboot_exec": (c_int, (c_void_p, POINTER(ExecOpts), POINTER(POINTER(ExecResult)))),
     "vmboot_exec_result_free": (None, (POINTER(ExecResult),)),
     "vmboot_exec_stream": (c_int, (c_void_p, POINTER(ExecOpts), POINTER(c_int), c_int, POINTER(c_int))),
@@ -826,9 +831,11 @@ FUNCTIONS: Dict[str, Tuple[Any, Tuple[Any, ...]]] = {
     "vmboot_start": (c_int, (c_void_p,)),
     "vmboot_stat": (c_int, (c_void_p, c_char_p, c_bool, POINTER(POINTER(Stat)))),
     "vmboot_stat_free": (None, (POINTER(Stat),)),
+    "vmboot_stats": (c_int, (POINTER(Opts), c_uint, POINTER(c_void_p))),
     "vmboot_stop": (c_int, (c_void_p, c_int)),
     "vmboot_store_path": (c_int, (POINTER(Opts), POINTER(c_void_p))),
     "vmboot_strerror": (c_char_p, (c_int,)),
+    "vmboot_top": (c_int, (c_void_p, POINTER(c_void_p))),
     "vmboot_unpause": (c_int, (c_void_p,)),
     "vmboot_unpublish": (c_int, (c_void_p, c_char_p)),
     "vmboot_version": (c_char_p, ()),

@@ -129,6 +129,16 @@ class VM(ExecMixin):
         with self._handle.use() as pointer:
             return json.loads(call_for_text("vmboot_inspect", pointer)[1])
 
+    def top(self) -> List[Any]:
+        """The processes of the guest, without the kernel's own, as dicts; ``man 5 vmboot-json``.
+
+        >>> any("node" in process["command"] for process in vm.top())
+        True
+        """
+        with self._handle.use() as pointer:
+            found: List[Any] = json.loads(call_for_text("vmboot_top", pointer)[1])
+            return found
+
     @property
     def state(self) -> State:
         """The current state: stopped, running or paused."""

@@ -33,6 +33,7 @@ from typing import (
     Any,
     AsyncIterator,
     Callable,
+    Dict,
     List,
     Optional,
     Set,
@@ -41,7 +42,7 @@ from typing import (
     Union,
 )
 
-from . import _exec, _results, _vm, errors, images
+from . import _exec, _host, _results, _vm, errors, images
 from ._abi import Phase, State, Stream
 from ._cancel import Cancel
 from ._exec import PIPE, Args, CompletedProcess, Env, File, Program, Text
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 
     from ._request import Request
 
-__all__ = ["VM", "Process", "create", "import_image", "open", "pull"]
+__all__ = ["VM", "Process", "create", "events", "import_image", "open", "pull"]
 
 _T = TypeVar("_T")
 #: How often libvirt is asked whether a silent guest still exists, as in the library.
@@ -332,6 +333,10 @@ class VM:
         """As :meth:`vmboot.VM.inspect`."""
         return await _in_thread(self.sync.inspect)
 
+    async def top(self) -> List[Any]:
+        """As :meth:`vmboot.VM.top`."""
+        return await _in_thread(self.sync.top)
+
     async def pause(self) -> bool:
         """As :meth:`vmboot.VM.pause`."""
         return await _in_thread(self.sync.pause)
@@ -600,6 +605,30 @@ async def create(
         )
 
     return VM(await _or_cancel(cancel, make, undo))
+
+
+async def events(
+    timeout: Optional[float] = None,
+    *,
+    uri: Optional[str] = None,
+    store: Optional[StrPath] = None,
+    connection: Any = None,
+) -> AsyncIterator[Dict[str, Any]]:
+    """What happens to all VMs of a libvirt, as :func:`vmboot.events`, from the first ``await`` on."""
+    deadline = Deadline(timeout)
+    subscription = await _in_thread(
+        lambda: _host.Subscription(uri, store, connection), lambda found: found.close()
+    )
+    readable = _Readable()
+    try:
+        while True:
+            for event in await _in_thread(subscription.take):
+                yield event
+            if deadline.passed:
+                return
+            await readable.wait(subscription.fd, deadline.at_most(_HEALTH_S))
+    finally:
+        subscription.close()
 
 
 async def import_image(
