@@ -199,7 +199,7 @@ expect 0 pull "$name:lies"
 expect 0 vmboot rmi "$name:lies"
 
 # one that the store's own disk spoiled is fetched again
-for blob in $(find "$VMBOOT_STORE/blobs/sha256" -size +1000k); do
+find "$VMBOOT_STORE/blobs/sha256" -size +1000k | while IFS= read -r blob; do
 	printf spoiled | dd of="$blob" bs=1 seek=100 conv=notrunc 2>/dev/null
 done
 expect 1 pull "$name:lies" && has err "is damaged" "try again"
