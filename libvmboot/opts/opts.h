@@ -15,7 +15,7 @@
 enum {
 	VMB_OPTS_LIST_MAX = VMB_CONFIG_LIST_MAX, /* strings in a LIST */
 	VMB_OPTS_HEALTH_RETRIES = 3,
-	VMB_OPTS_LOG_MAX_MIB = 64, /* log_max_mib's default */
+	VMB_OPTS_LOG_MAX_MIB = 64,   /* log_max_mib's default */
 	VMB_OPTS_LABELS_MAX = 65536, /* bytes of all labels */
 };
 

@@ -118,38 +118,28 @@ done
 json_section() {
 	sed -n "/^\.Sh $1\$/,/^\.Sh /p" "$docs/vmboot-json.5"
 }
+# documented SECTION KEYS, one a line
 documented() {
-	section=$1
-	shift
-	for key; do
-		json_section "$section" | grep -qE "^\.(It )?Cm (.*[ ,])?$key( |\$)" ||
-			fail "vmboot-json.5: $section has no $key"
+	for key in $2; do
+		json_section "$1" | grep -qE "^\.(It )?Cm (.*[ ,])?$key( |\$)" ||
+			fail "vmboot-json.5: $1 has no $key"
 	done
 }
-# shellcheck disable=SC2046
-members() {
-	grep -oE 'vmb_json_[a-z]*\(o, "[a-z_]+"|object_add\(o, "[a-z_]+"' "$1" | cut -d '"' -f 2 | sort -u
-}
-documented "WHAT VMS USE" $(members "$srcdir"/libvmboot/vm/stats.c)
-documented "PROCESSES OF A GUEST" $(members "$srcdir"/libvmboot/agent/top.c)
-documented EVENTS $(members "$srcdir"/libvmboot/vm/events.c)
-documented "INSPECTED VMS" $(grep -oE 'vmb_json_[a-z]*\(o, "[a-z_]+"|object_add\(o, "[a-z_]+"' "$srcdir"/libvmboot/vm/inspect.c | cut -d '"' -f 2 | sort -u)
-documented "A PLAN" $(grep -oh '^ *"[a-z_]*": ' "$testsdir"/plan/*.json | tr -d ' ":' | sort -u)
+# keys_of FILE: the keys that a source file writes
 keys_of() {
-	grep -oE '(add|add_int|vmb_json_str)\(o, "[a-z_]+"' "$1" | cut -d '"' -f 2 | sort -u
+	grep -oE '(add|add_int|object_add|vmb_json_[a-z]*)\(o, "[a-z_]+"' "$srcdir/$1" | cut -d '"' -f 2 | sort -u
 }
-# shellcheck disable=SC2046
-documented "VMS" $(keys_of "$srcdir/tools/verb-ps.c")
-# shellcheck disable=SC2046
-documented "IMAGES" $(keys_of "$srcdir/tools/verb-image.c")
-# shellcheck disable=SC2046
-documented "DISK SPACE" $(keys_of "$srcdir/libvmboot/vm/df.c")
-# shellcheck disable=SC2046
-documented "A PATH IN A GUEST" $(keys_of "$srcdir/tools/verb-files.c")
-# shellcheck disable=SC2046
-documented "CHECKS OF THE HOST" $(keys_of "$srcdir/libvmboot/probe/doctor.c")
-# shellcheck disable=SC2046
-documented "GARBAGE" $(keys_of "$srcdir/libvmboot/vm/gc.c")
+documented "A PLAN" "$(grep -oh '^ *"[a-z_]*": ' "$testsdir"/plan/*.json | tr -d ' ":' | sort -u)"
+documented "VMS" "$(keys_of tools/verb-ps.c)"
+documented "INSPECTED VMS" "$(keys_of libvmboot/vm/inspect.c)"
+documented "WHAT VMS USE" "$(keys_of libvmboot/vm/stats.c)"
+documented "PROCESSES OF A GUEST" "$(keys_of libvmboot/agent/top.c)"
+documented "EVENTS" "$(keys_of libvmboot/vm/events.c)"
+documented "IMAGES" "$(keys_of tools/verb-image.c)"
+documented "DISK SPACE" "$(keys_of libvmboot/vm/df.c)"
+documented "A PATH IN A GUEST" "$(keys_of tools/verb-files.c)"
+documented "CHECKS OF THE HOST" "$(keys_of libvmboot/probe/doctor.c)"
+documented "GARBAGE" "$(keys_of libvmboot/vm/gc.c)"
 
 # as HTML: each function has its place, and each link leads somewhere
 if command -v mandoc >/dev/null; then

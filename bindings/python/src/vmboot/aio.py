@@ -616,9 +616,11 @@ async def events(
 ) -> AsyncIterator[Dict[str, Any]]:
     """What happens to all VMs of a libvirt, as :func:`vmboot.events`, from the first ``await`` on."""
     deadline = Deadline(timeout)
-    subscription = await _in_thread(
-        lambda: _host.Subscription(uri, store, connection), lambda found: found.close()
-    )
+
+    def subscribe() -> _host.Subscription:
+        return _host.Subscription(uri, store, connection)
+
+    subscription = await _in_thread(subscribe, _host.Subscription.close)
     readable = _Readable()
     try:
         while True:
