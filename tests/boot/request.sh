@@ -79,7 +79,7 @@ has out "attempt 1 after 100 ms"
 expect 0 vmboot report --json oom
 grep -q '"exit_oom": *true' "$tmp/out" || fail "no exit_oom: $(cat "$tmp/out")"
 expect 0 vmboot rm oom
-expect 125 vmboot run --rm --init-mode pid1 --restart always img -- true
+expect 2 vmboot run --rm --init-mode pid1 --restart always img -- true
 has err "restart" "init_mode exec"
 
 done_testing

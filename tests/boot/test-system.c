@@ -416,7 +416,10 @@ static void serves_virsh(void)
 	ASSERT_OK(vmb_run(check, NULL));
 	await_output(vm, "up 1\nup 2\n");
 	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_AGENT, BOOT_TIMEOUT_MS));
-	ASSERT_OK(vmb_run(shutdown, NULL));
+	/* libvirt may see QEMU's end before it has passed on the event that the guest is shutting down */
+	if (vmb_run(shutdown, NULL) < 0)
+		CU_ASSERT_PTR_NOT_NULL(
+			strstr(vmboot_last_error()->message, "End of file from agent socket"));
 	ASSERT_OK(vmboot_wait(vm, VMBOOT_PHASE_STOPPED, BOOT_TIMEOUT_MS));
 	ASSERT_OK(vmboot_ledger(vm, &ledger));
 	ASSERT_STR(boot_event(ledger, VMBOOT_PHASE_FIRMWARE)->detail,

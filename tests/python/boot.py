@@ -68,7 +68,7 @@ def setUpModule() -> None:
     handler.emit = records.append  # type: ignore[assignment]
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
-    shared = vmboot.create(**request("web"))
+    shared = vmboot.create(**request("web", network="user"))
     logger.removeHandler(handler)
     logger.setLevel(logging.NOTSET)
     shared.wait("agent", TIMEOUT)
@@ -816,6 +816,18 @@ class Lent(Base):
             vmboot.list(connection=conn)  # it is closed
         with self.assertRaises(TypeError):
             vmboot.list(connection=object())
+
+
+class Ports(unittest.TestCase):
+    def test_published_and_withdrawn(self) -> None:
+        published = shared.publish("127.0.0.1::80-81")
+        self.assertEqual(len(published), 2)
+        self.assertLessEqual(set(published), set(shared.info().publish))
+        shared.unpublish(published[0])
+        self.assertNotIn(published[0], shared.info().publish)
+        with self.assertRaises(FileNotFoundError):
+            shared.unpublish(published[0])
+        shared.unpublish(published[1])
 
 
 class Documentation(unittest.TestCase):

@@ -132,7 +132,7 @@ class VM(ExecMixin):
     def top(self) -> List[Any]:
         """The processes of the guest, without the kernel's own, as dicts; ``man 5 vmboot-json``.
 
-        >>> any("node" in process["command"] for process in vm.top())
+        >>> 1 in [process["pid"] for process in vm.top()]
         True
         """
         with self._handle.use() as pointer:
@@ -214,8 +214,8 @@ class VM(ExecMixin):
 
         Returns what is published, in full: with the port that was chosen where none was given.
 
-        >>> vm.publish("127.0.0.1::80")
-        ('127.0.0.1:49153:80/tcp',)
+        >>> vm.publish("127.0.0.1::80")  # doctest: +ELLIPSIS
+        ('127.0.0.1:...:80/tcp',)
         """
         with self._handle.use() as pointer:
             published = call_for_text("vmboot_publish", pointer, port.encode())[1]

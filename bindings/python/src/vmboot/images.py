@@ -139,10 +139,8 @@ def inspect(name: str, *, store: Optional[StrPath] = None) -> Dict[str, Any]:
     """All that the store knows about an image: names, digest, config, layers, history, users;
     see vmboot-json(5).
 
-    >>> vmboot.images.inspect("node:20")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    vmboot.errors.ImageNotFound: ...
+    >>> vmboot.images.inspect("node:20")["name"]
+    'localhost/node:20'
     """
     with where(None, store).options() as opts:
         found: Dict[str, Any] = json.loads(
@@ -161,7 +159,7 @@ def save(
 ) -> None:
     """Write an image to ``"oci:DIR[:TAG]"`` or ``"oci-archive:FILE[:TAG]"``, which must not exist.
 
-    >>> vmboot.images.save("node:20", "oci:/tmp/node")  # doctest: +ELLIPSIS
+    >>> vmboot.images.save("no-such-image", "oci:/srv/image")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
     vmboot.errors.ImageNotFound: ...
