@@ -102,11 +102,7 @@ int vmb_list_dup(const char *const *list, char ***ret)
 
 int vmb_list_add(char ***list, const char *s)
 {
-	return vmb_list_add_at(list, vmb_list_len(vmb_list_const(*list)), s);
-}
-
-int vmb_list_add_at(char ***list, size_t n, const char *s)
-{
+	size_t n = vmb_list_len(vmb_list_const(*list));
 	_cleanup_free_ char *copy = NULL;
 	char **grown;
 

@@ -42,8 +42,6 @@ int vmb_parse_u64(const char *s, uint64_t *ret);
 size_t vmb_list_len(const char *const *list);
 int vmb_list_dup(const char *const *list, char ***ret); /* NULL gives NULL */
 int vmb_list_add(char ***list, const char *s);		/* makes the list if it is NULL */
-int vmb_list_add_at(char ***list, size_t n,
-		    const char *s); /* n: how long it is, if that is known */
 void vmb_list_free(char **list);
 VMB_DEFINE_CLEANUP(vmb_list_freep, char **, vmb_list_free)
 #define _cleanup_list_ vmb_cleanup(vmb_list_freep)

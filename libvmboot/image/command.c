@@ -15,13 +15,24 @@ void vmb_command_done(struct vmb_command *command)
 	free(TAKE_PTR(command->user));
 }
 
+/* Makes room once: there may be very many. */
 static int add_all(char ***list, const char *const *more)
 {
-	size_t n = vmb_list_len(vmb_list_const(*list));
+	size_t n = vmb_list_len(vmb_list_const(*list)), n_more = vmb_list_len(more);
+	char **grown;
 	int r = 0;
 
-	for (; more && *more && r == 0; more++)
-		r = vmb_list_add_at(list, n++, *more);
+	if (n_more == 0)
+		return 0;
+	grown = reallocarray(*list, n + n_more + 1, sizeof(*grown));
+	if (!grown)
+		return vmb_oom();
+	*list = grown;
+	grown[n] = NULL;
+	for (; *more && r == 0; more++) {
+		grown[n + 1] = NULL;
+		r = vmb_strdup(*more, &grown[n++]);
+	}
 	return r;
 }
 

@@ -63,6 +63,28 @@ int vmb_opts_set_string(struct vmboot_opts *opts, const struct vmb_field *field,
 	return 0;
 }
 
+/*
+ * The lists of our opts are made in this file alone: with n strings, an array has room for as many
+ * pointers as the next power of two. Some lists are long, and to copy one for each string takes long.
+ */
+static int append_string(char ***list, size_t n, const char *value)
+{
+	_cleanup_free_ char *copy = NULL;
+	char **grown = *list;
+	int r = vmb_strdup(value, &copy);
+
+	if (r < 0)
+		return r;
+	if ((n & (n + 1)) == 0)
+		grown = reallocarray(*list, 2 * (n + 1), sizeof(*grown));
+	if (!grown)
+		return vmb_oom();
+	grown[n] = TAKE_PTR(copy);
+	grown[n + 1] = NULL;
+	*list = grown;
+	return 0;
+}
+
 int vmb_opts_add(struct vmboot_opts *opts, const struct vmb_field *field, const char *value)
 {
 	char ***member = vmb_field_member(field, opts);
@@ -72,7 +94,7 @@ int vmb_opts_add(struct vmboot_opts *opts, const struct vmb_field *field, const 
 	if (r == 0)
 		r = vmb_field_check_length(field, *length + 1);
 	if (r == 0)
-		r = vmb_list_add_at(member, *length, value);
+		r = append_string(member, *length, value);
 	*length += r == 0;
 	return r;
 }
