@@ -5,6 +5,7 @@
  */
 #include <dlfcn.h>
 #include <libvirt/libvirt.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/file.h>
 #include <vmboot/vm.h>
@@ -34,8 +35,10 @@ static const char *file(const char *name)
 /* ---- libvirt ---- */
 
 static int calls, alone; /* of those that change a domain; and with the VM for its caller alone */
-static void (*meanwhile)(void), (*once_known)(void);
-static bool leaving; /* the next to ask hears that it is shutting down */
+/* set by a test, taken by whichever thread asks libvirt first */
+typedef void (*action)(void);
+static _Atomic action meanwhile, once_known;
+static atomic_bool leaving; /* the next to ask hears that it is shutting down */
 
 static void note_call(void)
 {
@@ -47,11 +50,10 @@ static void note_call(void)
 	vmb_closep(&fd);
 }
 
-static void act(void (**what)(void))
+static void act(_Atomic action *what)
 {
-	void (*fn)(void) = *what;
+	action fn = atomic_exchange(what, NULL);
 
-	*what = NULL;
 	if (fn)
 		fn();
 }
@@ -97,9 +99,8 @@ int virDomainGetState(virDomainPtr d, int *state, int *reason, unsigned flags)
 	REAL(virDomainGetState);
 	int r = real(d, state, reason, flags);
 
-	if (leaving)
+	if (atomic_exchange(&leaving, false))
 		*state = VIR_DOMAIN_SHUTDOWN;
-	leaving = false;
 	act(&meanwhile);
 	return r;
 }
