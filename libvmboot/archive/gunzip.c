@@ -3,6 +3,7 @@
 
 #include <isa-l.h>
 #include <limits.h>
+#include <string.h>
 
 #include "base/error.h"
 
@@ -12,6 +13,9 @@ struct vmb_gunzip {
 	struct inflate_state inflate;
 	bool last_fed; /* the file ends behind what was fed */
 	bool between;  /* a member has ended, and none has begun */
+	/* isal_inflate() by itself forgets the flags of a header that comes in several pieces */
+	struct isal_gzip_header header;
+	bool in_header;
 };
 
 bool vmb_gunzip_is_for(const uint8_t *head, size_t n)
@@ -25,7 +29,10 @@ static void begin_member(struct vmb_gunzip *g)
 	uint32_t n = g->inflate.avail_in;
 
 	isal_inflate_init(&g->inflate);
-	g->inflate.crc_flag = ISAL_GZIP;
+	g->inflate.crc_flag = ISAL_GZIP_NO_HDR_VER; /* the checksum behind it is verified */
+	memset(&g->header, 0, sizeof(g->header));
+	isal_gzip_header_init(&g->header);
+	g->in_header = true;
 	g->inflate.next_in = next;
 	g->inflate.avail_in = n;
 	g->between = false;
@@ -71,6 +78,19 @@ static enum vmb_gunzip_state step_between(struct vmb_gunzip *g)
 	return VMB_GUNZIP_OUTPUT;
 }
 
+static enum vmb_gunzip_state step_header(struct vmb_gunzip *g, const char **ret_why)
+{
+	int r = isal_read_gzip_header(&g->inflate, &g->header);
+
+	if (r == ISAL_DECOMP_OK) {
+		g->in_header = false;
+		return VMB_GUNZIP_OUTPUT;
+	}
+	if (r != ISAL_END_INPUT)
+		return broken("invalid gzip data", ret_why);
+	return g->last_fed ? broken("truncated gzip input", ret_why) : VMB_GUNZIP_HUNGRY;
+}
+
 enum vmb_gunzip_state vmb_gunzip_step(struct vmb_gunzip *g, uint8_t *out, size_t size,
 				      size_t *ret_n, const char **ret_why)
 {
@@ -81,6 +101,8 @@ enum vmb_gunzip_state vmb_gunzip_step(struct vmb_gunzip *g, uint8_t *out, size_t
 	*ret_n = 0;
 	if (g->between)
 		return step_between(g);
+	if (g->in_header)
+		return step_header(g, ret_why);
 	s->next_out = out;
 	s->avail_out = (uint32_t)size;
 	r = isal_inflate(s);

@@ -120,8 +120,8 @@ static int limits_in_child(const struct init *init)
 	if (pid == 0) {
 		if (init_set_ulimits(init, &report) < 0)
 			_exit(strstr(report.detail, "refuses the ulimit \"nofile=") ? 2 : 3);
-		getrlimit(RLIMIT_NOFILE, &limit);
-		_exit(limit.rlim_cur == 17 && limit.rlim_max == 18 ? 0 : 1);
+		getrlimit(RLIMIT_CPU, &limit);
+		_exit(limit.rlim_cur == 1017 && limit.rlim_max == 1018 ? 0 : 1);
 	}
 	return test_child_code(pid);
 }
@@ -129,7 +129,7 @@ static int limits_in_child(const struct init *init)
 static void limits_are_set(void)
 {
 	struct init *init = guest_asked(
-		&(struct vmb_guest_config){.ulimit = TEST_LIST("core=0", "nofile=17:18")});
+		&(struct vmb_guest_config){.ulimit = TEST_LIST("core=0", "cpu=1017:1018")});
 
 	CU_ASSERT_EQUAL(limits_in_child(init), 0);
 	init->config.ulimit = TEST_LIST("nofile=unlimited");
