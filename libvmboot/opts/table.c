@@ -299,9 +299,8 @@ static const struct vmb_field fields[] = {
 		.pub = {MEMBER(health_retries), .type = VMBOOT_FIELD_UINT, .min = 1, .max = 1000,
 			.default_value = VMB_OPTS_HEALTH_RETRIES, .metavar = "N",
 			.rule = "a number from 1 to 1000",
-			.help = "failed checks in a row that make the program unhealthy; the "
-				"image's number "
-				"image's own number counts",
+			.help = "failed checks in a row that make the program unhealthy; with the "
+				"default, the image's own number counts",
 			.since = "0.2"},
 	},
 	{
