@@ -198,6 +198,21 @@ char *printable(const char *s)
 	return safe;
 }
 
+char *printable_list(const char *const *list)
+{
+	char *text = xasprintf("%s", ""), *safe;
+
+	for (size_t i = 0; list && list[i]; i++) {
+		char *longer = xasprintf("%s%s%s", text, i ? "," : "", list[i]);
+
+		free(text);
+		text = longer;
+	}
+	safe = printable(text);
+	free(text);
+	return safe;
+}
+
 struct json_object *json_text(const char *s)
 {
 	char *clean = xrealloc(NULL, strlen(s ? s : "") * 3 + 1, 1), *to = clean;

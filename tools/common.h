@@ -67,6 +67,7 @@ int write_all(int fd, const char *bytes, size_t n);
 
 /* Text from a guest or an image, fit for a terminal: control characters become \xNN. Freed by free. */
 char *printable(const char *s);
+char *printable_list(const char *const *list); /* "a,b"; NULL: "" */
 
 /* For JSON: bytes that are not UTF-8 become U+FFFD. */
 struct json_object *json_text(const char *s);

@@ -58,21 +58,6 @@ static char *ago(int64_t when)
 	return text;
 }
 
-static char *joined(const char *const *list)
-{
-	char *text = xasprintf("%s", ""), *safe;
-
-	for (size_t i = 0; list[i]; i++) {
-		char *longer = xasprintf("%s%s%s", text, i ? "," : "", list[i]);
-
-		free(text);
-		text = longer;
-	}
-	safe = printable(text);
-	free(text);
-	return safe;
-}
-
 #define GETTER(name, expression)                                                                   \
 	static char *get_##name(const void *data)                                                  \
 	{                                                                                          \
@@ -91,7 +76,7 @@ GETTER(size, size_text(image->bytes))
 GETTER(bytes, xasprintf("%" PRIu64, image->bytes))
 GETTER(imported, ago(image->imported))
 GETTER(created, printable(image->created ? image->created : ""))
-GETTER(users, joined(image->users))
+GETTER(users, printable_list(image->users))
 
 static const struct format_key keys[] = {
 	{"Name", "NAME", get_name},

@@ -129,21 +129,6 @@ static char *shortened(const char *text)
 	return strlen(text) > MAX ? xasprintf("%.*s...", MAX - 3, text) : printable(text);
 }
 
-static char *join_labels(const char *const *labels)
-{
-	char *text = xasprintf("%s", ""), *safe;
-
-	for (; labels && *labels; labels++) {
-		char *longer = xasprintf("%s%s%s", text, *text ? "," : "", *labels);
-
-		free(text);
-		text = longer;
-	}
-	safe = printable(text);
-	free(text);
-	return safe;
-}
-
 #define GETTER(name, expression)                                                                   \
 	static char *get_##name(const void *data)                                                  \
 	{                                                                                          \
@@ -166,7 +151,7 @@ GETTER(store, printable(info->store))
 GETTER(id, printable(info->uuid))
 GETTER(accel, printable(info->accel))
 GETTER(vcpus, xasprintf("%" PRIu64, info->vcpus))
-GETTER(labels, join_labels(info->labels))
+GETTER(labels, printable_list(info->labels))
 GETTER(memory, xasprintf("%" PRIu64 " MiB", info->memory_mib))
 
 static const struct format_key keys[] = {
